@@ -1,0 +1,108 @@
+"""Write every file of rules beside this one: `python -m alert_rules.generate`; `--check` only compares.
+
+It knows the list of files and none of their rules. Invariant: nothing is written, and the check fails,
+while a value makes no sensible rule or an expression names a metric that the catalogue does not declare.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import yaml
+
+from alert_rules import drift, sidecar, traffic, values
+from alert_rules.rules import Alert, Group, Record, as_yaml
+from dashboards.promql import undeclared_in
+
+HERE = Path(__file__).resolve().parent
+FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
+    ("traffic.yaml", traffic.group),
+    ("drift.yaml", drift.group),
+    ("sidecar.yaml", sidecar.group),
+)
+HEAD = "# Written by `python -m alert_rules.generate` from alert_rules/values.py; change it there.\n"
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# Ranges, offsets, and the durations of alerts; not the durations in names of recorded series or in sentences.
+_DURATION = re.compile(
+    r"(?P<before>\[|offset |^ +(?:keep_firing_)?for: )(?P<number>\d+)(?P<unit>[smhd])(?P<after>\]|\)|$)",
+    re.MULTILINE,
+)
+
+
+def undeclared(group: Group) -> Iterator[str]:
+    """One line for each rule that reads what neither the catalogue nor a recording rule of its file makes."""
+    recorded = frozenset(rule.name for rule in group.records)
+    rules: list[Record | Alert] = [*group.records, *group.alerts]
+    for rule in rules:
+        names = undeclared_in(rule.expr, recorded)
+        if names:
+            yield f"{rule.name}: {', '.join(names)} not in the catalogue"
+
+
+def render(group: Group) -> str:
+    """The file that Prometheus reads, an expression on one line for readable diffs."""
+    return HEAD + yaml.safe_dump(as_yaml(group), sort_keys=False, width=10_000, allow_unicode=True)
+
+
+def faster(text: str, factor: float) -> str:
+    """The same rules with every duration divided, for a rehearsal; no range gets shorter than two seconds."""
+
+    def divided(found: re.Match[str]) -> str:
+        seconds = int(found["number"]) * SECONDS[found["unit"]] / factor
+        return f"{found['before']}{max(round(seconds * 1000), 2000)}ms{found['after']}"
+
+    return _DURATION.sub(divided, text)
+
+
+def write(folder: Path, factor: float = 1.0) -> None:
+    """Write all files of rules into that folder; ValueError with every problem found."""
+    found = problems()
+    if found:
+        raise ValueError("\n".join(found))
+    for name, build in FILES:
+        text = render(build())
+        (folder / name).write_text(text if factor == 1.0 else faster(text, factor))
+
+
+def problems() -> list[str]:
+    """What is wrong with the values or the expressions, one line each, with the file."""
+    found = [f"alert_rules/values.py: {line}" for line in values.problems()]
+    return found + [f"alert_rules/{name}: {line}" for name, build in FILES for line in undeclared(build())]
+
+
+def stale() -> list[str]:
+    """The files that are not what would be written."""
+    read = ((name, HERE / name, render(build())) for name, build in FILES)
+    return [name for name, path, text in read if not path.is_file() or path.read_text() != text]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m alert_rules.generate", description="Write the alert rules."
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if a file is not as written"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=HERE, help="folder to write into (default: beside the code)"
+    )
+    parser.add_argument("--faster", type=float, default=1.0, help="divide every duration, for a rehearsal")
+    chosen = parser.parse_args(arguments)
+    if chosen.faster < 1 or (chosen.faster > 1 and chosen.out == HERE):
+        parser.error(
+            "--faster takes a number of at least 1 and needs --out: the files here keep their durations"
+        )
+    found = problems()
+    if chosen.check:
+        found += [f"alert_rules/{name} is stale; run: python -m alert_rules.generate" for name in stale()]
+    elif not found:
+        write(chosen.out, chosen.faster)
+    message = "\n".join(found) or f"{len(FILES)} files of rules up to date"
+    print(message, file=sys.stderr if found else sys.stdout)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

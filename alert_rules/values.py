@@ -1,0 +1,59 @@
+"""What an owner tunes: thresholds, windows and scope of the rules, with the reason of each default.
+
+It knows no PromQL beyond label names and durations. Invariant: `problems` is empty, or nothing is
+generated.
+"""
+
+from exporter.records.catalogue import LATENCY_BUCKETS
+
+# What keeps two models of one name apart, beside their own labels; an absent label is no harm.
+SCOPE = ("namespace", "job")
+# Scrape targets that are sidecars even if they never answered; those that did answer are known without it.
+TARGETS = 'job=~".*modeltap.*"'
+# Where the runbook can be read; put the address of your copy here.
+RUNBOOK = "alert_rules/RUNBOOK.md"
+
+# Below this many requests in five minutes a ratio or a quantile says little: 1 failure of 10 is no 10 %.
+MIN_REQUESTS = 20
+ERROR_RATIO = 0.05
+# Seconds; must be a bound of the latency histogram, or p99 would be interpolated across the target.
+LATENCY_P99 = 1.0
+# Requests per second an hour ago that make silence now worth a look.
+EXPECTED_RATE = 0.02
+
+DRIFT_WINDOW = "1h"
+# PSI of 0.1 is the field's "moderate"; the critical value for the number of rows must be passed as well.
+DRIFT_EFFECT = 0.1
+DRIFT_FOR = "30m"
+# The closed form of the critical value holds from about this many rows.
+MIN_ROWS = 100
+
+DROPPED_RATIO = 0.05
+RESTARTS = 3
+DESYNC_RATIO = 0.01
+MIN_DESYNCS = 5
+
+
+def problems() -> list[str]:
+    """Every value that makes no sensible rule, with what was expected."""
+    found = []
+    if LATENCY_P99 not in LATENCY_BUCKETS:
+        bounds = ", ".join(f"{bound:g}" for bound in LATENCY_BUCKETS)
+        found.append(
+            f"LATENCY_P99 = {LATENCY_P99:g} is no bound of the latency histogram; expected one of {bounds}"
+        )
+    for name, value in (
+        ("ERROR_RATIO", ERROR_RATIO),
+        ("DROPPED_RATIO", DROPPED_RATIO),
+        ("DESYNC_RATIO", DESYNC_RATIO),
+    ):
+        if not 0 < value < 1:
+            found.append(f"{name} = {value:g} is no ratio; expected a number between 0 and 1")
+    for name, value in (
+        ("MIN_REQUESTS", MIN_REQUESTS),
+        ("MIN_ROWS", MIN_ROWS),
+        ("DRIFT_EFFECT", DRIFT_EFFECT),
+    ):
+        if value <= 0:
+            found.append(f"{name} = {value:g} lets every quiet endpoint alert; expected a number above 0")
+    return found

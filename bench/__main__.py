@@ -1,0 +1,73 @@
+"""`python -m bench`: check what is needed, run, print the tables, write the JSON.
+
+Exit status: 0 when every figure is valid, 1 when one is not, 2 when the run could not start, 130 on Ctrl-C.
+Whatever ends it, every process that it started has ended too.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+from bench import machine, plan, report, runner
+from bench.errors import MeasureError, SetupError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; returns the exit status."""
+    # Set even where the caller ignored it, as a shell does for what it runs in the background.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        made = plan.parse(arguments)
+        if made is None:
+            print(plan.listing())
+            return 0
+        return _run(made)
+    except SetupError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except MeasureError as error:
+        print(f"bench: stopped: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: interrupted; everything that was started has ended", file=sys.stderr)
+        return 130
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # The `with` blocks of the runner end the processes on the way out.
+    raise KeyboardInterrupt
+
+
+def _run(made: plan.Plan) -> int:
+    if sys.platform != "linux":
+        raise SetupError("the benchmark reads Linux's accounting and pins to cores; it runs on Linux only")
+    if made.install:
+        machine.install(made.programs)
+    machine.require(made.programs)
+    cores = machine.choose_cores(os.sched_getaffinity(0))
+    facts = machine.facts(cores) | machine.versions(made.programs)
+    facts["rounds"] = (
+        f"{made.rounds} x {made.seconds:g} s per peer and scenario, interleaved; median (min..max)"
+    )
+    if not cores.apart:
+        facts["warning"] = "one core for everything: CPU per request stands, rates and latencies mean little"
+    _say(f"about {made.estimate_seconds:.0f} s")
+    results = runner.run(made, cores, _say)
+    document = report.document(results, made.scenarios, made.peers, facts)
+    made.results.write_text(json.dumps(document | {"finished_unix_seconds": time.time()}, indent=1) + "\n")
+    print(report.text(results, made.scenarios, made.peers, facts))
+    print(f"\nwritten: {made.results}")
+    return 1 if results.problems else 0
+
+
+def _say(line: str) -> None:
+    print(f"bench: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,138 @@
+"""The row "Drift": how far live data is from the reference, next to what chance alone would do.
+
+Two views: the replicas' own rolling windows (gauges that they export) and the fleet, computed here from
+summed bins. Invariant: no distance is shown without its noise floor and its critical value.
+
+PSI = sum over bins of (q - p) ln(q / p), shares smoothed by half a row per bin (Jeffreys), p from M reference
+rows, q from N live rows. Without drift PSI / (1/N + 1/M) follows chi-square with k = B - 1 degrees of
+freedom, hence the floor k (1/N + 1/M); its 99.9 % quantile by Wilson and Hilferty, 1931.
+"""
+
+from collections.abc import Sequence
+
+from dashboards.panels import Panel, Query, bars, coloured, empty, sized, table, timeseries
+from dashboards.promql import family
+from dashboards.queries import gauge, total
+from dashboards.variables import MODEL, SERIES
+
+COLOURS = {"PSI": "blue", "noise floor": "text", "critical": "red"}
+NO_REFERENCE = "No reference profile"
+NORMAL_999 = 3.0902
+FEATURE = f'{SERIES}, feature=~"$feature"'
+
+
+def panels() -> Sequence[Panel]:
+    return (
+        _local("output", "Prediction drift", 'output!=""'),
+        _fleet("output", "Prediction drift, fleet"),
+        _features("Feature drift, fleet"),
+        live_against_reference("Live against reference: $feature", "model.feature.bin", FEATURE),
+        _table(),
+        _states(),
+        _mismatches(),
+    )
+
+
+def live_against_reference(title: str, name: str, selector: str) -> Panel:
+    """Shares of two histograms side by side; several references in the selection would mix their bins."""
+    live = total(f"increase({family(name)}{{{selector}}}[$fleet_window])", "bin")
+    # Every replica tells the same reference: one of them is enough.
+    key = "model_name, model_version, output, feature, reference, bin"
+    kept = f"max by ({key}) ({gauge('model.reference.bin.rows', selector)})"
+    expected = total(kept, "bin")
+    shares = (f"{part} / on () group_left () (sum({part}) > 0)" for part in (live, expected))
+    panel = bars(
+        title,
+        "Share of rows per bin in the fleet window and in the reference profile; choose one version where "
+        "versions have different profiles.",
+        "bin",
+        {
+            word: Query(share, word, shape="table")
+            for word, share in zip(("live", "reference"), shares, strict=True)
+        },
+    )
+    return empty(sized(panel, 12, 9), "No reference profile")
+
+
+def fleet(column: str, selector: str) -> dict[str, str]:
+    """PSI, floor and critical value of each column from summed bins; nothing where no row was seen."""
+    key = f"model_name, model_version, reference, {column}"
+    bins = family(f"model.{'prediction' if column == 'output' else 'feature'}.bin")
+    live = f"sum by ({key}, bin) (increase({bins}{{{selector}}}[$fleet_window]))"
+    expected = f'max by ({key}, bin) ({family("model.reference.bin.rows")}{{{selector}, {column}!=""}})'
+    rows, reference_rows = f"(sum by ({key}) ({live}) > 0)", f"sum by ({key}) ({expected})"
+    count = f"count by ({key}) ({expected})"
+    q = f"(({live} + 0.5) / on ({key}) group_left () ({rows} + 0.5 * {count}))"
+    p = f"(({expected} + 0.5) / on ({key}) group_left () ({reference_rows} + 0.5 * {count}))"
+    floor = f"({count} - 1) * (1 / {rows} + 1 / {reference_rows})"
+    ninth = f"2 / (9 * ({count} - 1))"
+    return {
+        "PSI": f"sum by ({key}) (({q} - {p}) * ln({q} / {p}))",
+        "noise floor": floor,
+        "critical": f"{floor} * (1 - {ninth} + {NORMAL_999} * sqrt({ninth})) ^ 3",
+    }
+
+
+def _fleet(column: str, title: str) -> Panel:
+    queries = [Query(expr, f"{word} {{{{{column}}}}}") for word, expr in fleet(column, SERIES).items()]
+    text = (
+        "PSI of all replicas together over the fleet window, from summed bins. Below the noise floor it is "
+        "chance; above the critical value chance alone would get there once in a thousand times."
+    )
+    return _drawn(timeseries(title, text, "short", *queries))
+
+
+def _local(column: str, title: str, chosen: str) -> Panel:
+    selector = f'{SERIES}, {chosen}, window="$window", statistic="psi"'
+    families = {
+        "PSI": "model.drift",
+        "noise floor": "model.drift.noise_floor",
+        "critical": "model.drift.critical_value",
+    }
+    queries = [
+        Query(f"max by ({column}) ({family(name)}{{{selector}}})", f"{word} {{{{{column}}}}}")
+        for word, name in families.items()
+    ]
+    text = "PSI of the rolling window, largest over replicas, with its noise floor and 99.9 % critical value."
+    return _drawn(timeseries(title, text, "short", *queries))
+
+
+def _features(title: str) -> Panel:
+    distances = fleet("feature", SERIES)
+    excess = f"topk(10, {distances['PSI']} / ({distances['critical']}))"
+    text = (
+        "The ten features whose fleet PSI is largest in units of its own critical value; above 1 it is more "
+        "than chance, whatever the number of rows."
+    )
+    panel = timeseries(title, text, "short", Query(excess, "{{feature}}"))
+    return empty(sized(panel, 8, 9), NO_REFERENCE)
+
+
+def _table() -> Panel:
+    distances = fleet("feature", SERIES)
+    labels = ("model_name", "model_version", "reference", "feature")
+    columns = {word: (Query(expr, shape="table"), "short") for word, expr in distances.items()}
+    text = "Fleet PSI of each feature with its noise floor and critical value at the end of the time range."
+    return empty(sized(table("Features", text, labels, columns), 12, 9), NO_REFERENCE)
+
+
+def _states() -> Panel:
+    counted = f'sum by (state) ({family("model.window.state")}{{{SERIES}, window="$window"}})'
+    text = "Columns by the state of their rolling window; insufficient means too few rows to compare."
+    return coloured(
+        sized(timeseries("Window state", text, "short", Query(counted, "{{state}}")), 6, 9),
+        {"ready": "green", "insufficient": "orange"},
+    )
+
+
+def _mismatches() -> Panel:
+    name = family("model.profile.mismatches")
+    seen = f"sum by (reason) (increase({name}{{{MODEL}}}[$__rate_interval]))"
+    text = "Exchanges that do not fit the reference profile."
+    return empty(
+        sized(timeseries("Profile mismatches", text, "short", Query(seen, "{{reason}}")), 6, 9), "None"
+    )
+
+
+def _drawn(panel: Panel) -> Panel:
+    return empty(sized(coloured(panel, COLOURS, ("noise floor", "critical")), 8, 9), NO_REFERENCE)

@@ -1,0 +1,246 @@
+"""Panels as plain dicts: the first functions make what Grafana stores, the others change one aspect of it.
+
+It knows Grafana's JSON and no metric. Invariant: every panel has a title, a description that ends with the
+families that it reads, a unit and a text for the empty case; ids, letters and positions are given by
+`layout`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dashboards.promql import families_in, interpolate
+
+Panel = dict[str, Any]
+
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+# A panel with this text holds data whenever traffic flows; any other text names a state in which it is empty.
+NO_TRAFFIC = "No traffic"
+COLUMNS = 24
+NEUTRAL = [{"color": "text", "value": None}]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One target. `table` asks for a single instant as rows, `heatmap` for `le` buckets."""
+
+    expr: str
+    legend: str = ""
+    exemplars: bool = False
+    shape: str = "time_series"
+
+
+def timeseries(title: str, text: str, unit: str, *queries: Query) -> Panel:
+    panel = _panel("timeseries", title, text, queries)
+    panel["fieldConfig"]["defaults"].update(
+        unit=unit,
+        min=0,
+        color={"mode": "palette-classic"},
+        custom={"fillOpacity": 10, "lineWidth": 1, "showPoints": "never", "spanNulls": False},
+    )
+    panel["options"] = {
+        "legend": {"displayMode": "table", "placement": "bottom", "calcs": ["lastNotNull", "max"]},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    }
+    return panel
+
+
+def stat(title: str, text: str, unit: str, *queries: Query) -> Panel:
+    panel = _panel("stat", title, text, queries)
+    panel["fieldConfig"]["defaults"].update(
+        unit=unit,
+        color={"mode": "thresholds"},
+        mappings=[
+            {"type": "special", "options": {"match": "nan", "result": {"text": NO_TRAFFIC, "index": 0}}}
+        ],
+        thresholds={"mode": "absolute", "steps": NEUTRAL},
+    )
+    panel["options"] = {
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "colorMode": "none",
+        "graphMode": "area",
+        "textMode": "auto",
+    }
+    return sized(panel, 4, 4)
+
+
+def heatmap(title: str, text: str, unit: str, query: Query) -> Panel:
+    panel = _panel("heatmap", title, text, (query,))
+    panel["fieldConfig"]["defaults"].update(unit=unit)
+    panel["options"] = {
+        "calculate": False,
+        "cellGap": 1,
+        "color": {"mode": "scheme", "scheme": "Blues", "steps": 64, "exponent": 0.5, "fill": "dark-blue"},
+        "yAxis": {"unit": unit, "axisPlacement": "left"},
+        "tooltip": {"mode": "single", "yHistogram": True},
+        "legend": {"show": True},
+    }
+    return panel
+
+
+def bars(title: str, text: str, label: str, columns: Mapping[str, Query]) -> Panel:
+    """Share per value of `label`, one colour per column; the queries must be grouped by that label alone."""
+    panel = _panel("barchart", title, text, tuple(columns.values()))
+    panel["fieldConfig"]["defaults"].update(
+        unit="percentunit",
+        min=0,
+        color={"mode": "palette-classic"},
+        custom={"fillOpacity": 70, "lineWidth": 0},
+    )
+    panel["options"] = {
+        "xField": label,
+        "xTickLabelRotation": -45,
+        "groupWidth": 0.8,
+        "legend": {"displayMode": "list", "placement": "bottom"},
+        "tooltip": {"mode": "multi"},
+    }
+    panel["transformations"] = _joined(label, tuple(columns))
+    return panel
+
+
+def table(title: str, text: str, labels: Sequence[str], columns: Mapping[str, tuple[Query, str]]) -> Panel:
+    """One row per set of `labels`; a column is a query with its unit, its values at the end of the range."""
+    panel = _panel("table", title, text, tuple(query for query, _ in columns.values()))
+    panel["fieldConfig"]["defaults"].update(unit="short", custom={"align": "auto", "filterable": True})
+    overrides = [override(name, "unit", unit) for name, (_, unit) in columns.items()]
+    panel["fieldConfig"]["overrides"] = overrides
+    names = {f"Value #{letter}": name for letter, name in zip(_letters(), columns, strict=False)}
+    panel["transformations"] = [
+        {"id": "merge", "options": {}},
+        {
+            "id": "organize",
+            "options": {
+                "excludeByName": {"Time": True, "Value": True},
+                "renameByName": names,
+                "indexByName": {name: at for at, name in enumerate((*labels, *names))},
+            },
+        },
+    ]
+    panel["options"] = {"showHeader": True, "cellHeight": "sm"}
+    return panel
+
+
+def sized(panel: Panel, width: int, height: int) -> Panel:
+    return {**panel, "gridPos": {"w": width, "h": height}}
+
+
+def empty(panel: Panel, text: str) -> Panel:
+    """Say what it means that there is nothing to see, where that is not the absence of traffic."""
+    panel["fieldConfig"]["defaults"]["noValue"] = text
+    return panel
+
+
+def signed(panel: Panel) -> Panel:
+    """Let the axis go below zero."""
+    del panel["fieldConfig"]["defaults"]["min"]
+    return panel
+
+
+def stacked(panel: Panel) -> Panel:
+    panel["fieldConfig"]["defaults"]["custom"].update(
+        stacking={"mode": "normal", "group": "A"}, fillOpacity=40
+    )
+    return panel
+
+
+def repeated(panel: Panel, variable: str, per_row: int) -> Panel:
+    return {**panel, "repeat": variable, "repeatDirection": "h", "maxPerRow": per_row}
+
+
+def coloured(panel: Panel, colours: Mapping[str, str], dashed: Iterable[str] = ()) -> Panel:
+    """A fixed colour for each series whose name starts with the word; limits are dashed and unfilled."""
+    lines = set(dashed)
+    for word, colour in colours.items():
+        properties: list[dict[str, Any]] = [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}]
+        if word in lines:
+            style = {"fill": "dash", "dash": [8, 6]}
+            properties += [
+                {"id": "custom.lineStyle", "value": style},
+                {"id": "custom.fillOpacity", "value": 0},
+            ]
+        matcher = {"id": "byRegexp", "options": f"/^{word}/"}
+        panel["fieldConfig"]["overrides"].append({"matcher": matcher, "properties": properties})
+    return panel
+
+
+def judged(panel: Panel, *steps: tuple[str, float | None]) -> Panel:
+    """Colour a stat by its value: (colour, from) pairs, the first from nothing."""
+    defaults = panel["fieldConfig"]["defaults"]
+    defaults["thresholds"]["steps"] = [{"color": colour, "value": value} for colour, value in steps]
+    panel["options"]["colorMode"] = "value"
+    return panel
+
+
+def mapped(panel: Panel, texts: Mapping[str, str]) -> Panel:
+    """Show words in place of values."""
+    options = {value: {"text": text, "index": at} for at, (value, text) in enumerate(texts.items())}
+    panel["fieldConfig"]["defaults"]["mappings"].append({"type": "value", "options": options})
+    return panel
+
+
+def override(name: str, key: str, value: Any) -> dict[str, Any]:
+    return {"matcher": {"id": "byName", "options": name}, "properties": [{"id": key, "value": value}]}
+
+
+def layout(rows: Sequence[tuple[str, Sequence[Panel]]]) -> list[Panel]:
+    """Row headers and panels in Grafana's flat list, packed left to right, ids counted from 1."""
+    placed: list[Panel] = []
+    top = 0
+    for title, panels in rows:
+        placed.append(_row(title, top))
+        top += 1
+        left = tallest = 0
+        for panel in panels:
+            width, height = panel["gridPos"]["w"], panel["gridPos"]["h"]
+            if left + width > COLUMNS:
+                top, left, tallest = top + tallest, 0, 0
+            placed.append({**panel, "gridPos": {"x": left, "y": top, "w": width, "h": height}})
+            left, tallest = left + width, max(tallest, height)
+        top += tallest
+    return [{"id": number, **panel} for number, panel in enumerate(placed, start=1)]
+
+
+def _panel(kind: str, title: str, text: str, queries: Sequence[Query]) -> Panel:
+    families = sorted({name for query in queries for name in families_in(interpolate(query.expr))})
+    return {
+        "type": kind,
+        "title": title,
+        "description": f"{text}\n\nMetrics: {', '.join(f'`{name}`' for name in families)}",
+        "datasource": DATASOURCE,
+        "gridPos": {"w": 8, "h": 8},
+        "targets": [_target(letter, query) for letter, query in zip(_letters(), queries, strict=False)],
+        "fieldConfig": {"defaults": {"noValue": NO_TRAFFIC}, "overrides": []},
+        "options": {},
+    }
+
+
+def _target(letter: str, query: Query) -> dict[str, Any]:
+    instant = query.shape == "table"
+    return {
+        "refId": letter,
+        "datasource": DATASOURCE,
+        "expr": query.expr,
+        "legendFormat": query.legend or "__auto",
+        "format": query.shape,
+        "instant": instant,
+        "range": not instant,
+        "exemplar": query.exemplars,
+    }
+
+
+def _joined(label: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    renamed = {f"Value #{letter}": name for letter, name in zip(_letters(), names, strict=False)}
+    hidden = {"Time": True, **{f"Time {at}": True for at in range(1, len(names) + 1)}}
+    return [
+        {"id": "joinByField", "options": {"byField": label, "mode": "outer"}},
+        {"id": "organize", "options": {"excludeByName": hidden, "renameByName": renamed, "indexByName": {}}},
+    ]
+
+
+def _letters() -> str:
+    return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _row(title: str, top: int) -> Panel:
+    place = {"x": 0, "y": top, "w": COLUMNS, "h": 1}
+    return {"type": "row", "title": title, "collapsed": False, "gridPos": place, "panels": []}

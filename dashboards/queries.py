@@ -1,0 +1,39 @@
+"""Queries made of selectors, and the panel of quantiles: what more than one row of a dashboard is made of.
+
+It knows no dashboard. Invariant: a ratio or quantile of nothing is nothing, never NaN.
+"""
+
+from dashboards.panels import Panel, Query, coloured, timeseries
+from dashboards.promql import family
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+QUANTILE_COLOURS = {"p50": "green", "p90": "orange", "p99": "red"}
+
+
+def rate(name: str, selector: str, part: str = "") -> str:
+    return f"rate({family(name, part)}{{{selector}}}[$__rate_interval])"
+
+
+def increase(name: str, selector: str, part: str = "") -> str:
+    return f"increase({family(name, part)}{{{selector}}}[$__rate_interval])"
+
+
+def gauge(name: str, selector: str) -> str:
+    return f"{family(name)}{{{selector}}}"
+
+
+def total(expr: str, *labels: str) -> str:
+    return f"sum by ({', '.join(labels)}) ({expr})" if labels else f"sum({expr})"
+
+
+def quantile(level: float, name: str, selector: str) -> str:
+    """A quantile over the chosen replicas; nothing where nothing was counted, since that would be NaN."""
+    return f"histogram_quantile({level}, {total(rate(name, selector, '_bucket'), 'le')}) >= 0"
+
+
+def quantiles(name: str, selector: str, exemplars: bool = False) -> tuple[Query, ...]:
+    return tuple(Query(quantile(level, name, selector), word, exemplars) for word, level in QUANTILES.items())
+
+
+def latency(title: str, text: str, queries: tuple[Query, ...]) -> Panel:
+    return coloured(timeseries(title, text, "s", *queries), QUANTILE_COLOURS)

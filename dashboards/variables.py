@@ -1,0 +1,148 @@
+"""Template variables, selectors made of them, and the frame of a dashboard, the same for all of them.
+
+It knows the labels that every family shares and no panel. Invariant: no query names a data source, a job, a
+model or a window of its own; all come from these variables.
+"""
+
+from typing import Any
+
+from dashboards.panels import DATASOURCE, Panel
+from dashboards.promql import family
+
+TAG = "modeltap"
+TARGET = 'job=~"$job", instance=~"$instance"'
+MODEL = f'{TARGET}, model_name=~"$model_name"'
+SERIES = f'{MODEL}, model_version=~"$model_version"'
+# Probes of orchestrators are no traffic.
+TRAFFIC = f'{SERIES}, operation!~"health|metadata"'
+
+
+def variables() -> list[dict[str, Any]]:
+    up, traffic = family("modeltap.build"), family("model.request.duration", "_count")
+    prediction, feature = family("model.prediction.bin"), family("model.feature.bin")
+    return [
+        _datasource(),
+        _query("job", "Job", f"label_values({up}, job)", ".+"),
+        _query("instance", "Instance", f'label_values({up}{{job=~"$job"}}, instance)', ".+"),
+        # An unnamed model has no such label, which `.+` would leave out.
+        _query("model_name", "Model", f"label_values({traffic}{{{TARGET}}}, model_name)", ".*"),
+        _query("model_version", "Version", f"label_values({traffic}{{{MODEL}}}, model_version)", ".*"),
+        _query("output", "Output", f"label_values({prediction}{{{SERIES}}}, output)", ".*"),
+        _one(_query("feature", "Feature", f"label_values({feature}{{{SERIES}}}, feature)", ".*")),
+        _choice("window", "Rolling window", ("5m", "1h"), "1h"),
+        _choice("fleet_window", "Fleet window", ("1h", "6h", "24h", "7d"), "1h"),
+        {"type": "adhoc", "name": "filters", "label": "Filters", "datasource": DATASOURCE, "filters": []},
+    ]
+
+
+def dashboard(uid: str, title: str, text: str, panels: list[Panel]) -> dict[str, Any]:
+    """A whole dashboard of the classic schema, as Grafana 10.4 and later read it."""
+    return {
+        "uid": uid,
+        "title": title,
+        "description": text,
+        "tags": [TAG],
+        "schemaVersion": 39,
+        "editable": False,
+        "graphTooltip": 1,
+        "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "timezone": "browser",
+        "links": [_link()],
+        "annotations": {"list": _annotations()},
+        "templating": {"list": variables()},
+        "panels": panels,
+    }
+
+
+def _datasource() -> dict[str, Any]:
+    return {
+        "type": "datasource",
+        "name": "datasource",
+        "label": "Data source",
+        "query": "prometheus",
+        "current": {},
+        "regex": "",
+        "hide": 0,
+    }
+
+
+def _query(name: str, label: str, query: str, everything: str) -> dict[str, Any]:
+    return {
+        "type": "query",
+        "name": name,
+        "label": label,
+        "datasource": DATASOURCE,
+        "query": query,
+        "definition": query,
+        "refresh": 2,
+        "sort": 1,
+        "regex": "",
+        "hide": 0,
+        "multi": True,
+        "includeAll": True,
+        "allValue": everything,
+        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
+    }
+
+
+def _one(variable: dict[str, Any]) -> dict[str, Any]:
+    """Choose exactly one value, the first to begin with."""
+    rest = {key: value for key, value in variable.items() if key != "allValue"}
+    return {**rest, "multi": False, "includeAll": False, "current": {}}
+
+
+def _choice(name: str, label: str, values: tuple[str, ...], chosen: str) -> dict[str, Any]:
+    options = [{"text": value, "value": value, "selected": value == chosen} for value in values]
+    return {
+        "type": "custom",
+        "name": name,
+        "label": label,
+        "query": ",".join(values),
+        "options": options,
+        "current": {"text": chosen, "value": chosen, "selected": True},
+        "multi": False,
+        "includeAll": False,
+        "hide": 0,
+    }
+
+
+def _link() -> dict[str, Any]:
+    return {
+        "type": "dashboards",
+        "title": "modeltap",
+        "tags": [TAG],
+        "asDropdown": True,
+        "includeVars": True,
+        "keepTime": True,
+        "targetBlank": False,
+    }
+
+
+def _annotations() -> list[dict[str, Any]]:
+    info = f"{family('model.info')}{{{SERIES}}}"
+    builtin = {
+        "builtIn": 1,
+        "name": "Annotations & Alerts",
+        "type": "dashboard",
+        "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+        "enable": True,
+        "hide": True,
+        "iconColor": "rgba(0, 211, 255, 1)",
+    }
+    firing = _annotation("Firing alerts", "red", 'ALERTS{alertname=~"Modeltap.+", alertstate="firing"}')
+    version = _annotation("New model version", "blue", f"{info} unless {info} offset 5m")
+    firing["titleFormat"] = "{{alertname}}"
+    version["titleFormat"] = "{{model_name}} {{model_version}}"
+    return [builtin, firing, version]
+
+
+def _annotation(name: str, colour: str, expr: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "datasource": DATASOURCE,
+        "enable": False,
+        "expr": expr,
+        "step": "60s",
+        "iconColor": colour,
+    }

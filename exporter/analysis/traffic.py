@@ -1,0 +1,185 @@
+"""Shared totals of all workers -> Samples of traffic and of the sidecar itself. Reads; keeps no count of its own."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.analysis.hold import Hold
+from exporter.records.catalogue import OVERHEAD_BUCKETS, SIZE_BUCKETS
+from exporter.records.exchange import ERROR_TYPES
+from exporter.records.sample import Exemplar, Exponential, Histogram, Sample
+from exporter.records.totals import (
+    CAPTURE_REASONS,
+    CONNECTION_PROTOCOLS,
+    DROP_REASONS,
+    EXPONENTIAL_OFFSET,
+    EXPONENTIAL_SLOTS,
+    LATENCY_FAMILIES,
+    SCALE,
+    SIZE_FAMILIES,
+    TRACE_OUTCOMES,
+    Layout,
+    Reader,
+)
+
+Counts = NDArray[np.uint64]
+Exemplars = Mapping[tuple[str, ...], Mapping[int, Exemplar]]
+_LATENCY_NAMES = {
+    "duration": "model.request.duration",
+    "time_to_first_byte": "model.request.time_to_first_byte",
+    "client_wait": "model.client.wait",
+    "queue_wait": "model.queue.wait",
+}
+_SIZE_NAMES = {"request_size": "model.request.size", "response_size": "model.response.size"}
+
+
+class Traffic:
+    """`fds` are the memfds of the workers, all of one layout."""
+
+    def __init__(self, fds: Iterable[int], layout: Layout, hold: Hold, limited: bool) -> None:
+        self._layout = layout
+        self._readers = [Reader(fd, layout) for fd in fds]
+        self._hold = hold
+        self._limited = limited
+        for labels in self._blocks()[0]:
+            for family in LATENCY_FAMILIES:
+                hold.release((family, labels))
+                hold.release((family, labels[:4]))
+
+    def samples(self, now: float, scrape: bool, exemplars: Exemplars) -> Iterator[Sample]:
+        """All of them, families together. `scrape` says that a Prometheus sees this one."""
+        finished, in_flight = self._blocks()
+        created = self._created()
+        yield from self._latencies(finished, created, now, scrape, exemplars)
+        yield from self._sizes(finished, created)
+        yield from self._errors(finished, created)
+        for key, count in sorted(in_flight.items()):
+            yield Sample("model.requests.in_flight", key, count)
+        if self._limited:
+            yield Sample("model.queue.length", ("admission",), self._scalar("queue_length"))
+        yield from self._connections(created)
+        yield from self._own(created)
+
+    def _blocks(self) -> tuple[dict[tuple[str, ...], Counts], dict[tuple[str, ...], int]]:
+        """Summed over workers: slots of finished label sets, and in-flight counts."""
+        finished: dict[tuple[str, ...], Counts] = {}
+        in_flight: dict[tuple[str, ...], int] = {}
+        for reader in self._readers:
+            for number, labels in enumerate(reader.label_sets()):
+                if len(labels) == 5:
+                    block = reader.block(number)
+                    finished[labels] = finished[labels] + block if labels in finished else block.copy()
+                else:
+                    in_flight[labels] = in_flight.get(labels, 0) + reader.in_flight(number)
+        return finished, in_flight
+
+    def _created(self) -> float:
+        started = [reader.scalar("started") for reader in self._readers]
+        return min([value for value in started if value], default=0) / 1e9
+
+    def _scalar(self, name: str) -> int:
+        return sum(reader.scalar(name) for reader in self._readers)
+
+    def _reasons(self, group: str, reasons: Iterable[str]) -> dict[str, int]:
+        found = [reader.reasons(group) for reader in self._readers]
+        return {reason: sum(one[reason] for one in found) for reason in reasons}
+
+    def _latencies(
+        self,
+        finished: dict[tuple[str, ...], Counts],
+        created: float,
+        now: float,
+        scrape: bool,
+        exemplars: Exemplars,
+    ) -> Iterator[Sample]:
+        width = self._layout.latency_slots
+        for index, family in enumerate(LATENCY_FAMILIES):
+            if family == "queue_wait" and not self._limited:
+                continue
+            cells = slice(index * width, (index + 1) * width)
+            series: dict[tuple[str, ...], Counts] = {}
+            for labels, block in finished.items():
+                key = labels if family == "duration" else labels[:4]
+                series[key] = series[key] + block[cells] if key in series else block[cells]
+            for key, counts in series.items():
+                zero = self._hold.shows_zero((family, key), now, scrape)
+                found = exemplars.get(key, {}) if family == "duration" else {}
+                value = self._latency(counts * 0 if zero else counts, {} if zero else found)
+                yield Sample(_LATENCY_NAMES[family], key, value, created)
+
+    def _latency(self, counts: Counts, exemplars: Mapping[int, Exemplar]) -> Histogram:
+        bounds = self._layout.latency_bounds
+        explicit = counts[: len(bounds) + 1].tolist()
+        exponential = counts[len(bounds) + 1 : len(bounds) + 1 + EXPONENTIAL_SLOTS]
+        used = np.flatnonzero(exponential)
+        first, last = (int(used[0]), int(used[-1]) + 1) if used.size else (0, 0)
+        found = Exponential(
+            SCALE, 0, 0.0, EXPONENTIAL_OFFSET + first, tuple(exponential[first:last].tolist())
+        )
+        places = tuple(exemplars.get(i) for i in range(len(explicit))) if exemplars else ()
+        return Histogram(bounds, tuple(explicit), int(counts[-1]) / 1e9, found, places)
+
+    def _sizes(self, finished: dict[tuple[str, ...], Counts], created: float) -> Iterator[Sample]:
+        start = len(LATENCY_FAMILIES) * self._layout.latency_slots
+        width = self._layout.size_slots
+        for index, family in enumerate(SIZE_FAMILIES):
+            cells = slice(start + index * width, start + (index + 1) * width)
+            for key, counts in _by_traffic(finished, cells).items():
+                value = Histogram(SIZE_BUCKETS, tuple(counts[:-1].tolist()), int(counts[-1]))
+                yield Sample(_SIZE_NAMES[family], key, value, created)
+
+    def _errors(self, finished: dict[tuple[str, ...], Counts], created: float) -> Iterator[Sample]:
+        end = self._layout.block_slots - 1
+        for key, counts in _by_traffic(finished, slice(end - len(ERROR_TYPES), end)).items():
+            for kind, count in zip(ERROR_TYPES, counts.tolist(), strict=True):
+                yield Sample("model.request.errors", (*key, kind), count, created)
+
+    def _connections(self, created: float) -> Iterator[Sample]:
+        yield Sample("model.connections.open", (), self._scalar("connections_open"))
+        found = {
+            protocol: np.sum([reader.connections(protocol) for reader in self._readers], axis=0)
+            for protocol in CONNECTION_PROTOCOLS
+        }
+        for protocol, cells in found.items():
+            yield Sample("model.connections", (protocol,), int(cells[0]), created)
+        for protocol, cells in found.items():
+            value = Histogram(self._layout.latency_bounds, tuple(cells[3:-1].tolist()), int(cells[-1]) / 1e9)
+            yield Sample("model.connection.duration", (protocol,), value, created)
+        for protocol, cells in found.items():
+            yield Sample("model.connection.io", (protocol, "receive"), int(cells[1]), created)
+            yield Sample("model.connection.io", (protocol, "transmit"), int(cells[2]), created)
+
+    def _own(self, created: float) -> Iterator[Sample]:
+        overhead = np.sum([reader.overhead() for reader in self._readers], axis=0)
+        value = Histogram(OVERHEAD_BUCKETS, tuple(overhead.tolist()), self._scalar("overhead_sum") / 1e9)
+        yield Sample("modeltap.overhead", (), value, created)
+        lag = max((reader.scalar("loop_lag") for reader in self._readers), default=0)
+        yield Sample("modeltap.event_loop.lag", ("data_plane",), lag / 1e9)
+        yield Sample("modeltap.records.offered", (), self._scalar("offered"), created)
+        yield Sample("modeltap.records.acknowledged", (), self._scalar("acknowledged"), created)
+        for reason, count in self._reasons("dropped", DROP_REASONS).items():
+            yield Sample("modeltap.records.dropped", (reason,), count, created)
+        yield Sample("modeltap.records.unacknowledged", (), self._scalar("unacknowledged"))
+        yield Sample("modeltap.queue.usage", (), self._scalar("queue_bytes"))
+        for reason, count in self._reasons("captures", CAPTURE_REASONS).items():
+            yield Sample("modeltap.captures.dropped", (reason,), count, created)
+        for reason, count in self._reasons("capture_bytes", CAPTURE_REASONS).items():
+            yield Sample("modeltap.captures.dropped.size", (reason,), count, created)
+        rates = [reader.scalar("sampling_millionths") for reader in self._readers]
+        yield Sample("modeltap.sampling.ratio", (), min(rates, default=0) / 1e6)
+        for direction in ("request", "response"):
+            group = f"desync_{direction}"
+            for reason, count in self._reasons(group, self._readers[0].reasons(group)).items():
+                yield Sample("modeltap.desyncs", (direction, reason), count, created)
+        for outcome, count in self._reasons("trace", TRACE_OUTCOMES).items():
+            yield Sample("modeltap.trace.contexts", (outcome,), count, created)
+
+
+def _by_traffic(finished: dict[tuple[str, ...], Counts], cells: slice) -> dict[tuple[str, ...], Counts]:
+    """Those cells summed over codes."""
+    series: dict[tuple[str, ...], Counts] = {}
+    for labels, block in finished.items():
+        key = labels[:4]
+        series[key] = series[key] + block[cells] if key in series else block[cells]
+    return series

@@ -1,0 +1,61 @@
+"""What a collector is, and the world that it is built from. Knows no collector.
+
+Invariant: absence is not failure. A collector that finds nothing to read says so with Unavailable; any other
+exception is a defect or a fault of what it reads, and is reported as such.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from exporter.records.sample import Sample
+
+# Host and port, or the path of a unix socket.
+Address = tuple[str, int] | str
+# Asked for the process id of a component; None while there is none to be seen.
+Finder = Callable[[], int | None]
+
+
+class Unavailable(Exception):
+    """There is nothing to collect here: no device, no permission, no process. Quiet, and not a failure."""
+
+
+class Collector(Protocol):
+    """One source of samples. One caller at a time, from any thread; blocking reads are allowed.
+
+    `collect` may be called at any interval, and again after it raised. It raises Unavailable where there is
+    nothing to read, leaves out what it may not read, and yields all samples of a family together.
+    """
+
+    @property
+    def name(self) -> str:
+        """The `collector` label; unique."""
+
+    def collect(self, now: float) -> Iterable[Sample]:
+        """Samples as of `now`, unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside the process that collectors read. `nvml` imports the NVML binding and returns it.
+
+    `components` gives a process id, or a finder that is asked again when the process has ended. `probe_path`
+    is "" for a probe that only connects; `probe_timeout` is in seconds.
+    """
+
+    upstream: Address
+    components: Mapping[str, int | Finder]
+    nvml: Callable[[], Any]
+    probe_path: str = ""
+    probe_timeout: float = 2.0
+
+
+Build = Callable[[World], Collector]
+
+
+def grouped(samples: Iterable[Sample]) -> list[Sample]:
+    """The samples with each family in one run, in the order of first appearance."""
+    families: dict[str, list[Sample]] = {}
+    for sample in samples:
+        families.setdefault(sample.name, []).append(sample)
+    return [sample for family in families.values() for sample in family]

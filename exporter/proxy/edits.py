@@ -1,0 +1,56 @@
+"""The three edits that a request head may get: trace context, `x-request-id`, and no `Upgrade: h2c`.
+
+Whole lines are spliced in right after the request line, or digits overwritten in place, so framing fields and every
+other byte stay as they came. h2c is removed because servers that decline it have lost the body of such requests.
+"""
+
+from exporter.records.exchange import Trace
+from exporter.wire.head import RequestHead
+
+# The smallest limit known among Python model servers; a head that would cross it is not lengthened.
+MAX_EDITED_HEAD = 16384
+_PARENT_AT = 36  # offset of the parent id in a traceparent value
+
+
+def edit(head: RequestHead, trace: Trace | None, request_id: str) -> bytes:
+    """The head to forward. `request_id` is "" if the client sent one; otherwise it is added."""
+    raw = head.raw
+    lines = b""
+    if trace is not None:
+        if trace.parent_id:
+            # Before anything that moves offsets.
+            raw = _overwrite(raw, head.trace_start, trace)
+        else:
+            lines = f"traceparent: 00-{trace.trace_id}-{trace.span_id}-01\r\n".encode()
+    if head.upgrades and b"h2c" in head.upgrades:
+        raw = _without_h2c(raw, head)
+    if request_id:
+        lines += f"x-request-id: {request_id}\r\n".encode()
+    if not lines or len(raw) + len(lines) > MAX_EDITED_HEAD:
+        return raw
+    return raw[: head.line_end] + lines + raw[head.line_end :]
+
+
+def _overwrite(raw: bytes, start: int, trace: Trace) -> bytes:
+    flags_at = start + _PARENT_AT + 17
+    flags = b"%02x" % (int(raw[flags_at : flags_at + 2], 16) | 1)
+    parent = start + _PARENT_AT
+    return raw[:parent] + trace.span_id.encode() + raw[parent + 16 : flags_at] + flags + raw[flags_at + 2 :]
+
+
+def _without_h2c(raw: bytes, head: RequestHead) -> bytes:
+    """Drop h2c from Upgrade, HTTP2-Settings, and what named them in Connection; other tokens stay."""
+    others = [token for token in head.upgrades.split(b",") if token.strip(b" \t") not in (b"", b"h2c")]
+    gone = {b"http2-settings"} if others else {b"http2-settings", b"upgrade"}
+    for name, start, end in reversed(head.fields):
+        if name == b"http2-settings":
+            raw = raw[:start] + raw[end:]
+        elif name in (b"upgrade", b"connection"):
+            label, _, value = raw[start : end - 2].partition(b":")
+            drop = gone if name == b"connection" else {b"h2c"}
+            kept = [
+                t.strip(b" \t") for t in value.split(b",") if t.strip(b" \t").lower() not in (drop | {b""})
+            ]
+            line = label + b": " + b", ".join(kept) + b"\r\n" if kept else b""
+            raw = raw[:start] + line + raw[end:]
+    return raw

@@ -1,0 +1,112 @@
+"""Which labels a finished exchange gets, and the block of shared totals that counts it.
+
+A model name or version becomes a label value only after a 2xx answer confirmed it, up to a cap; before that the
+exchange is counted as `unknown`. A counted exchange never changes its labels.
+"""
+
+from exporter.records.exchange import OTHER, UNKNOWN
+from exporter.records.routes import Route, match
+from exporter.records.totals import Writer
+
+MAX_NAMES = 128
+_MAX_CACHED_TARGETS = 4096
+
+
+class Labelled:
+    """A route with the blocks that its exchanges were counted in so far."""
+
+    __slots__ = ("blocks", "in_flight", "method", "path", "route")
+
+    def __init__(self, route: Route, method: str, path: str) -> None:
+        self.route = route
+        self.method = method
+        self.path = path
+        self.blocks: dict[str, int] = {}
+        self.in_flight = -1
+
+
+class Labels:
+    """One per worker. `model_name` and `model_version` configured by the owner win over what is learned."""
+
+    def __init__(self, totals: Writer, model_name: str, model_version: str) -> None:
+        self._totals = totals
+        self._name = model_name
+        self._version = model_version
+        self._confirmed: dict[str, set[str]] = {}
+        self._learned: dict[str, str] = {}
+        self._cache: dict[tuple[bytes, bytes], Labelled] = {}
+
+    def labelled(self, method: bytes, target: bytes) -> Labelled:
+        """The route of a request head; cached by method and path, the query left out."""
+        path = target.partition(b"?")[0] if b"?" in target else target
+        found = self._cache.get((method, path))
+        if found is None:
+            if len(self._cache) >= _MAX_CACHED_TARGETS:
+                self._cache.clear()
+            text, word = path.decode("latin-1"), method.decode("latin-1")
+            found = self._cache[method, path] = Labelled(match(word, text), word, text)
+        return found
+
+    def learn(self, versions: dict[str, str]) -> None:
+        """Versions that the analysis read from answers, by model name."""
+        self._learned = dict(versions)
+        self._forget_blocks()
+
+    def block(self, labelled: Labelled, code: str) -> int:
+        """The block of a finished exchange; a 2xx code confirms the names in its path."""
+        at = labelled.blocks.get(code)
+        if at is not None:
+            return at
+        route = labelled.route
+        if code[:1] == "2" and route.model_name and self._confirm(route):
+            self._forget_blocks()
+        name = self.name(route)
+        at = self._totals.block(
+            (name, self.version(route, name), route.operation, route.protocol or UNKNOWN, code)
+        )
+        labelled.blocks[code] = at
+        return at
+
+    def in_flight_slot(self, labelled: Labelled) -> int:
+        """The slot that counts exchanges in flight for what the head tells."""
+        at = labelled.in_flight
+        if at < 0:
+            route = labelled.route
+            block = self._totals.block((self.name(route), route.operation, route.protocol or UNKNOWN))
+            at = labelled.in_flight = block + self._totals.layout.block_slots - 1
+        return at
+
+    def name(self, route: Route) -> str:
+        """The model name that may be shown for a route now."""
+        if self._name:
+            return self._name
+        if route.model_name in self._confirmed:
+            return route.model_name
+        return OTHER if route.model_name and len(self._confirmed) >= MAX_NAMES else UNKNOWN
+
+    def version(self, route: Route, name: str) -> str:
+        """The model version that may be shown for a route now."""
+        if self._version:
+            return self._version
+        if route.model_version:
+            return route.model_version if route.model_version in self._confirmed.get(name, ()) else UNKNOWN
+        return self._learned.get(name, UNKNOWN)
+
+    def _confirm(self, route: Route) -> bool:
+        """Whether something new was confirmed."""
+        versions = self._confirmed.get(route.model_name)
+        if versions is None:
+            if len(self._confirmed) >= MAX_NAMES:
+                return False
+            versions = self._confirmed[route.model_name] = set()
+        elif not route.model_version or route.model_version in versions or len(versions) >= MAX_NAMES:
+            return False
+        if route.model_version:
+            versions.add(route.model_version)
+        return True
+
+    def _forget_blocks(self) -> None:
+        """Names changed: later exchanges may get other labels, counted ones keep theirs."""
+        for labelled in self._cache.values():
+            labelled.blocks.clear()
+            labelled.in_flight = -1

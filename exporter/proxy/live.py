@@ -1,0 +1,205 @@
+"""One exchange while it lives: its times, sizes, kept bodies; finished exactly once.
+
+Times are monotonic nanoseconds. Totals are bumped at the end, an Exchange is offered if there is something in it for
+the analysis.
+"""
+
+from bisect import bisect_left
+
+from exporter.proxy.labels import Labelled
+from exporter.proxy.plane import Plane
+from exporter.records.catalogue import OVERHEAD_BUCKETS, SIZE_BUCKETS
+from exporter.records.exchange import ERROR_TYPES, NO_CODE, Exchange, Trace
+from exporter.records.routes import SIDE_OPERATIONS
+from exporter.records.totals import EXPONENTIAL_SLOTS, LATENCY_FAMILIES, SIZE_FAMILIES, exponential_index
+from exporter.wire.head import RequestHead
+
+_ERROR_SLOT = {kind: index for index, kind in enumerate(ERROR_TYPES)}
+_NS_BOUNDS: dict[tuple[float, ...], tuple[int, ...]] = {}
+
+
+def nanosecond_bounds(bounds: tuple[float, ...]) -> tuple[int, ...]:
+    """Bounds in seconds as integers, so that one comparison does."""
+    return tuple(round(bound * 1e9) for bound in bounds)
+
+
+_OVERHEAD_NS = nanosecond_bounds(OVERHEAD_BUCKETS)
+
+
+class Capture:
+    """A body as it is kept: whole, or not at all once it is over a bound."""
+
+    __slots__ = ("chunks", "kept", "reason", "size")
+
+    def __init__(self, wanted: bool) -> None:
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.kept = wanted
+        self.reason = ""
+
+    def take(self, chunk: bytes, start: int, end: int, plane: Plane) -> None:
+        """Keep chunk[start:end] if the bounds allow."""
+        size = end - start
+        self.size += size
+        if not self.kept:
+            return
+        settings = plane.settings
+        if self.size > settings.capture_bytes:
+            self._drop("too_large", plane)
+        elif plane.captured + size > settings.capture_total:
+            self._drop("capture_full", plane)
+        else:
+            plane.captured += size
+            self.chunks.append(chunk if size == len(chunk) else chunk[start:end])
+
+    def _drop(self, reason: str, plane: Plane) -> None:
+        self.kept = False
+        self.reason = reason
+        self.free(plane)
+
+    def free(self, plane: Plane) -> None:
+        """Give the bytes back to the bound."""
+        plane.captured -= sum(map(len, self.chunks))
+        self.chunks = []
+
+    def body(self) -> bytes:
+        """The whole body."""
+        return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+
+
+class Live:
+    """Filled in by the tap; `finish` is idempotent."""
+
+    __slots__ = (
+        *("plane", "head", "labelled", "started", "sent", "first_byte", "ended", "error", "status"),
+        *("request_size", "response_size", "response_head", "request", "response", "trace", "request_id"),
+        *(
+            "overhead",
+            "queued",
+            "queue_wait",
+            "client_wait",
+            "slot",
+            "admitted",
+            "done",
+            "request_done",
+            "peer",
+        ),
+    )
+
+    def __init__(self, plane: Plane, head: RequestHead, labelled: Labelled, now: int) -> None:
+        self.plane = plane
+        self.head = head
+        self.labelled = labelled
+        self.started = now
+        self.sent = self.first_byte = self.ended = 0
+        self.error = ""
+        self.status = 0
+        self.request_size = len(head.raw)
+        self.response_size = 0
+        self.response_head = b""
+        wanted = labelled.route.operation not in SIDE_OPERATIONS and labelled.route.operation != "other"
+        self.request = Capture(wanted and plane.settings.capture_bytes > 0)
+        self.response = Capture(self.request.kept)
+        self.trace: Trace | None = None
+        self.request_id = ""
+        self.overhead = 0
+        self.queued = self.queue_wait = self.client_wait = 0
+        self.slot = plane.labels.in_flight_slot(labelled)
+        self.admitted = False
+        self.done = self.request_done = False
+        self.peer = ""
+        plane.slots[self.slot] += 1
+
+    def finish(self, now: int, error: str = "") -> None:
+        """The end, whatever it was. `now` counts only if the last response byte has not been seen."""
+        if self.done:
+            return
+        self.done = True
+        plane = self.plane
+        plane.slots[self.slot] -= 1
+        if self.admitted:
+            plane.admission.release(now)
+        ended = self.ended or now
+        status = self.status
+        if not error:
+            error = "5xx" if status >= 500 else "4xx" if status >= 400 else ""
+        self.error = self.error or error
+        self._count(ended - self.started)
+        self._offer(ended - self.started)
+        self.request.free(plane)
+        self.response.free(plane)
+
+    def _count(self, duration: int) -> None:
+        plane = self.plane
+        slots = plane.slots
+        block = plane.labels.block(self.labelled, str(self.status) if self.status else NO_CODE)
+        layout = plane.totals.layout
+        bounds = _NS_BOUNDS.get(layout.latency_bounds)
+        if bounds is None:
+            bounds = _NS_BOUNDS[layout.latency_bounds] = nanosecond_bounds(layout.latency_bounds)
+        width = len(bounds) + EXPONENTIAL_SLOTS + 2
+        # An answer that began before the request was sent has no time to first byte.
+        first = self.first_byte - self.sent if self.sent and self.first_byte else -1
+        # Queue wait exists only where a limit is set.
+        times = (duration, first, self.client_wait, self.queue_wait if self.admitted else -1)
+        at = block
+        for value in times:
+            if value >= 0:
+                slots[at + bisect_left(bounds, value)] += 1
+                slots[at + len(bounds) + 1 + exponential_index(value)] += 1
+                slots[at + width - 1] += value
+            at += width
+        for size in (self.request_size, self.response_size):
+            slots[at + bisect_left(SIZE_BUCKETS, size)] += 1
+            slots[at + len(SIZE_BUCKETS) + 1] += size
+            at += len(SIZE_BUCKETS) + 2
+        if self.error:
+            slots[at + _ERROR_SLOT[self.error]] += 1
+        slots[layout.overhead_at + bisect_left(_OVERHEAD_NS, self.overhead)] += 1
+        slots[plane.totals.scalar("overhead_sum")] += self.overhead
+        for capture in (self.request, self.response):
+            if capture.reason:
+                plane.totals.count("captures", capture.reason)
+                plane.totals.count("capture_bytes", capture.reason, capture.size)
+
+    def _offer(self, duration: int) -> None:
+        plane = self.plane
+        wanted = self.request.kept or self.request.reason or self.response.reason
+        if not (wanted or self.trace is not None) or not plane.sender.admits(self.request_id):
+            return
+        labelled = self.labelled
+        route = labelled.route
+        name = plane.labels.name(route)
+        record = Exchange(
+            self.head.raw,
+            self.response_head,
+            self.request.body(),
+            self.response.body(),
+            labelled.method,
+            labelled.path,
+            route.operation,
+            route.protocol,
+            name,
+            plane.labels.version(route, name),
+            self.status,
+            self.error,
+            self.started + plane.wall_offset,
+            duration,
+            self.first_byte - self.started if self.first_byte else 0,
+            self.queue_wait,
+            self.client_wait,
+            self.request_size,
+            self.response_size,
+            self.request.kept,
+            self.response.kept,
+            self.request_id,
+            plane.sender.rate,
+            self.trace,
+            self.peer,
+        )
+        if plane.sender.put(record):
+            plane.flush_soon()
+
+
+assert LATENCY_FAMILIES == ("duration", "time_to_first_byte", "client_wait", "queue_wait")
+assert SIZE_FAMILIES == ("request_size", "response_size")

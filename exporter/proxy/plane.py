@@ -1,0 +1,78 @@
+"""What all connections of one worker share: settings, totals, labels, sampler, admission, the way to the analysis."""
+
+import asyncio
+import socket
+import time
+from typing import Protocol
+
+from exporter.proxy.admission import Admission
+from exporter.proxy.labels import Labels
+from exporter.proxy.settings import Settings
+from exporter.proxy.trace import Sampler
+from exporter.records.queue import Sender
+from exporter.records.totals import Layout, Writer
+
+FLUSH_SECONDS = 0.02
+RESOLVE_SECONDS = 30.0
+
+
+class Closable(Protocol):
+    """A link, as far as the plane needs to know."""
+
+    def close(self) -> None:
+        """Drop it."""
+
+
+class Plane:
+    """Made once per worker. Holds no connection except in `pairs`, which a drain walks."""
+
+    def __init__(self, settings: Settings, totals_fd: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.settings = settings
+        self.loop = loop
+        self.totals = Writer(totals_fd, Layout(settings.latency_buckets))
+        self.slots = self.totals.slots
+        self.labels = Labels(self.totals, settings.model_name, settings.model_version)
+        self.sampler = Sampler(settings.sampler, settings.sampler_ratio, settings.root_spans_per_second)
+        self.admission = Admission(settings.max_concurrency, settings.max_queue, self.totals)
+        self.sender = Sender(self.totals)
+        self.pairs: set[object] = set()
+        self.link: Closable | None = None  # the channel to the analysis
+        self.captured = 0  # bytes of bodies kept now, bounded by capture_total
+        self.draining = False
+        self.last_request = time.monotonic_ns()
+        self.wall_offset = time.time_ns() - time.monotonic_ns()
+        self._flush_due = False
+        self._addresses: list[tuple[int, tuple[str, int]]] = []
+        self._resolved = 0.0
+
+    async def addresses(self) -> list[tuple[int, tuple[str, int]]]:
+        """Where the upstream is now; asked anew every 30 s, the last good answer serves meanwhile. OSError if none."""
+        now = self.loop.time()
+        if not self._addresses or now - self._resolved > RESOLVE_SECONDS:
+            self._resolved = now
+            settings = self.settings
+            try:
+                found = await self.loop.getaddrinfo(
+                    settings.upstream_host, settings.upstream_port, type=socket.SOCK_STREAM
+                )
+                self._addresses = [
+                    (int(kind), (str(where[0]), int(where[1]))) for kind, _, _, _, where in found
+                ]
+            except OSError:
+                if not self._addresses:
+                    raise
+        return self._addresses
+
+    def flush_soon(self) -> None:
+        """A record waits in the sender; send it with its neighbours."""
+        if not self._flush_due:
+            self._flush_due = True
+            self.loop.call_later(FLUSH_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        self.sender.flush()
+
+    def beat(self) -> None:
+        """Once a second: follow steps of the wall clock."""
+        self.wall_offset = time.time_ns() - time.monotonic_ns()

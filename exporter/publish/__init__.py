@@ -1,0 +1,43 @@
+"""Samples -> Prometheus exposition; Samples -> OTLP; exchanges -> spans. Knows no models and computes nothing.
+
+To add a publisher: one file whose class has the methods of `Publisher`, and one line in `PUBLISHERS`.
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from exporter.publish.otlp import Pusher
+from exporter.publish.server_span import Span, server_span
+from exporter.publish.settings import OtlpConfig, read_config
+from exporter.publish.spans import SpanPusher
+from exporter.records.sample import Sample
+
+
+class Publisher(Protocol):
+    """A publisher that delivers from a thread of its own. Its `offer` differs by what it takes, and never blocks.
+
+    `start` comes before `stop`; `stop` is safe twice and without `start`, and keeps to its timeout in seconds.
+    """
+
+    def start(self) -> None:
+        """Start the thread; connects to nobody and imports no SDK before the first batch."""
+
+    def stop(self, timeout: float) -> bool:
+        """Deliver what is waiting, then end; False if that took longer and the rest was given up."""
+
+    def samples(self) -> Iterable[Sample]:
+        """What this publisher counted; from any thread, at any time."""
+
+
+PUBLISHERS: tuple[type[Publisher], ...] = (Pusher, SpanPusher)
+
+__all__ = [
+    "PUBLISHERS",
+    "OtlpConfig",
+    "Publisher",
+    "Pusher",
+    "Span",
+    "SpanPusher",
+    "read_config",
+    "server_span",
+]

@@ -1,0 +1,123 @@
+"""The standard OTLP exporters, behind the two methods that a sender needs. Imported by a sender's thread, when used.
+
+Refuses to read settings other than OtlpConfig: endpoint, headers, timeout, compression and certificates of the
+environment are honoured by the exporters themselves. gRPC is imported only if it is the protocol.
+
+The exporters discard what a collector answers in a success: spans and points refused in a "partial success" count as
+delivered.
+"""
+
+import logging
+import socket
+from collections.abc import Sequence
+
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, OTELResourceDetector, Resource
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from exporter import __version__
+from exporter.publish.metrics_data import metrics_data
+from exporter.publish.server_span import Span
+from exporter.publish.settings import OtlpConfig, Signal
+from exporter.publish.span_data import readable_span
+from exporter.records.sample import Sample
+
+# A histogram point takes about 0.6 KB, and collectors refuse messages over 4 MiB unless told otherwise.
+POINTS_PER_MESSAGE = 4000
+_SCOPE = InstrumentationScope("modeltap", __version__)
+
+
+class MetricConnection:
+    """Samples through an OTLP metric exporter."""
+
+    def __init__(self, exporter: MetricExporter, resource: Resource, exponential: bool) -> None:
+        self._exporter = exporter
+        self._resource = resource
+        self._exponential = exponential
+        self._closed = False
+
+    def send(self, batch: tuple[Sequence[Sample], float]) -> bool:
+        """Samples and the unix time in seconds at which they were gathered; True if the collector took all of it."""
+        samples, now = batch
+        data = metrics_data(samples, now, self._resource, _SCOPE, self._exponential)
+        return self._exporter.export(data) is MetricExportResult.SUCCESS
+
+    def close(self) -> None:
+        """Release the exporter's sockets."""
+        if not self._closed:
+            self._closed = True
+            self._exporter.shutdown()
+
+
+class SpanConnection:
+    """Spans through an OTLP span exporter."""
+
+    def __init__(self, exporter: SpanExporter, resource: Resource) -> None:
+        self._exporter = exporter
+        self._resource = resource
+        self._closed = False
+
+    def send(self, batch: list[Span]) -> bool:
+        """True if the collector took the batch."""
+        spans = [readable_span(span, self._resource, _SCOPE) for span in batch]
+        return self._exporter.export(spans) is SpanExportResult.SUCCESS
+
+    def close(self) -> None:
+        """Release the exporter's sockets."""
+        if not self._closed:
+            self._closed = True
+            self._exporter.shutdown()
+
+
+def connect_metrics(config: OtlpConfig) -> MetricConnection:
+    """Raises what the exporter raises for settings that it cannot use."""
+    endpoint = _endpoint(config, "metrics")
+    exporter: MetricExporter
+    if config.metrics_protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as OverGrpc
+
+        _tell_every_failure()
+        exporter = OverGrpc(endpoint=endpoint, max_export_batch_size=POINTS_PER_MESSAGE)
+    else:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as OverHttp
+
+        exporter = OverHttp(endpoint=endpoint, max_export_batch_size=POINTS_PER_MESSAGE)
+    return MetricConnection(exporter, resource_of(config), config.exponential)
+
+
+def connect_spans(config: OtlpConfig) -> SpanConnection:
+    """Raises what the exporter raises for settings that it cannot use."""
+    endpoint = _endpoint(config, "traces")
+    exporter: SpanExporter
+    if config.traces_protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as OverGrpc
+
+        _tell_every_failure()
+        exporter = OverGrpc(endpoint=endpoint)
+    else:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as OverHttp
+
+        exporter = OverHttp(endpoint=endpoint)
+    return SpanConnection(exporter, resource_of(config))
+
+
+def _tell_every_failure() -> None:
+    """Both signals log through one logger, whose filter drops what it passed in the same 20 s, whoever says it.
+
+    The second signal would then fail without a reason. The sender keeps these records out of the log itself.
+    """
+    logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter").filters.clear()
+
+
+def resource_of(config: OtlpConfig) -> Resource:
+    """Who sends: OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over our service.name and instance."""
+    ours = {SERVICE_NAME: "modeltap", SERVICE_INSTANCE_ID: config.instance or socket.gethostname()}
+    return Resource.create(ours).merge(OTELResourceDetector().detect())
+
+
+def _endpoint(config: OtlpConfig, signal: Signal) -> str | None:
+    """None leaves it to the environment. Over HTTP the exporter wants the whole address of the signal."""
+    if not config.endpoint or config.protocol(signal) == "grpc":
+        return config.endpoint or None
+    return f"{config.endpoint.removesuffix('/')}/v1/{signal}"

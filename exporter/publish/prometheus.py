@@ -1,0 +1,250 @@
+"""Samples -> Prometheus text 0.0.4 or OpenMetrics 1.0, by content negotiation.
+
+Refuses to know where samples come from. Invariant: equal samples give equal bytes, in catalogue order, series sorted
+by label values; a number reads back as the same number; `le` is written the same in both formats.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+from math import isfinite, isnan
+
+from exporter.records.catalogue import CATALOGUE, Metric, metric, prometheus_name
+from exporter.records.sample import Exemplar, Histogram, Sample
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+# OpenMetrics 1.0, section "Exemplars": characters of all names and values of one exemplar's labels together.
+EXEMPLAR_LABEL_LENGTH = 128
+_ORDER = {row.name: place for place, row in enumerate(CATALOGUE)}
+_SUFFIXES = {
+    "counter": ("_total", "_created"),
+    "gauge": (),
+    "histogram": ("_bucket", "_count", "_sum", "_created"),
+    "info": ("_info",),
+}
+
+
+def render(
+    samples: Iterable[Sample],
+    accept: str,
+    names: frozenset[str] = frozenset(),
+    cache: "SeriesCache | None" = None,
+) -> tuple[bytes, str]:
+    """Body and content type for an Accept header ("" = none was sent).
+
+    `names` limits the output to families of which it holds the family's or a sample's name; empty = all. Of two
+    samples with the same name and labels the last one counts, since a duplicate spoils a whole scrape. Raises
+    KeyError for a name that the catalogue does not have, ValueError for a wrong number of labels or counts.
+    """
+    openmetrics = prefers_openmetrics(accept)
+    cache = SeriesCache() if cache is None else cache
+    families: dict[str, dict[tuple[str, ...], Sample]] = {}
+    for sample in samples:
+        families.setdefault(sample.name, {})[sample.labels] = sample
+    parts: list[str] = []
+    for name in sorted(families, key=_ORDER.__getitem__):
+        row = metric(name)
+        if names and names.isdisjoint(_names(row)):
+            continue
+        parts.append(_metadata(row, openmetrics))
+        series = families[name]
+        parts.extend(_series(row, series[labels], openmetrics, cache) for labels in sorted(series))
+    if openmetrics:
+        parts.append("# EOF\n")
+    # Lone surrogates can come out of a JSON body; one bad label value must not cost the scrape.
+    return "".join(parts).encode("utf-8", "replace"), OPENMETRICS if openmetrics else TEXT
+
+
+def prefers_openmetrics(accept: str) -> bool:
+    """Whether an Accept header ranks OpenMetrics 1.0 above text 0.0.4 (the first listed wins a tie).
+
+    What names neither gets text 0.0.4, as from other exporters: a scrape is never answered with 406.
+    """
+    best, openmetrics = 0.0, False
+    for item in accept.lower().split(","):
+        media, *parameters = (part.strip() for part in item.split(";"))
+        options = dict(part.replace(" ", "").partition("=")[::2] for part in parameters)
+        version = options.get("version", "").strip('"')
+        if media == "application/openmetrics-text" and version in ("", "1.0.0"):
+            candidate = True
+        elif media in ("*/*", "text/*") or (media == "text/plain" and version in ("", "0.0.4")):
+            candidate = False
+        else:
+            continue
+        quality = _quality(options.get("q", "1"))
+        if quality > best:
+            best, openmetrics = quality, candidate
+    return openmetrics
+
+
+def _quality(text: str) -> float:
+    try:
+        quality = float(text)
+    except ValueError:
+        return 0.0
+    return quality if 0.0 <= quality <= 1.0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The lines of one series as %-templates: labels are escaped once, a scrape only fills in numbers.
+
+    `value` is the one line of a scalar, or all bucket lines of a histogram.
+    """
+
+    bounds: tuple[float, ...]
+    value: str
+    created: str = ""
+    count: str = ""
+    sum: str = ""
+
+
+class SeriesCache:
+    """Lines of the series rendered lately, at most two generations of `capacity` series.
+
+    A full generation becomes the old one, and what is used again moves to the new one, so that labels which are no
+    longer exported leave. Not for two threads at once.
+    """
+
+    def __init__(self, capacity: int = 20_000) -> None:
+        self._capacity = capacity
+        self._young: dict[tuple[str, tuple[str, ...]], _Lines] = {}
+        self._old: dict[tuple[str, tuple[str, ...]], _Lines] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def lines(self, row: Metric, labels: tuple[str, ...], bounds: tuple[float, ...]) -> _Lines:
+        """The templates of one series; built anew when its bounds changed."""
+        key = (row.name, labels)
+        found = self._young.get(key)
+        if found is not None and found.bounds == bounds:
+            return found
+        found = self._old.pop(key, None)
+        if found is None or found.bounds != bounds:
+            found = _lines(row, labels, bounds)
+        if len(self._young) >= self._capacity:
+            self._young, self._old = {}, self._young
+        self._young[key] = found
+        return found
+
+
+def _lines(row: Metric, labels: tuple[str, ...], bounds: tuple[float, ...]) -> _Lines:
+    name = prometheus_name(row)
+    present = ((key, value) for key, value in zip(row.labels, labels, strict=True) if value != "")
+    pairs = ",".join(f'{key}="{_escape(value)}"' for key, value in present).replace("%", "%%")
+    where = f"{{{pairs}}}" if pairs else ""
+    created = f"{_family(row)}_created{where} %s\n"
+    if row.kind != "histogram":
+        return _Lines((), f"{name}{where} %s\n", created)
+    others = f"{pairs}," if pairs else ""
+    edges = (*map(go_float, bounds), "+Inf")
+    buckets = "".join(f'{name}_bucket{{{others}le="{edge}"}} %s\n' for edge in edges)
+    return _Lines(bounds, buckets, created, f"{name}_count{where} %s\n", f"{name}_sum{where} %s\n")
+
+
+def _series(row: Metric, sample: Sample, openmetrics: bool, cache: SeriesCache) -> str:
+    value = sample.value
+    if isinstance(value, Histogram):
+        lines = cache.lines(row, sample.labels, value.bounds)
+        text = _histogram(lines, value, openmetrics)
+    else:
+        lines = cache.lines(row, sample.labels, ())
+        text = lines.value % number(value)
+    if openmetrics and sample.created > 0.0 and row.kind in ("counter", "histogram"):
+        return text + lines.created % number(sample.created)
+    return text
+
+
+def _histogram(lines: _Lines, value: Histogram, openmetrics: bool) -> str:
+    if len(value.counts) != len(value.bounds) + 1:
+        raise ValueError(
+            f"{len(value.counts)} counts for {len(value.bounds)} bounds in {lines.count.split()[0]}"
+        )
+    cumulative = tuple(accumulate(value.counts))
+    template = _with_exemplars(lines.value, value) if openmetrics and value.exemplars else lines.value
+    buckets = template % cumulative
+    if value.sum is not None:
+        return buckets + lines.sum % number(value.sum) + lines.count % cumulative[-1]
+    # OpenMetrics 1.0 has _count if and only if it has _sum; text 0.0.4 always has _count.
+    return buckets if openmetrics else buckets + lines.count % cumulative[-1]
+
+
+def _with_exemplars(template: str, value: Histogram) -> str:
+    lines = template.split("\n")
+    for place, (count, exemplar) in enumerate(zip(value.counts, value.exemplars, strict=False)):
+        if count > 0 and exemplar is not None:
+            lines[place] += _exemplar(exemplar).replace("%", "%%")
+    return "\n".join(lines)
+
+
+def _exemplar(exemplar: Exemplar) -> str:
+    ids = (("trace_id", exemplar.trace_id), ("span_id", exemplar.span_id))
+    labels = [(key, value) for key, value in ids if value]
+    if not labels or sum(len(key) + len(value) for key, value in labels) > EXEMPLAR_LABEL_LENGTH:
+        return ""
+    pairs = ",".join(f'{key}="{_escape(value)}"' for key, value in labels)
+    return f" # {{{pairs}}} {number(exemplar.value)} {number(exemplar.timestamp)}"
+
+
+def _metadata(row: Metric, openmetrics: bool) -> str:
+    if not openmetrics:
+        name = prometheus_name(row)
+        kind = "gauge" if row.kind == "info" else row.kind
+        return f"# HELP {name} {_escape_help(row.help)}\n# TYPE {name} {kind}\n"
+    name = _family(row)
+    unit = f"# UNIT {name} {_unit(row)}\n" if _unit(row) else ""
+    return f"# HELP {name} {_escape(row.help)}\n# TYPE {name} {row.kind}\n{unit}"
+
+
+def _family(row: Metric) -> str:
+    """The family's name in OpenMetrics, which bears no type suffix."""
+    return prometheus_name(row).removesuffix("_total").removesuffix("_info")
+
+
+def _names(row: Metric) -> frozenset[str]:
+    family = _family(row)
+    return frozenset((family, prometheus_name(row), *(family + suffix for suffix in _SUFFIXES[row.kind])))
+
+
+def _unit(row: Metric) -> str:
+    """The unit's word, with which `prometheus_name` ends the family's name; "" for annotations and bare numbers."""
+    return "" if row.unit == "1" or row.unit.startswith("{") else _family(row).rpartition("_")[2]
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _escape_help(text: str) -> str:
+    # In text 0.0.4 a quote in HELP stands for itself, and a backslash before it would be shown.
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def number(value: float) -> str:
+    """The shortest text that reads back as the same number, in the spelling that both formats share."""
+    if isinstance(value, int):
+        return str(int(value))
+    if isfinite(value):
+        return repr(float(value))
+    if isnan(value):
+        return "NaN"
+    return "+Inf" if value > 0 else "-Inf"
+
+
+def go_float(value: float) -> str:
+    """A bucket bound as Go spells floats, with ".0" on whole numbers: 0.005, 1.0, 1e-05, 1.048576e+06.
+
+    This is what OpenMetrics calls canonical and what Prometheus 3 turns every `le` into; Prometheus 2 takes `le` as it
+    comes, so any other spelling would give the same bucket two series across an upgrade. Go changes to an exponent
+    from 1e+06 on, Python's repr from 1e+16 on; below 1e-04 both do.
+    """
+    text = repr(float(value))
+    digits = text.lstrip("-")
+    whole, _, fraction = digits.partition(".")
+    if "e" in text or len(whole) < 7:
+        return text
+    mantissa = f"{whole[0]}.{whole[1:]}{fraction}".rstrip("0").rstrip(".")
+    return f"{'-' if value < 0 else ''}{mantissa}e+{len(whole) - 1:02d}"

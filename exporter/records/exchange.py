@@ -1,0 +1,76 @@
+"""Exchange: one request and its answer, as the data plane hands it to the analysis. Frozen; the only thing that crosses.
+
+Encoded with msgpack as an array, so its fields may only be appended. Heads travel as raw bytes and are read where
+they are needed; bodies are what the capture kept (without transfer coding), whole or not at all unless `truncated`.
+"""
+
+from typing import Literal
+
+import msgspec
+
+ErrorType = Literal[
+    "", "refused", "reset", "timeout", "5xx", "incomplete", "stream_error", "4xx", "abort", "shed", "rejected"
+]
+# Every error type with its owner; the order is the order of the slots in the shared totals.
+ERROR_OWNERS: dict[str, str] = {
+    **dict.fromkeys(("refused", "reset", "timeout", "5xx", "incomplete", "stream_error"), "server"),
+    **dict.fromkeys(("4xx", "abort"), "client"),
+    **dict.fromkeys(("shed", "rejected"), "sidecar"),
+}
+ERROR_TYPES: tuple[str, ...] = tuple(ERROR_OWNERS)
+NO_CODE = "none"  # the code label of an exchange for which no final status line reached the client
+UNKNOWN = "unknown"
+OTHER = "<other>"
+
+
+class Trace(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The server span chosen for this exchange. Ids are lower-case hex; `parent_id` is "" for a root span."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+
+
+class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Times are unix nanoseconds (`start`, the complete head) and nanoseconds; sizes are bytes on the wire.
+
+    `time_to_first_byte` runs from `start` here, queue wait included; it is 0 if no answer came.
+    `rate` is the share of exchanges that was being handed over when this one was (1.0 = all).
+    """
+
+    request_head: bytes
+    response_head: bytes
+    request_body: bytes
+    response_body: bytes
+    method: str
+    path: str
+    operation: str
+    protocol: str
+    model_name: str
+    model_version: str
+    status: int
+    error_type: str
+    start: int
+    duration: int
+    time_to_first_byte: int
+    queue_wait: int
+    client_wait: int
+    request_size: int
+    response_size: int
+    request_captured: bool
+    response_captured: bool
+    request_id: str
+    rate: float
+    trace: Trace | None = None
+    peer: str = ""
+
+
+def header(head: bytes, name: bytes) -> bytes:
+    """The value of the first field of that lower-case name in a raw head, stripped; b"" if there is none."""
+    lowered = head.lower()
+    at = lowered.find(b"\r\n" + name + b":")
+    if at < 0:
+        return b""
+    start = at + 3 + len(name)
+    end = head.find(b"\r\n", start)
+    return head[start : end if end >= 0 else len(head)].strip(b" \t")

@@ -1,0 +1,45 @@
+"""Observation: what a decoder understood of one exchange, as columns. The decoders' only product.
+
+Columns hold values, never the payload's text. A column's values are a float64 array (numeric; NaN stays NaN, a JSON
+null is NaN too and counted in `nulls`) or an object array of str (categorical; nulls are None).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ColumnKind = Literal["numeric", "categorical"]
+
+
+class Undecodable(Exception):
+    """The exchange cannot be decoded; `reason` is one word of a small set and becomes a label value."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One named column of `rows` values. `nulls` counts the JSON nulls among them."""
+
+    name: str
+    kind: ColumnKind
+    values: "NDArray[np.float64] | NDArray[Any]"
+    nulls: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """One decoded exchange. `model_name` and `model_version` are "" where the body does not tell them."""
+
+    protocol: str
+    rows: int
+    inputs: tuple[Column, ...]
+    outputs: tuple[Column, ...]
+    model_name: str = ""
+    model_version: str = ""
+    request_id: str = ""

@@ -1,0 +1,102 @@
+"""Method and path -> operation, dialect, model name and version: the one table that both processes read.
+
+What the path does not tell is "". Health and metadata operations are recognised here and nowhere else: they bypass
+admission, stay out of SLO and volume rules, and do not reset a drain.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+OPERATIONS = (
+    *("predict", "explain", "generate", "chat", "completion", "embeddings", "feedback"),
+    *("health", "metadata", "management", "metrics", "other"),
+)
+# Operations that say nothing about the model's work.
+SIDE_OPERATIONS = frozenset({"health", "metadata", "metrics", "management"})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a path says."""
+
+    operation: str
+    protocol: str = ""
+    model_name: str = ""
+    model_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`pattern` must match the whole path; groups `name` and `version` give the model. `methods` empty = any."""
+
+    methods: tuple[str, ...]
+    pattern: re.Pattern[str]
+    operation: str
+    protocol: str
+
+
+def _rule(methods: str, pattern: str, operation: str, protocol: str) -> Rule:
+    return Rule(tuple(methods.split()), re.compile(pattern), operation, protocol)
+
+
+_V2 = r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?"
+_V1 = r"/v1/models/(?P<name>[^/:]+)(?:/(?:versions|labels)/(?P<version>[^/:]+))?"
+
+ROUTES: tuple[Rule, ...] = (
+    _rule("POST", _V2 + "/infer", "predict", "open_inference_v2"),
+    _rule("POST", _V2 + "/generate(?:_stream)?", "generate", "triton_generate"),
+    _rule("GET HEAD", _V2 + "/ready", "health", "open_inference_v2"),
+    _rule("GET HEAD", r"/v2/health/(?:live|ready)", "health", "open_inference_v2"),
+    _rule("GET HEAD", _V2 + "(?:/(?:stats|config))?", "metadata", "open_inference_v2"),
+    _rule("GET HEAD", r"/v2/?", "metadata", "open_inference_v2"),
+    _rule("", r"/v2/repository/.*", "management", "open_inference_v2"),
+    _rule("POST", _V1 + ":predict", "predict", "kserve_v1"),
+    _rule("POST", _V1 + ":explain", "explain", "kserve_v1"),
+    _rule("POST", _V1 + ":(?:classify|regress)", "predict", "tensorflow_serving"),
+    _rule("GET HEAD", _V1 + "/metadata", "metadata", "tensorflow_serving"),
+    _rule("POST", r"(?:/openai)?/v1/chat/completions", "chat", "openai"),
+    _rule("POST", r"(?:/openai)?/v1/(?:completions|responses)", "completion", "openai"),
+    _rule("POST", r"(?:/openai)?/v1/embeddings", "embeddings", "openai"),
+    _rule("GET HEAD", r"(?:/openai)?/v1/models/?", "metadata", "openai"),
+    _rule("GET HEAD", _V1, "metadata", "kserve_v1"),
+    _rule("POST", r"/invocations", "predict", ""),
+    _rule("POST", r"/api/v(?:0\.1|1\.0)/predictions", "predict", "seldon_v1"),
+    _rule("POST", r"/api/v(?:0\.1|1\.0)/feedback", "feedback", "seldon_v1"),
+    _rule("POST PUT", r"/predictions/(?P<name>[^/]+)(?:/(?P<version>[^/]+))?", "predict", "torchserve"),
+    _rule(
+        "GET HEAD",
+        r"/(?:ping|health|healthz|livez|readyz|live|ready|health/.*|-/(?:healthy|ready))",
+        "health",
+        "",
+    ),
+    _rule("GET HEAD", r"/metrics", "metrics", ""),
+)
+_OTHER = Route("other")
+
+
+def match(method: str, target: str, rules: Iterable[Rule] = ROUTES) -> Route:
+    """The first rule that fits; a query, a scheme and an authority in the target are left out of the comparison."""
+    path = path_of(target)
+    for rule in rules:
+        if rule.methods and method not in rule.methods:
+            continue
+        found = rule.pattern.fullmatch(path)
+        if found is not None:
+            names = found.groupdict()
+            return Route(
+                rule.operation,
+                rule.protocol,
+                unquote(names.get("name") or ""),
+                unquote(names.get("version") or ""),
+            )
+    return _OTHER
+
+
+def path_of(target: str) -> str:
+    """The path of a request target in origin or absolute form, without its query."""
+    path = target.partition("?")[0]
+    if not path.startswith("/") and "://" in path:
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    return path

@@ -1,0 +1,142 @@
+"""Layout: where each column's bins lie in one flat vector, so that a batch of many columns is one add.
+
+Refuses to know time and counts. Invariant: offsets follow from the order of columns alone, names are
+distinct.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.stats.bins import (
+    OTHER,
+    Bins,
+    CategoricalBins,
+    NumericBins,
+    Values,
+    canonical,
+    coarse_bins,
+    fine_bins,
+    group_starts,
+    nameable,
+)
+
+MAX_CATEGORIES = 20
+MAX_COLUMNS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """A column of a layout: its name, which is its key, and its bins.
+
+    `fine`: narrower bins that are kept instead, for quantiles; counts over `bins` are summed from them.
+    Raises ValueError if an edge of `bins` is no edge of `fine`. `grows`: categories are still being learnt.
+    """
+
+    name: str
+    bins: Bins
+    fine: NumericBins | None = None
+    grows: bool = False
+    starts: NDArray[np.intp] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        starts = None
+        if self.fine is not None and isinstance(self.bins, NumericBins):
+            starts = group_starts(self.fine, self.bins)
+        object.__setattr__(self, "starts", starts)
+
+    @property
+    def kept(self) -> Bins:
+        """The bins that lie in the flat vector."""
+        return self.bins if self.fine is None else self.fine
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Columns side by side in a flat vector of `size` bins. Raises ValueError for repeated names."""
+
+    columns: tuple[ColumnSpec, ...]
+    size: int = field(init=False, compare=False)
+    offsets: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    places: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        places = {column.name: place for place, column in enumerate(self.columns)}
+        if len(places) != len(self.columns):
+            repeated = [name for name, times in Counter(c.name for c in self.columns).items() if times > 1]
+            raise ValueError(f"column names must be distinct, repeated: {repeated}")
+        ends = np.cumsum([0, *(column.kept.size for column in self.columns)]).tolist()
+        object.__setattr__(self, "places", places)
+        object.__setattr__(self, "offsets", tuple(ends[:-1]))
+        object.__setattr__(self, "size", ends[-1])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.places)
+
+    def column(self, name: str) -> ColumnSpec:
+        """Raises KeyError for a name that is not in the layout."""
+        return self.columns[self.places[name]]
+
+    def slice(self, name: str) -> slice:
+        """Where the kept bins of the column lie in the flat vector."""
+        place = self.places[name]
+        return slice(self.offsets[place], self.offsets[place] + self.columns[place].kept.size)
+
+    def grown(self, batch: Mapping[str, Values]) -> Layout:
+        """This layout, with the columns and categories of `batch` that it lacks; itself if it lacks none.
+
+        For models without a profile. Numbers get `coarse_bins` kept as `fine_bins`; text and bools get the
+        categories seen so far (at most 20 per column) and `<other>`. At most 1,000 columns; what is over is
+        left out. Columns that come from a profile never grow.
+        """
+        columns = [self._grown_column(column, batch.get(column.name)) for column in self.columns]
+        new = [name for name in batch if name not in self.places]
+        for name in new[: max(0, MAX_COLUMNS - len(columns))]:
+            columns.append(_observed_column(name, np.asarray(batch[name])))
+        return self if tuple(columns) == self.columns else Layout(tuple(columns))
+
+    @staticmethod
+    def observed(batch: Mapping[str, Values]) -> Layout:
+        """The layout of columns that no profile describes; see `grown`."""
+        return Layout(()).grown(batch)
+
+    @staticmethod
+    def _grown_column(column: ColumnSpec, values: Values | None) -> ColumnSpec:
+        bins = column.bins
+        if values is None or isinstance(bins, NumericBins) or not column.grows:
+            return column
+        if len(bins.categories) >= MAX_CATEGORIES:
+            return column
+        return ColumnSpec(column.name, _with_categories(bins, np.asarray(values)), grows=True)
+
+
+def _observed_column(name: str, values: Values) -> ColumnSpec:
+    if values.dtype.kind in "iuf" or (values.dtype.kind == "O" and _all_numbers(values)):
+        return ColumnSpec(name, coarse_bins(), fine_bins())
+    return ColumnSpec(name, _with_categories(CategoricalBins((), OTHER), values), grows=True)
+
+
+def _all_numbers(values: Values) -> bool:
+    cells = [cell for cell in values.tolist() if cell is not None]
+    return bool(cells) and all(isinstance(c, (int, float)) and not isinstance(c, bool) for c in cells)
+
+
+def _with_categories(bins: CategoricalBins, values: Values) -> CategoricalBins:
+    if values.dtype.kind == "b":
+        found = {"false", "true"}
+    else:
+        found = {text for cell in set(_scalars(values)) if (text := canonical(cell)) is not None}
+    new = sorted(filter(nameable, found - set(bins.categories)))
+    room = MAX_CATEGORIES - len(bins.categories)
+    return CategoricalBins((*bins.categories, *new[:room]), bins.rest) if new else bins
+
+
+def _scalars(values: Values) -> list[object]:
+    scalars = (str, bytes, int, float, np.generic)
+    return [cell if isinstance(cell, scalars) else None for cell in values.ravel().tolist()]

@@ -1,0 +1,262 @@
+{{/*
+What a pod needs to carry the sidecar. In a parent chart the argument is `.Subcharts.modeltap`. With
+`enabled: false` each template here renders nothing, and modeltap.targetPort the model's own port.
+
+  modeltap.container        the container as a list item
+  modeltap.initContainers   the same where the sidecar is native, else nothing
+  modeltap.containers       the same where it is not, else nothing
+  modeltap.volumes          list items, or nothing
+  modeltap.podLabels        labels of the pod
+  modeltap.podAnnotations   annotations of the pod
+  modeltap.modelLifecycle   lifecycle of the model's container: it stops after the traffic has drained
+  modeltap.targetPort       the Service's target: the sidecar's port, a number
+*/}}
+
+{{- define "modeltap.container" -}}
+{{- include "modeltap.own" . -}}
+{{- if .Values.enabled -}}
+{{- $native := include "modeltap.native" . -}}
+{{- with .Values.sidecar -}}
+- name: {{ .name }}
+  image: {{ include "modeltap.image" $ | quote }}
+  imagePullPolicy: {{ $.Values.image.pullPolicy }}
+  {{- if $native }}
+  restartPolicy: Always
+  {{- end }}
+  args:
+    - run
+    {{- range .args }}
+    - {{ . | quote }}
+    {{- end }}
+  env:
+    {{- include "modeltap.env" $ | nindent 4 }}
+  {{- with .extraEnvFrom }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if .declarePorts }}
+  ports:
+    - name: proxy
+      containerPort: {{ .ports.proxy }}
+      protocol: TCP
+    - name: metrics
+      containerPort: {{ .ports.metrics }}
+      protocol: TCP
+    - name: health
+      containerPort: {{ .ports.health }}
+      protocol: TCP
+  {{- end }}
+  {{- with include "modeltap.probes" $ }}
+  {{- . | nindent 2 }}
+  {{- end }}
+  {{- if not $native }}
+  {{- /* A native sidecar gets SIGTERM after the model ended; a plain one must wait for the traffic itself. */}}
+  lifecycle:
+    {{- include "modeltap.drainHook" $ | nindent 4 }}
+  {{- end }}
+  resources:
+    {{- include "modeltap.resources" $ | nindent 4 }}
+  securityContext:
+    {{- include "modeltap.securityContext" . | nindent 4 }}
+  terminationMessagePolicy: FallbackToLogsOnError
+  {{- with include "modeltap.volumeMounts" $ }}
+  volumeMounts:
+    {{- . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "modeltap.initContainers" -}}
+{{- include "modeltap.own" . -}}
+{{- if .Values.enabled -}}
+{{- if include "modeltap.native" . -}}{{- include "modeltap.container" . -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "modeltap.containers" -}}
+{{- include "modeltap.own" . -}}
+{{- if .Values.enabled -}}
+{{- if not (include "modeltap.native" .) -}}{{- include "modeltap.container" . -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "modeltap.env" -}}
+{{- $sidecar := .Values.sidecar -}}
+- name: MODELTAP_UPSTREAM
+  value: {{ $sidecar.upstream | quote }}
+- name: MODELTAP_LISTEN
+  value: {{ printf "%s:%v" $sidecar.bindAddress $sidecar.ports.proxy | quote }}
+- name: MODELTAP_ADMIN
+  value: {{ printf "%s:%v" $sidecar.bindAddress $sidecar.ports.metrics | quote }}
+- name: MODELTAP_HEALTH
+  value: {{ printf "%s:%v" $sidecar.bindAddress $sidecar.ports.health | quote }}
+{{- if include "modeltap.configMap" . }}
+- name: MODELTAP_CONFIG
+  value: /etc/modeltap/config/modeltap.yaml
+{{- end }}
+{{- if include "modeltap.referenceMap" . }}
+- name: MODELTAP_REFERENCE
+  value: {{ printf "/etc/modeltap/reference/%s" .Values.reference.key | quote }}
+{{- end }}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: NODE_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
+{{- /* $(NAME) takes only variables that stand before it. */}}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ include "modeltap.resourceAttributes" . | quote }}
+{{- with .Values.otlp }}
+{{- if .serviceName }}
+- name: OTEL_SERVICE_NAME
+  value: {{ .serviceName | quote }}
+{{- end }}
+{{- if .endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: OTEL_EXPORTER_OTLP_PROTOCOL
+  value: {{ .protocol | quote }}
+{{- end }}
+{{- end }}
+{{- include "modeltap.gpuEnv" . }}
+{{- with $sidecar.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "modeltap.gpuEnv" -}}
+{{- if eq .Values.gpu.mode "none" }}
+{{- /* "void": an image built on CUDA must not take hold of the model's GPU. */}}
+- name: NVIDIA_VISIBLE_DEVICES
+  value: void
+{{- else if eq .Values.gpu.mode "env" }}
+- name: NVIDIA_VISIBLE_DEVICES
+  value: all
+- name: NVIDIA_DRIVER_CAPABILITIES
+  value: utility
+{{- end }}
+{{- end -}}
+
+{{- define "modeltap.resourceAttributes" -}}
+{{- $pairs := list "k8s.pod.name=$(POD_NAME)" "k8s.namespace.name=$(POD_NAMESPACE)" "k8s.node.name=$(NODE_NAME)" -}}
+{{- range $key, $value := .Values.otlp.resourceAttributes -}}
+{{- $pairs = append $pairs (printf "%s=%v" $key $value) -}}
+{{- end -}}
+{{- join "," $pairs -}}
+{{- end -}}
+
+{{- define "modeltap.probes" -}}
+{{- $port := .Values.sidecar.ports.health -}}
+{{- $paths := dict "startupProbe" "/livez" "livenessProbe" "/livez" "readinessProbe" "/readyz" -}}
+{{- $probes := list -}}
+{{- range $kind := list "startupProbe" "livenessProbe" "readinessProbe" -}}
+{{- $probe := get $.Values.sidecar $kind -}}
+{{- if $probe.enabled -}}
+{{- $get := dict "path" (get $paths $kind) "port" $port -}}
+{{- $probes = append $probes (dict $kind (merge (dict "httpGet" $get) (omit $probe "enabled")) | toYaml) -}}
+{{- end -}}
+{{- end -}}
+{{- join "\n" $probes -}}
+{{- end -}}
+
+{{- define "modeltap.drainHook" -}}
+preStop:
+  httpGet:
+    path: /wait-for-drain
+    port: {{ .Values.sidecar.ports.health }}
+{{- end -}}
+
+{{- define "modeltap.modelLifecycle" -}}
+{{- include "modeltap.own" . -}}
+{{- if .Values.enabled -}}
+{{- include "modeltap.drainHook" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "modeltap.resources" -}}
+{{- $resources := deepCopy .Values.sidecar.resources -}}
+{{- if eq .Values.gpu.mode "claim" -}}
+{{- $name := required "modeltap: gpu.mode is claim, so gpu.claimName must name an entry of the pod's resourceClaims" .Values.gpu.claimName -}}
+{{- $_ := set $resources "claims" (list (dict "name" $name)) -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end -}}
+
+{{- /* Takes .Values.sidecar. A user of null is left out, for clusters that assign one. */ -}}
+{{- define "modeltap.securityContext" -}}
+{{- $context := deepCopy .securityContext -}}
+{{- if not (kindIs "invalid" .runAsUser) -}}{{- $_ := set $context "runAsUser" .runAsUser -}}{{- end -}}
+{{- if not (kindIs "invalid" .runAsGroup) -}}{{- $_ := set $context "runAsGroup" .runAsGroup -}}{{- end -}}
+{{- toYaml $context -}}
+{{- end -}}
+
+{{- define "modeltap.volumeMounts" -}}
+{{- $mounts := list -}}
+{{- if include "modeltap.configMap" . -}}
+{{- $mounts = append $mounts (dict "name" "modeltap-config" "mountPath" "/etc/modeltap/config" "readOnly" true) -}}
+{{- end -}}
+{{- if include "modeltap.referenceMap" . -}}
+{{- $mounts = append $mounts (dict "name" "modeltap-reference" "mountPath" "/etc/modeltap/reference" "readOnly" true) -}}
+{{- end -}}
+{{- with concat $mounts .Values.sidecar.extraVolumeMounts -}}{{- toYaml . -}}{{- end -}}
+{{- end -}}
+
+{{- define "modeltap.volumes" -}}
+{{- include "modeltap.own" . -}}
+{{- if .Values.enabled -}}
+{{- $volumes := list -}}
+{{- with include "modeltap.configMap" . -}}
+{{- $volumes = append $volumes (dict "name" "modeltap-config" "configMap" (dict "name" .)) -}}
+{{- end -}}
+{{- with include "modeltap.referenceMap" . -}}
+{{- $volumes = append $volumes (dict "name" "modeltap-reference" "configMap" (dict "name" .)) -}}
+{{- end -}}
+{{- with $volumes -}}{{- toYaml . -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "modeltap.podLabels" -}}
+{{- include "modeltap.own" . -}}
+{{- if .Values.enabled -}}
+modeltap/sidecar: enabled
+modeltap/instance: {{ include "modeltap.fullname" . }}
+{{- end -}}
+{{- end -}}
+
+{{- define "modeltap.podAnnotations" -}}
+{{- include "modeltap.own" . -}}
+{{- if .Values.enabled -}}
+{{- /* The digest restarts the pods when the mounted configuration changes. */ -}}
+modeltap/config-digest: {{ list .Values.config .Values.reference | toJson | sha256sum | trunc 16 | quote }}
+{{- if include "modeltap.scrapeAnnotations" . }}
+prometheus.io/scrape: "true"
+prometheus.io/port: {{ .Values.sidecar.ports.metrics | quote }}
+prometheus.io/path: /metrics
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- /* A number: named ports of native sidecars are not resolved for Services before Kubernetes 1.33
+(kubernetes/kubernetes 128850). */ -}}
+{{- define "modeltap.targetPort" -}}
+{{- include "modeltap.own" . -}}
+{{- if .Values.enabled -}}
+{{- .Values.sidecar.ports.proxy -}}
+{{- else -}}
+{{- include "modeltap.upstreamPort" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "modeltap.upstreamPort" -}}
+{{- $url := urlParse .Values.sidecar.upstream -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- $port | default (ternary "443" "80" (eq $url.scheme "https")) -}}
+{{- end -}}

@@ -1,0 +1,111 @@
+"""The command as a user runs it, with what needs no other program; bounded, and no speed asserted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import plan, procfs
+from bench.errors import SetupError
+from bench.peers import PEERS
+from bench.processes import ROOT
+from bench.scenarios import SCENARIOS
+
+COMMAND = [sys.executable, "-m", "bench"]
+LIMIT_SECONDS = 60.0
+
+
+def test_quick_run_end_to_end(tmp_path: Path) -> None:
+    """Relay and direct: all figures valid, tables printed, JSON written, no problem told."""
+    results = tmp_path / "results.json"
+    names = "relay,direct,paced,latency,latency-apart,download,footprint"
+    command = [*COMMAND, "--quick", "--seconds", "0.2", "--only", names, "--json", str(results)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(results.read_text())
+    assert document["valid"] is True
+    figures = {
+        (scenario["name"], figure["peer"], figure["metric"]): figure["median"]
+        for scenario in document["scenarios"]
+        for figure in scenario["figures"]
+    }
+    for key in [
+        ("paced", "relay", "cpu_us"),
+        ("download", "direct", "throughput"),
+        ("footprint", "relay", "rss"),
+    ]:
+        assert figures[key] > 0
+    assert ("latency", "relay", "p50_added") in figures
+    assert ("paced", "direct", "cpu_us") not in figures
+    assert "latency: " in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
+    """Interrupted in the middle of a load: exit 130, and nothing that was started lives on."""
+    command = [*COMMAND, "--only", "relay,direct,latency", "--json", str(tmp_path / "results.json")]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "warm-up relay" in line:
+                break
+        children = procfs.descendants(process.pid)[1:]
+        assert len(children) == 2
+        process.send_signal(number)
+        assert process.wait(LIMIT_SECONDS) == 130
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    assert list(tmp_path.glob("modeltap-bench-*")) == []
+
+
+def test_options_are_refused_all_at_once(tmp_path: Path) -> None:
+    """One message names every problem of the options; the exit status is 2."""
+    options = ["--rounds", "0", "--seconds", "99", "--only", "nobody", "--json", str(tmp_path / "no" / "x")]
+    done = subprocess.run(
+        [*COMMAND, *options], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+    )
+    assert done.returncode == 2
+    for text in ("--rounds 0", "--seconds 99", "unknown nobody", "does not exist"):
+        assert text in done.stderr
+
+
+def test_selection() -> None:
+    """Naming none of a kind means all of it; variants come on request only, or by name."""
+    peers, scenarios = plan.select("", variants=False)
+    assert peers == tuple(peer for peer in PEERS if not peer.variant)
+    assert scenarios == SCENARIOS
+    assert plan.select("", variants=True)[0] == PEERS
+    peers, scenarios = plan.select("sidecar-no-capture, latency", variants=False)
+    assert [peer.name for peer in peers] == ["sidecar-no-capture"]
+    assert [scenario.name for scenario in scenarios] == ["latency"]
+    with pytest.raises(SetupError, match="unknown nobody"):
+        plan.select("nobody", variants=False)
+
+
+def test_names_do_not_collide() -> None:
+    """`--only` takes peers and scenarios, so no name may be both."""
+    names = [peer.name for peer in PEERS] + [scenario.name for scenario in SCENARIOS]
+    assert len(set(names)) == len(names)
+
+
+def test_quick_gives_way_to_what_is_said() -> None:
+    """`--quick` is one round of one second without warm-up, unless a number is given."""
+    quick = plan.parse(["--quick", "--only", "latency"])
+    longer = plan.parse(["--quick", "--rounds", "3", "--only", "latency"])
+    assert quick is not None
+    assert longer is not None
+    assert (quick.rounds, quick.seconds, quick.warm) == (1, 1.0, False)
+    assert (longer.rounds, longer.seconds) == (3, 1.0)
+
+
+def test_programs_follow_the_selection() -> None:
+    """What is not selected need not be installed."""
+    made = plan.parse(["--only", "relay,direct,latency"])
+    assert made is not None
+    assert made.programs == []

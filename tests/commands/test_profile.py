@@ -1,0 +1,210 @@
+"""`modeltap profile` on files."""
+
+import argparse
+import csv
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer
+
+from exporter.commands.profile import CHUNK_ROWS, add_arguments, run
+from exporter.stats.bins import OTHER, UNSEEN, CategoricalBins, NumericBins
+from exporter.stats.profile import load, parse
+
+
+def _run(*flags: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return run(parser.parse_args(list(flags)))
+
+
+def _write(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def _lines(header: str, row: str, times: int = 30) -> str:
+    return "\n".join([header, *[row] * times]) + "\n"
+
+
+def test_a_real_data_set_becomes_a_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The breast cancer set: roles, bins and moments as asked for; the table names every column."""
+    data = load_breast_cancer()
+    path, out = tmp_path / "train.csv", tmp_path / "reference.json"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", *data.feature_names, "target"])
+        writer.writerows([i, *x, y] for i, (x, y) in enumerate(zip(data.data, data.target, strict=True)))
+    assert _run("--data", str(path), "--out", str(out), "--target", "target", "--model", "tumour") == 0
+    profile = load(out)
+    assert profile.model_name == "tumour"
+    assert profile.rows == 569
+    assert [left.name for left in profile.left_out] == ["id"]
+    assert profile.column("target").role == "target"
+    assert profile.column("target").counts == (0, 212, 357, 0, 0, 0)
+    for place, name in enumerate(data.feature_names):
+        column, values = profile.column(name), data.data[:, place]
+        assert isinstance(column.bins, NumericBins)
+        assert column.bins.ranges == 10
+        assert column.mean == pytest.approx(values.mean())
+        assert column.counts == tuple(column.bins.count(values).tolist())
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert profile.reference in shown.err
+    assert all(name in shown.err for name in profile.names)
+    assert "left out: identifier" in shown.err
+
+
+def test_json_goes_to_standard_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --out the profile is on stdout and the table on stderr."""
+    assert _run("--data", _write(tmp_path / "d.csv", _lines("x,y", "1.5,a"))) == 0
+    shown = capsys.readouterr()
+    assert parse(shown.out.encode()).names == ("x", "y")
+    assert "constant" in shown.err
+
+
+def test_kinds_are_guessed_from_all_cells(tmp_path: Path) -> None:
+    """A column is numeric if every cell is a number or missing; codes and a late text make it categorical."""
+    rows = ["number,code,late,flag,gap,under"]
+    for i in range(CHUNK_ROWS + 100):
+        late = "text" if i >= CHUNK_ROWS + 50 else "1"
+        rows.append(
+            f"{i / 7},{i % 3:03},{late},{'True' if i % 2 else 'false'},{['', 'NA', 'nan', '4'][i % 4]},1_0"
+        )
+    out = tmp_path / "p.json"
+    assert _run("--data", _write(tmp_path / "d.csv", "\n".join(rows)), "--out", str(out)) == 0
+    profile = load(out)
+    assert profile.column("number").kind == "numeric"
+    assert profile.column("code").bins == CategoricalBins(("000", "001", "002"), UNSEEN)
+    assert profile.column("late").bins == CategoricalBins(("1", "text"), UNSEEN)
+    assert profile.column("flag").bins.labels[:2] == ("false", "true")
+    assert profile.column("under").kind == "categorical"
+    gap = profile.column("gap")
+    quarter = (CHUNK_ROWS + 100) // 4
+    assert gap.bins == NumericBins((2.0, 4.0), discrete=True)
+    assert gap.counts == (0, quarter, 0, 2 * quarter, quarter)
+
+
+def test_roles_and_order_are_chosen_by_flags(tmp_path: Path) -> None:
+    """--features gives the payload's order and leaves out the rest; other flags give the other roles."""
+    data = _write(tmp_path / "d.csv", _lines("a,b,c,p,q,t", "1,2,3,4,5,6"))
+    out = tmp_path / "p.json"
+    roles = ["--features", "c, a", "--prediction", "p", "--prediction", "q", "--target", "t"]
+    assert _run("--data", data, "--out", str(out), *roles, "--ignore", "b") == 0
+    profile = load(out)
+    assert profile.names == ("c", "a", "p", "q", "t")
+    roles = [column.role for column in profile.columns]
+    assert roles == ["feature", "feature", "prediction", "prediction", "target"]
+    assert [left.name for left in profile.left_out] == ["b"]
+
+
+def test_compressed_input_and_output(tmp_path: Path) -> None:
+    """gzip is read by its content and written by the name, and gives the same reference."""
+    text = _lines("x", "1") + "2\n"
+    packed = tmp_path / "packed.csv"
+    packed.write_bytes(gzip.compress(text.encode()))
+    plain = _write(tmp_path / "plain.csv", "\ufeff" + text.replace("\n", "\r\n"))
+    assert _run("--data", str(packed), "--out", str(tmp_path / "a.json.gz")) == 0
+    assert _run("--data", plain, "--out", str(tmp_path / "b.json")) == 0
+    assert load(tmp_path / "a.json.gz") == load(tmp_path / "b.json")
+
+
+def test_rows_are_limited_and_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--max-rows reads no more, and the note appears only if there was more."""
+    data = _write(tmp_path / "d.csv", _lines("x", "1", 50))
+    assert _run("--data", data, "--max-rows", "20") == 0
+    shown = capsys.readouterr()
+    assert parse(shown.out.encode()).rows == 20
+    assert "stopped after 20 rows" in shown.err
+    assert _run("--data", data, "--max-rows", "50") == 0
+    assert "stopped" not in capsys.readouterr().err
+
+
+def test_rare_values_are_pooled_and_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A category with fewer than ten rows does not appear in the file."""
+    out = tmp_path / "p.json"
+    data = _write(tmp_path / "d.csv", _lines("c", "often", 90) + "secret\n" * 9)
+    assert _run("--data", data, "--out", str(out)) == 0
+    assert load(out).column("c").bins == CategoricalBins(("often",), OTHER)
+    assert "secret" not in out.read_text()
+    assert "pooled in <other>" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "empty; a header line"),
+        ("x,y\n", "a header and no rows"),
+        ("x,x\n1,2\n", "line 1: distinct column names were expected, repeated: 'x'"),
+        ("x,y\n1,2\n3\n", "line 3: 1 field, expected 2"),
+        ("x,y\n\n1,2\n3,4,5\n", "line 4: 3 fields, expected 2"),
+        ('x,y\n1,"a\nb"\n3,4,5\n', "line 4: 3 fields, expected 2"),
+        ('x\n"a"b\n', "line 2: not CSV"),
+        ("x\n\n", "a header and no rows"),
+        ("x\n" + "\n".join(map(str, range(100))), "no column can be profiled: 'x' (identifier"),
+    ],
+)
+def test_bad_files_end_with_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, expected: str
+) -> None:
+    """The message has the file, the line and what was expected; nothing is written."""
+    data, out = _write(tmp_path / "d.csv", text), tmp_path / "p.json"
+    assert _run("--data", data, "--out", str(out)) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"modeltap profile: error: {data}")
+    assert expected in message
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"x\n1\n\xff\n", "UTF-8 text was expected"),
+        (gzip.compress(b"x\n1\n2\n" * 999)[:-9], "damaged gzip data"),
+        (b"x\n" + b"1" * 200_000 + b"\n", "field larger than field limit"),
+    ],
+)
+def test_files_that_cannot_be_decoded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], raw: bytes, expected: str
+) -> None:
+    """Text in another encoding, damaged archives and endless fields end with status 2."""
+    path = tmp_path / "d.csv"
+    path.write_bytes(raw)
+    assert _run("--data", str(path)) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_all_wrong_flags_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unknown columns, two roles for one, and numbers out of range come in one message."""
+    data = _write(tmp_path / "d.csv", _lines("x,y", "1,2"))
+    flags = ["--target", "z", "--features", "x,w", "--ignore", "x", "--bins", "99", "--max-rows", "0"]
+    assert _run("--data", data, *flags) == 2
+    message = capsys.readouterr().err
+    for part in ("no column 'z'", "no column 'w'", "'x' is given 2 roles", "from 2 to 20", "at least 1"):
+        assert part in message
+
+
+def test_paths_that_do_not_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing input, a folder and an output that cannot be written end with status 2."""
+    data = _write(tmp_path / "d.csv", _lines("x", "1"))
+    for flags in (
+        ["--data", str(tmp_path / "absent.csv")],
+        ["--data", str(tmp_path)],
+        ["--data", data, "--out", str(tmp_path / "absent" / "p.json")],
+    ):
+        assert _run(*flags) == 2
+        assert "modeltap profile: error:" in capsys.readouterr().err
+
+
+def test_reading_in_chunks_changes_nothing(tmp_path: Path) -> None:
+    """A file longer than two chunks has the counts and moments of all its rows."""
+    values = np.random.default_rng(9).normal(size=2 * CHUNK_ROWS + 17)
+    out = tmp_path / "p.json"
+    data = _write(tmp_path / "d.csv", "x\n" + "\n".join(map(repr, values.tolist())))
+    assert _run("--data", data, "--out", str(out)) == 0
+    column = load(out).column("x")
+    assert column.rows == len(values)
+    assert column.mean == pytest.approx(values.mean(), abs=1e-12)
+    assert column.bins == NumericBins(tuple(np.quantile(values, np.arange(1, 10) / 10).tolist()))

@@ -1,0 +1,1 @@
+"""Tests of dashboards/: the linter's rules, the catalogue, what Prometheus takes."""

@@ -1,0 +1,161 @@
+"""The dashboards: written from code, from declared metrics, readable when idle, understood by Prometheus."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dashboards import generate
+from dashboards.generate import DASHBOARDS, main, queries, render, undeclared
+from dashboards.panels import NO_TRAFFIC
+from dashboards.promql import families_in, family, interpolate, undeclared_in
+from exporter.records.catalogue import CATALOGUE, prometheus_name
+from tests.dashboards.linter import Dashboard, panels
+from tests.environments.tools import tools
+
+every = pytest.mark.parametrize(
+    "build", [build for _, build in DASHBOARDS], ids=[name for name, _ in DASHBOARDS]
+)
+
+
+def test_committed_files_are_what_would_be_written() -> None:
+    """The JSON beside the generator is what it writes (else: python -m dashboards.generate)."""
+    assert main(["--check"]) == 0
+
+
+def test_check_fails_on_a_stale_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that somebody edited by hand fails the check and is named; writing mends it."""
+    monkeypatch.setattr(generate, "HERE", tmp_path)
+    (tmp_path / "model.json").write_text("{}\n")
+    assert main(["--check"]) == 1
+    assert main([]) == 0
+    assert main(["--check"]) == 0
+
+
+def test_check_fails_on_an_undeclared_metric(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A query that names what the catalogue does not declare fails the check and is not written."""
+    made = DASHBOARDS[0][1]()
+    next(panels(made))["targets"][0]["expr"] = "sum(model_moods_total)"
+    monkeypatch.setattr(generate, "HERE", tmp_path)
+    monkeypatch.setattr(generate, "DASHBOARDS", (("model.json", lambda: made),))
+    assert main([]) == 1
+    assert "panel 'Model': model_moods_total not in the catalogue" in capsys.readouterr().err
+    assert not (tmp_path / "model.json").exists()
+
+
+@every
+def test_every_metric_used_is_declared(build: Callable[[], Dashboard]) -> None:
+    """Panels, variables and annotations read declared metrics only."""
+    assert undeclared(build()) == []
+
+
+def test_every_declared_metric_is_shown() -> None:
+    """Each row of the catalogue has a query in some dashboard."""
+    read = {
+        name
+        for _, build in DASHBOARDS
+        for _, query in queries(build())
+        for name in families_in(interpolate(query))
+    }
+    assert {prometheus_name(row) for row in CATALOGUE} - read == set()
+
+
+@every
+def test_descriptions_name_the_metrics(build: Callable[[], Dashboard]) -> None:
+    """A description ends with the families that the panel reads."""
+    for panel in panels(build()):
+        read = {name for target in panel["targets"] for name in families_in(interpolate(target["expr"]))}
+        assert panel["description"].endswith("Metrics: " + ", ".join(f"`{name}`" for name in sorted(read)))
+
+
+@every
+def test_panels_say_what_their_emptiness_means(build: Callable[[], Dashboard]) -> None:
+    """Every panel has a text for the empty case, and only what traffic fills says "No traffic"."""
+    texts = {panel["title"]: panel["fieldConfig"]["defaults"]["noValue"] for panel in panels(build())}
+    assert all(texts.values())
+    assert texts["Requests by code class"] == NO_TRAFFIC
+    assert texts["GPU busy"] == "No GPU"
+
+
+@every
+def test_traffic_leaves_probes_out(build: Callable[[], Dashboard]) -> None:
+    """A query of a family with an operation leaves health and metadata calls out."""
+    named = {prometheus_name(row) for row in CATALOGUE if "operation" in row.labels}
+    for panel in panels(build()):
+        for target in panel["targets"]:
+            if named & set(families_in(interpolate(target["expr"]))):
+                assert 'operation!~"health|metadata"' in target["expr"], panel["title"]
+
+
+@every
+def test_latency_carries_exemplars(build: Callable[[], Dashboard]) -> None:
+    """The latency panel asks for exemplars, no other does."""
+    asking = {
+        panel["title"] for panel in panels(build()) if any(target["exemplar"] for target in panel["targets"])
+    }
+    assert asking == {"Latency"}
+
+
+@every
+def test_layout_does_not_overlap(build: Callable[[], Dashboard]) -> None:
+    """Ids are unique and no two panels cover the same cell of Grafana's 24 columns."""
+    made = build()
+    assert len({panel["id"] for panel in made["panels"]}) == len(made["panels"])
+    cells: set[tuple[int, int]] = set()
+    for panel in made["panels"]:
+        place = panel["gridPos"]
+        own = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not own & cells, panel["title"]
+        assert place["x"] + place["w"] <= 24
+        cells |= own
+
+
+@every
+def test_prometheus_understands_every_query(build: Callable[[], Dashboard], tmp_path: Path) -> None:
+    """promtool, not only our parser, takes each query of panels, variables and annotations."""
+    rules = [
+        {"record": f"query:{at}", "expr": interpolate(query)}
+        for at, (_, query) in enumerate(queries(build()))
+    ]
+    path = tmp_path / "queries.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
+    done = subprocess.run(
+        [tools() / "promtool", "check", "rules", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_names_come_from_the_catalogue() -> None:
+    """`family` refuses an unknown name; `undeclared_in` sees names in ranges, subqueries and records."""
+    with pytest.raises(KeyError):
+        family("model.moods")
+    assert family("model.request.duration", "_count") == "model_request_duration_seconds_count"
+    assert undeclared_in("max_over_time(rate(a_total[5m])[1h:1m]) + up + b:c") == ["a_total", "b:c"]
+    assert undeclared_in("b:c", frozenset({"b:c"})) == []
+
+
+def test_interpolation_is_grafanas() -> None:
+    """Variables become values, Grafana's own become durations, the `${1}` of label_replace stays."""
+    query = 'label_replace(x{a=~"$job", b="${feature:raw}"}[$__rate_interval], "c", "${1}xx", "d", "$1")'
+    expected = 'label_replace(x{a=~".*", b="age"}[1m], "c", "${1}xx", "d", "$1")'
+    assert interpolate(query, {"feature": "age"}) == expected
+
+
+def test_json_is_plain() -> None:
+    """The JSON has no input placeholders, which only the import form of Grafana would fill."""
+    text = render(DASHBOARDS[0][1]())
+    assert "__inputs" not in json.loads(text)
+    assert "${DS_" not in text

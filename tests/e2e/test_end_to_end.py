@@ -1,0 +1,240 @@
+"""A real model's telemetry from end to end, nothing mocked.
+
+MLServer, the sidecar, Prometheus, Alertmanager, an OTLP receiver. The client keeps a ledger of what it sent
+and saw; what the parts report is held against it. The tests share one deployment; the last kills the model.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from dashboards.promql import interpolate
+from exporter.records.exchange import UNKNOWN
+from tests.e2e import mlserver, sidecar, telemetry
+from tests.e2e.client import Ledger, Row, connected, inference_request, read_rows
+from tests.e2e.deployment import Deployment, deployed
+from tests.e2e.exposition import scrape
+from tests.e2e.processes import wait_until
+from tests.receivers.otlp import OtlpReceiver
+
+ROOT = Path(__file__).resolve().parents[2]
+DASHBOARD = ROOT / "dashboards" / "model.json"
+MODEL_DOWN = "ModeltapModelDown"
+DURATION = "model_request_duration_seconds"
+REQUESTS = 240
+ROWS_PER_REQUEST = 4
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+# What Grafana's variables stand for here; what is not named selects everything.
+VARIABLES = {"__rate_interval": "1m", "window": "5m", "fleet_window": "1h"}
+# Panels that cannot have data here, with the reason; every other query of the dashboard must give a series.
+WITHOUT_DATA = {
+    "GPU busy": "this machine may have no GPU",
+    "GPU memory": "this machine may have no GPU",
+    "GPU temperature": "this machine may have no GPU",
+    "GPU power": "this machine may have no GPU",
+    "Prediction values: $output": "the model is a classifier: its output has classes and no numeric values",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What was sent, and between which unix times."""
+
+    ledger: Ledger
+    start: float
+    end: float
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    rule_files = sorted((ROOT / "alert_rules").glob("*.yaml"))
+    with deployed(tmp_path_factory.mktemp("deployment"), rule_files) as parts:
+        yield parts
+
+
+@pytest.fixture(scope="module")
+def traffic(deployment: Deployment) -> Traffic:
+    """Healthy traffic over the whole training data, every other request sampled; then requests that fail."""
+    ledger, start = Ledger(), time.time()
+    rows = read_rows(deployment.model.trained.data, leave_out=["predict"])
+    with connected(deployment.at.proxy, ledger, seed=20) as client:
+        for number in range(REQUESTS):
+            client.infer(mlserver.MODEL_NAME, _batch(rows, number), sampled=number % 2 == 0)
+        for _ in range(3):
+            assert client.infer(mlserver.MODEL_NAME, b'{"inputs": 3}').code == 422
+        for number in range(2):
+            assert client.infer("no-such-model", _batch(rows, number)).code == 404
+    assert ledger.by_code() == {"200": REQUESTS, "422": 3, "404": 2}
+    return Traffic(ledger, start, time.time())
+
+
+def _batch(rows: list[Row], number: int) -> bytes:
+    first = number * ROWS_PER_REQUEST
+    return inference_request([rows[(first + n) % len(rows)] for n in range(ROWS_PER_REQUEST)])
+
+
+def test_prometheus_counts_what_the_client_sent(deployment: Deployment, traffic: Traffic) -> None:
+    """Requests by model and code in Prometheus equal the client's; an unconfirmed model name is no label."""
+    expected = {
+        (model if model == mlserver.MODEL_NAME else UNKNOWN, code): count
+        for (model, code), count in traffic.ledger.answers.items()
+    }
+    query = f'sum by (model_name, code) ({DURATION}_count{{operation="predict"}})'
+    wait_until(
+        lambda: deployment.prometheus.by(query, "model_name", "code") == expected,
+        f"Prometheus counts {dict(expected)}",
+        progress=lambda: deployment.prometheus.by(query, "model_name", "code"),
+    )
+
+
+def test_prometheus_counts_the_classes_that_the_client_saw(deployment: Deployment, traffic: Traffic) -> None:
+    """Predicted rows by class in Prometheus equal the classes in the answers."""
+    query = f'sum by (class) (model_predictions_total{{model_name="{mlserver.MODEL_NAME}"}})'
+    expected = {(name,): count for name, count in traffic.ledger.classes.items()}
+    assert sum(expected.values()) == REQUESTS * ROWS_PER_REQUEST
+    wait_until(
+        lambda: deployment.prometheus.by(query, "class") == expected,
+        f"Prometheus counts {expected}",
+        progress=lambda: deployment.prometheus.by(query, "class"),
+    )
+
+
+def test_a_span_stands_between_caller_and_model(deployment: Deployment, traffic: Traffic) -> None:
+    """Per sampled request: one server span, child of the caller's span and parent of MLServer's own span."""
+    callers = traffic.ledger.sampled()
+    wait_until(
+        lambda: len(_joined(deployment.receiver, callers.keys())) == len(callers),
+        f"{len(callers)} sampled requests have a span of the sidecar and one of the model",
+        progress=lambda: len(_joined(deployment.receiver, callers.keys())),
+    )
+    ours = telemetry.server_spans(deployment.receiver, telemetry.SIDECAR)
+    assert {span.trace_id for span in ours} == callers.keys()
+    assert len(ours) == len(callers)
+    for span in ours:
+        assert span.parent_id == callers[span.trace_id].span_id
+    models = telemetry.server_spans(deployment.receiver, telemetry.MODEL_SERVER)
+    for span in ours:
+        assert [each.parent_id for each in models if each.trace_id == span.trace_id] == [span.span_id]
+
+
+def _joined(receiver: OtlpReceiver, traces: AbstractSet[str]) -> AbstractSet[str]:
+    ours = {span.trace_id for span in telemetry.server_spans(receiver, telemetry.SIDECAR)}
+    models = {span.trace_id for span in telemetry.server_spans(receiver, telemetry.MODEL_SERVER)}
+    return traces & ours & models
+
+
+def test_otlp_metrics_count_what_the_client_sent(deployment: Deployment, traffic: Traffic) -> None:
+    """The latency histogram that arrives over OTLP has the client's number of requests."""
+    sent = sum(traffic.ledger.answers.values())
+    wait_until(
+        lambda: telemetry.requests_counted(deployment.receiver) == sent,
+        f"OTLP counts {sent}",
+        progress=lambda: telemetry.requests_counted(deployment.receiver),
+    )
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_the_model_receives_the_spans_id_as_parent(tmp_path: Path, protocol: str) -> None:
+    """Over either protocol: the traceparent at the model has the caller's trace and our span's id."""
+    ledger, seen = Ledger(), []
+    body = inference_request([{"x": 1.0}, {"x": 2.0}])
+    with _echoing(tmp_path, protocol) as (at, receiver), connected(at.proxy, ledger, seed=30) as client:
+        for number in range(20):
+            answer = client.infer("echo", body, sampled=number % 2 == 0)
+            seen.append(answer.headers["x-seen-traceparent"])
+        callers = ledger.sampled()
+        wait_until(
+            lambda: len(telemetry.server_spans(receiver, telemetry.SIDECAR)) >= len(callers), "spans arrive"
+        )
+        wait_until(lambda: telemetry.requests_counted(receiver) == len(seen), "the metrics arrive")
+        ours = {span.trace_id: span for span in telemetry.server_spans(receiver, telemetry.SIDECAR)}
+    assert ours.keys() == callers.keys()
+    for caller, arrived in zip(ledger.callers, seen, strict=True):
+        if caller.sampled:
+            span = ours[caller.trace_id]
+            assert span.parent_id == caller.span_id
+            assert arrived == f"00-{caller.trace_id}-{span.span_id}-01"
+        else:
+            assert arrived == caller.traceparent
+
+
+@contextmanager
+def _echoing(folder: Path, protocol: str) -> Iterator[tuple[sidecar.Addresses, OtlpReceiver]]:
+    """A model that shows what it received, behind a sidecar that exports to a receiver of its own."""
+    with OtlpReceiver() as receiver:
+        endpoint = receiver.grpc_endpoint if protocol == "grpc" else receiver.http_endpoint
+        environment = sidecar.otlp_environment(endpoint, protocol, telemetry.SIDECAR)
+        with sidecar.tapped(folder, environment=environment) as tap:
+            yield tap.at, receiver
+
+
+def test_exemplars_lead_to_sampled_traces(deployment: Deployment, traffic: Traffic) -> None:
+    """Prometheus stores exemplars of the latency histogram; their trace ids are those of sampled requests."""
+
+    def labels() -> list[dict[str, str]]:
+        return deployment.prometheus.exemplars(f"{DURATION}_bucket", traffic.start - 60, time.time() + 60)
+
+    found = wait_until(labels, "Prometheus stores an exemplar")
+    assert {each["trace_id"] for each in found} <= traffic.ledger.sampled().keys()
+
+
+def test_every_panel_has_data(deployment: Deployment, traffic: Traffic) -> None:
+    """Each query of the dashboard succeeds and gives a series, if its panel can have one here."""
+    queries = _panel_queries()
+    assert traffic.ledger.rows
+    assert {title for title, _ in queries} >= WITHOUT_DATA.keys()
+
+    def empty() -> list[tuple[str, str]]:
+        found = [(title, query) for title, query in queries if not deployment.prometheus.query(query)]
+        return [(title, query) for title, query in found if title not in WITHOUT_DATA]
+
+    wait_until(lambda: not empty(), "every panel has data", progress=empty)
+
+
+def _panel_queries() -> list[tuple[str, str]]:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    inner = chain.from_iterable(panel.get("panels", []) for panel in panels)
+    return [
+        (panel["title"], interpolate(target["expr"], VARIABLES))
+        for panel in (*panels, *inner)
+        for target in panel.get("targets", [])
+    ]
+
+
+def test_promtool_accepts_the_scrape(deployment: Deployment, traffic: Traffic) -> None:
+    """`promtool check metrics` has nothing to say about the real exposition."""
+    assert traffic.ledger.rows
+    text = scrape(deployment.at.metrics)
+    promtool = deployment.binaries / "promtool"
+    command: list[str | Path] = [promtool, "check", "metrics"]
+    checked = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    assert "# EOF" in scrape(deployment.at.metrics, OPENMETRICS)
+
+
+def test_a_dead_model_pages_and_a_living_one_resolves(deployment: Deployment, traffic: Traffic) -> None:
+    """Kill the model: requests get 503, the alert fires, the pager is called; start it again: resolved."""
+    assert traffic.ledger.rows
+    assert deployment.pager.pages(MODEL_DOWN, "firing") == []
+    pager = deployment.pager
+    deployment.model.kill()
+    ledger = Ledger()
+    with connected(deployment.at.proxy, ledger, seed=40) as client:
+        assert client.infer(mlserver.MODEL_NAME, inference_request([{"alcohol": 1.0}])).code == 503
+    wait_until(lambda: pager.pages(MODEL_DOWN, "firing"), "the pager is called", progress=pager.summary)
+    refused = f'sum({DURATION}_count{{code="503"}})'
+    wait_until(lambda: deployment.prometheus.scalar(refused) == 1, "the refused request is counted")
+    deployment.model.start()
+    wait_until(lambda: pager.pages(MODEL_DOWN, "resolved"), "the pager is told", progress=pager.summary)
+    (first, *_) = pager.pages(MODEL_DOWN, "firing")
+    assert first.labels["severity"] == "critical"
+    assert first.annotations["summary"]
+    assert first.annotations["runbook_url"]

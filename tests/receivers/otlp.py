@@ -1,0 +1,253 @@
+"""An OTLP receiver: gRPC and HTTP/protobuf on ephemeral ports, keeps every request, misbehaves on demand.
+
+    with OtlpReceiver() as receiver:
+        ...  # send to receiver.grpc_endpoint or receiver.http_endpoint
+        receiver.wait(lambda: receiver.spans)
+
+`receiver.behaviour` decides how the next requests are answered; requests are kept before that, whatever the answer.
+"""
+
+import gzip
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal, Self
+
+import grpc  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_service
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_service
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+# "error" refuses for good (HTTP 400, INVALID_ARGUMENT), "unavailable" for now (503, UNAVAILABLE); "hang" answers
+# nothing until the behaviour changes or the receiver stops; "partial" takes one item less than it was sent.
+Behaviour = Literal["ok", "error", "unavailable", "hang", "partial"]
+Call = Any  # grpcio ships no types
+_DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
+_PATHS: dict[str, Any] = {
+    "/v1/metrics": metrics_service.ExportMetricsServiceRequest,
+    "/v1/traces": trace_service.ExportTraceServiceRequest,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request as it arrived. Header names are lower case; `encoding` is "" where nothing was compressed."""
+
+    signal: Literal["metrics", "traces"]
+    transport: Literal["grpc", "http"]
+    headers: dict[str, str]
+    encoding: str
+    message: Any
+
+
+class OtlpReceiver:
+    """Safe to read while requests arrive; a context manager."""
+
+    def __init__(self) -> None:
+        self._received: list[Received] = []
+        self._behaviour: Behaviour = "ok"
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http.daemon_threads = True
+        self._serve = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+        self._grpc = grpc.server(futures.ThreadPoolExecutor(4))
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(_Service(self, "metrics"), self._grpc)  # type: ignore[no-untyped-call]
+        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Service(self, "traces"), self._grpc)  # type: ignore[no-untyped-call]
+        self._grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
+
+    @property
+    def grpc_endpoint(self) -> str:
+        """For OTEL_EXPORTER_OTLP_ENDPOINT with protocol grpc."""
+        return f"http://127.0.0.1:{self._grpc_port}"
+
+    @property
+    def http_endpoint(self) -> str:
+        """For OTEL_EXPORTER_OTLP_ENDPOINT with protocol http/protobuf."""
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """How requests are answered now."""
+        return self._behaviour
+
+    @behaviour.setter
+    def behaviour(self, value: Behaviour) -> None:
+        with self._changed:
+            self._behaviour = value
+            self._changed.notify_all()
+
+    def start(self) -> Self:
+        """Listen."""
+        self._serve.start()
+        self._grpc.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop listening and let hanging calls go."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._http.shutdown()
+        self._http.server_close()
+        self._serve.join()
+        self._grpc.stop(grace=0).wait()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def requests(self) -> list[Received]:
+        """All requests so far, the oldest first."""
+        with self._changed:
+            return list(self._received)
+
+    @property
+    def spans(self) -> list[Span]:
+        """All spans of all requests."""
+        return [span for span, _ in self.spans_with_resources]
+
+    @property
+    def spans_with_resources(self) -> list[tuple[Span, Resource]]:
+        """All spans, each with the resource that sent it."""
+        return [
+            (span, resource.resource)
+            for request in self.requests
+            if request.signal == "traces"
+            for resource in request.message.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """The latest metric of each name."""
+        return {
+            metric.name: metric
+            for request in self.requests
+            if request.signal == "metrics"
+            for resource in request.message.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+    @property
+    def resources(self) -> Iterator[dict[str, Any]]:
+        """The attributes of the resource of each request."""
+        for request in self.requests:
+            field = "resource_metrics" if request.signal == "metrics" else "resource_spans"
+            for one in getattr(request.message, field):
+                yield attributes(one.resource.attributes)
+
+    def wait(self, condition: Callable[[], object], seconds: float = 10.0) -> bool:
+        """Wait until the condition holds; False after the deadline."""
+        return until(condition, seconds)
+
+    def take(self, received: Received) -> Behaviour:
+        """Keep a request and tell how to answer it; returns after a hang has ended."""
+        with self._changed:
+            self._received.append(received)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._behaviour != "hang" or self._stopped)
+            return self._behaviour
+
+    def _handler(receiver) -> type[BaseHTTPRequestHandler]:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                message_type = _PATHS.get(self.path)
+                if message_type is None:
+                    self._answer(404, b"")
+                    return
+                encoding = self.headers.get("Content-Encoding", "")
+                message = message_type.FromString(_DECOMPRESS.get(encoding, bytes)(body))
+                headers = {key.lower(): value for key, value in self.headers.items()}
+                signal: Literal["metrics", "traces"] = "metrics" if self.path == "/v1/metrics" else "traces"
+                behaviour = receiver.take(Received(signal, "http", headers, encoding, message))
+                status = {"error": 400, "unavailable": 503}.get(behaviour, 200)
+                self._answer(
+                    status, _response(signal, behaviour).SerializeToString() if status == 200 else b""
+                )
+
+            def _answer(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+            def handle(self) -> None:
+                try:
+                    super().handle()
+                except (BrokenPipeError, ConnectionResetError):
+                    self.close_connection = True  # the exporter gave up waiting
+
+        return Handler
+
+
+class _Service:
+    """Both gRPC services have the one method Export."""
+
+    def __init__(self, receiver: OtlpReceiver, signal: Literal["metrics", "traces"]) -> None:
+        self._receiver = receiver
+        self._signal = signal
+
+    def Export(self, request: Any, context: Call) -> Any:
+        headers = {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+        # gRPC decompresses by itself and does not tell; the tests look at the encoding over HTTP.
+        behaviour = self._receiver.take(Received(self._signal, "grpc", headers, "", request))
+        if behaviour == "error":
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the receiver was told to refuse")
+        if behaviour == "unavailable":
+            context.abort(grpc.StatusCode.UNAVAILABLE, "the receiver was told to be unavailable")
+        return _response(self._signal, behaviour)
+
+
+def until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
+    """Poll a condition until it holds; False after the deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _response(signal: str, behaviour: Behaviour) -> Any:
+    metrics = signal == "metrics"
+    response: Any = (
+        metrics_service.ExportMetricsServiceResponse()
+        if metrics
+        else trace_service.ExportTraceServiceResponse()
+    )
+    if behaviour == "partial":
+        response.partial_success.error_message = "one item was refused"
+        setattr(response.partial_success, "rejected_data_points" if metrics else "rejected_spans", 1)
+    return response
+
+
+def attributes(pairs: Any) -> dict[str, Any]:
+    """Protobuf attributes as a dict of plain values."""
+    return {pair.key: _plain(pair) for pair in pairs}
+
+
+def _plain(pair: KeyValue) -> Any:
+    kind = pair.value.WhichOneof("value")
+    return getattr(pair.value, kind) if kind else None
