@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e import mlserver, monitoring, rules, sidecar, telemetry, webhook
-from tests.e2e.processes import LOOPBACK, Program, Running, free_ports, running
+from tests.e2e.processes import LOOPBACK, Program, Running, free_ports, running, wait_until
 from tests.environments.tools import tools
 from tests.receivers.otlp import OtlpReceiver
 
@@ -96,7 +96,9 @@ def deployed(folder: Path, alert_rules: list[Path]) -> Iterator[Deployment]:
                 monitoring.prometheus(binaries / "prometheus", folder, ports, rule_file), f"{url}/-/ready"
             )
         )
-        yield Deployment(model, tap, at, monitoring.Prometheus(url), pager, receiver, binaries)
+        prometheus = monitoring.Prometheus(url)
+        wait_until(lambda: prometheus.target_health() == ["up"], "the sidecar is scraped", process=tap)
+        yield Deployment(model, tap, at, prometheus, pager, receiver, binaries)
 
 
 def profile(data: Path, folder: Path) -> Path:

@@ -52,7 +52,7 @@ class Prometheus:
         return found[0].value if found else None
 
     def exemplars(self, expression: str, start: float, end: float) -> list[dict[str, Any]]:
-        """Exemplars of the series that the expression selects, between two unix times."""
+        """Exemplars (labels, value, timestamp) of the selected series, between two unix times."""
         found = self._get("query_exemplars", query=expression, start=f"{start:.3f}", end=f"{end:.3f}")
         return [exemplar for series in found for exemplar in series["exemplars"]]
 

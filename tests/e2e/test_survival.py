@@ -73,6 +73,7 @@ def test_no_counter_goes_back_when_the_analysis_dies(tmp_path: Path) -> None:
         assert set(load.answers) == {"200"}
         sent = load.answers["200"]
         wait_until(lambda: requests_counted(tap, "200") == sent, f"{sent} requests are counted")
+        assert _restarts(tap, "analysis") == len(KILL_ANALYSIS_AT)
         assert _in_flight(tap) == 0
 
 
@@ -85,6 +86,8 @@ def test_no_counter_goes_back_when_a_worker_dies(tmp_path: Path) -> None:
         assert watch.setbacks == []
         assert set(load.answers) == {"200"}
         sent = load.answers["200"]
+        assert _restarts(tap, "analysis") == len(KILL_ANALYSIS_AT)
+        assert _restarts(tap, "data_plane") == len(KILL_WORKER_AT)
         assert load.broken > 0, "no worker died with a request in its hands"
         # A worker may die between the last byte to the client and the count, or the other way round.
         wait_until(
@@ -135,6 +138,10 @@ def _two_workers(tap: Tapped) -> list[psutil.Process] | None:
 
 def _all_counted(tap: Tapped) -> float:
     return total(samples(scrape(tap.at.metrics)), "model_request_duration_seconds_count", operation="predict")
+
+
+def _restarts(tap: Tapped, component: str) -> float:
+    return total(samples(scrape(tap.at.metrics)), "modeltap_restarts_total", component=component)
 
 
 def _in_flight(tap: Tapped) -> float:

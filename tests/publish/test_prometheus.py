@@ -25,6 +25,8 @@ from exporter.publish.prometheus import (
 from exporter.records.catalogue import CATALOGUE, metric, prometheus_name
 from exporter.records.sample import Exemplar, Histogram, Sample
 
+from tests.environments.tools import tools
+
 from .everything import CREATED, everything
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -105,7 +107,7 @@ def test_golden_covers_the_catalogue() -> None:
 def test_promtool_accepts_the_golden_scrape() -> None:
     """Prometheus' own linter has nothing to say but what is accepted with a reason."""
     done = subprocess.run(
-        ["promtool", "check", "metrics"],
+        [tools() / "promtool", "check", "metrics"],
         check=False,
         input=(GOLDEN / "metrics.txt").read_bytes(),
         capture_output=True,
@@ -127,7 +129,7 @@ def test_prometheus_ingests_the_openmetrics_scrape(tmp_path: Path) -> None:
     ]
     source = tmp_path / "stamped.txt"
     source.write_text("\n".join(stamped) + "\n")
-    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(source), str(tmp_path / "data")]
+    command = [tools() / "promtool", "tsdb", "create-blocks-from", "openmetrics", str(source), str(tmp_path / "data")]
     done = subprocess.run(command, check=False, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
 

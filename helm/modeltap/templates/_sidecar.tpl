@@ -49,11 +49,6 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
   {{- with include "modeltap.probes" $ }}
   {{- . | nindent 2 }}
   {{- end }}
-  {{- if not $native }}
-  {{- /* A native sidecar gets SIGTERM after the model ended; a plain one must wait for the traffic itself. */}}
-  lifecycle:
-    {{- include "modeltap.drainHook" $ | nindent 4 }}
-  {{- end }}
   resources:
     {{- include "modeltap.resources" $ | nindent 4 }}
   securityContext:
@@ -91,6 +86,11 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
   value: {{ printf "%s:%v" $sidecar.bindAddress $sidecar.ports.metrics | quote }}
 - name: MODELTAP_HEALTH
   value: {{ printf "%s:%v" $sidecar.bindAddress $sidecar.ports.health | quote }}
+{{- if not (include "modeltap.native" .) }}
+{{- /* A native sidecar gets SIGTERM after the model ended; a plain one at once, while traffic still comes. */}}
+- name: MODELTAP_DRAIN_QUIET
+  value: {{ $sidecar.drainQuiet | quote }}
+{{- end }}
 {{- if include "modeltap.configMap" . }}
 - name: MODELTAP_CONFIG
   value: /etc/modeltap/config/modeltap.yaml
@@ -167,17 +167,13 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
 {{- join "\n" $probes -}}
 {{- end -}}
 
-{{- define "modeltap.drainHook" -}}
+{{- define "modeltap.modelLifecycle" -}}
+{{- include "modeltap.own" . -}}
+{{- if .Values.enabled -}}
 preStop:
   httpGet:
     path: /wait-for-drain
     port: {{ .Values.sidecar.ports.health }}
-{{- end -}}
-
-{{- define "modeltap.modelLifecycle" -}}
-{{- include "modeltap.own" . -}}
-{{- if .Values.enabled -}}
-{{- include "modeltap.drainHook" . -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,0 +1,98 @@
+# `make` lists the targets. Everything is installed below this folder: .venv and .tools.
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := tests/environments/main.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo run test check environments e2e golden bench dashboards rules chart image clean
+
+help:
+	@printf '%s\n' \
+	  'Use it:' \
+	  '  make install     put modeltap into .venv/bin' \
+	  '  make demo        a real model, the sidecar and drifting traffic (Ctrl-C ends it)' \
+	  '  make run         the sidecar: make run UPSTREAM=http://127.0.0.1:8000' \
+	  'Check it:' \
+	  '  make test        install all that the tests need, then run every check and test' \
+	  '  make check       format, lint, types, generated files' \
+	  '  make e2e         only the end-to-end tests with real parts' \
+	  '  make bench       the sidecar against HAProxy, nginx and others (about 15 minutes)' \
+	  'Make it:' \
+	  '  make golden      rewrite the golden files; read the difference like code' \
+	  '  make dashboards  write dashboards/*.json' \
+	  '  make rules       write alert_rules/*.yaml and test them' \
+	  '  make chart       write the chart'"'"'s copies and README, and test the chart' \
+	  '  make image       build the container image with podman or docker' \
+	  '  make clean       remove .venv, .tools and what was built'
+
+# One stamp per set of packages: nothing is installed twice.
+.venv/base: pyproject.toml $(LOCK) tests/environments/data.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c $(LOCK) -e '.[demo]'
+	$(BIN)/pip install --quiet --no-deps --ignore-requires-python -r tests/environments/data.txt
+	@touch $@
+
+.venv/tests: .venv/base
+	$(BIN)/pip install --quiet -r $(LOCK)
+	@touch $@
+
+install: .venv/base
+	@echo 'installed: $(BIN)/modeltap'
+
+demo: .venv/base
+	$(BIN)/modeltap demo $(if $(DURATION),--duration $(DURATION))
+
+run: .venv/base
+	$(BIN)/modeltap run --upstream $(or $(UPSTREAM),http://127.0.0.1:8000)
+
+# Environments of peers and tools beside each other; each says by itself what went wrong.
+environments: .venv/tests
+	@$(BIN)/python tests/environments/tools.py > .venv/tools.log 2>&1 & a=$$!; \
+	$(BIN)/python tests/environments/make.py helm > .venv/helm.log 2>&1 & b=$$!; \
+	$(BIN)/python tests/environments/make.py mlserver > .venv/mlserver.log 2>&1 & c=$$!; \
+	wait $$a || { cat .venv/tools.log; exit 1; }; \
+	wait $$b || { cat .venv/helm.log; exit 1; }; \
+	wait $$c || { cat .venv/mlserver.log; exit 1; }; \
+	cat .venv/tools.log
+
+check: .venv/tests
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/python -m dashboards.generate --check
+	$(BIN)/python -m alert_rules.generate --check
+	$(BIN)/python helm/sync.py --check
+	$(BIN)/python helm/readme.py --check
+
+test: environments check
+	$(BIN)/python -m pytest
+
+e2e: environments
+	$(BIN)/python -m pytest tests/e2e
+
+golden: .venv/tests
+	GOLDEN=1 $(BIN)/python -m pytest tests/publish/test_prometheus.py tests/helm/test_golden.py
+
+bench: .venv/tests
+	$(BIN)/python -m bench --install $(BENCH)
+
+dashboards: .venv/tests
+	$(BIN)/python -m dashboards.generate
+
+rules: environments
+	$(BIN)/python -m alert_rules.generate
+	$(BIN)/python -m pytest tests/alert_rules
+
+chart: environments
+	$(BIN)/python helm/sync.py
+	$(BIN)/python helm/readme.py
+	$(BIN)/python -m pytest tests/helm
+
+ENGINE := $(shell command -v podman || command -v docker)
+image:
+	$(if $(ENGINE),,$(error neither podman nor docker is installed))
+	$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) -t modeltap:$(shell sed -n 's/__version__ = "\(.*\)"/\1/p' exporter/__init__.py) .
+
+clean:
+	rm -rf .venv .tools build dist *.egg-info bench/results/*.json
