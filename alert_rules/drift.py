@@ -5,7 +5,8 @@ needs an effect worth the name and more rows than chance explains.
 
 PSI = sum over bins of (q - p) ln(q / p), shares smoothed by half a row per bin (Jeffreys), p from M
 reference rows, q from N live rows, B bins. Without drift PSI / (1/N + 1/M) follows chi-square with k = B -
-1 degrees of freedom: floor k (1/N + 1/M), 99.9 % quantile by Wilson and Hilferty (1931).
+1 degrees of freedom: floor k (1/N + 1/M), 99.9 % quantile by Wilson and Hilferty (1931). B counts the bins that are
+occupied on either side, as in exporter/stats/psi.py.
 """
 
 from alert_rules import values
@@ -39,7 +40,9 @@ def _records(column: str) -> tuple[Record, ...]:
     counted = f"increase({series(f'model.{COLUMNS[column]}.bin')}[{window}])"
     # Every replica tells the same reference; their sum would count it once per replica.
     profile = series("model.reference.bin.rows", f'{column}!=""')
-    reference = f"max by ({', '.join((*key, 'bin'))}) ({profile})"
+    whole = f"max by ({', '.join((*key, 'bin'))}) ({profile})"
+    # A bin that is empty on both sides says nothing: it is no degree of freedom.
+    reference = f"{whole} > 0 or {whole} and {live} > 0"
     ninth = f"2 / (9 * ({bins} - 1))"
     return (
         Record(live, total(counted, *key, "bin")),

@@ -59,7 +59,9 @@ def fleet(column: str, selector: str) -> dict[str, str]:
     key = f"model_name, model_version, reference, {column}"
     bins = family(f"model.{'prediction' if column == 'output' else 'feature'}.bin")
     live = f"sum by ({key}, bin) (increase({bins}{{{selector}}}[$fleet_window]))"
-    expected = f'max by ({key}, bin) ({family("model.reference.bin.rows")}{{{selector}, {column}!=""}})'
+    whole = f'max by ({key}, bin) ({family("model.reference.bin.rows")}{{{selector}, {column}!=""}})'
+    # A bin that is empty on both sides says nothing: it is no degree of freedom.
+    expected = f"({whole} > 0 or {whole} and {live} > 0)"
     rows, reference_rows = f"(sum by ({key}) ({live}) > 0)", f"sum by ({key}) ({expected})"
     count = f"count by ({key}) ({expected})"
     q = f"(({live} + 0.5) / on ({key}) group_left () ({rows} + 0.5 * {count}))"
