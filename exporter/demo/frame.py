@@ -97,8 +97,14 @@ def bars(cumulative: dict[float, float], most: int = 12) -> list[tuple[float, fl
 
 
 def drift(snapshot: Snapshot) -> list[Drift]:
-    """PSI per column in the shortest window that has any, outputs first, then the largest first."""
+    """PSI per column in the shortest window that has any, outputs first, then the largest first.
+
+    The first exchanges, before an answer told the model's version, are counted as version `unknown`: a few rows
+    that say nothing beside the others.
+    """
     found = snapshot.select("model_drift", {"statistic": "psi"})
+    told = [item for item in found if item[0].get("model_version", "") not in ("", "unknown")]
+    found = told or found
     window = min((labels.get("window", "") for labels, _ in found), key=_seconds, default="")
     rows = []
     for labels, psi in found:

@@ -49,3 +49,14 @@ def test_bars_are_merged_to_fit() -> None:
     assert len(merged) <= 7
     assert sum(count for _, _, count in merged) == 30.0
     assert (merged[0][0], merged[-1][1]) == (3.0, 33.0)
+
+
+def test_drift_leaves_out_the_rows_before_the_version_was_told() -> None:
+    """Where a version is known, the same column of version `unknown` is not shown beside it."""
+    lines = [
+        f'model_drift{{model_name="m",model_version="{version}",output="y",window="5m",statistic="psi"}} {psi}'
+        for version, psi in (("unknown", 0.5), ("1", 0.02))
+    ]
+    text = "# TYPE model_drift gauge\n" + "\n".join(lines) + "\n"
+    assert [row.psi for row in drift(parse(text, at=1.0))] == [0.02]
+    assert [row.psi for row in drift(parse(lines[0] + "\n", at=1.0))] == [0.5]
