@@ -4,16 +4,25 @@ A child gets everything over its control socket and ends when that closes.
 """
 
 import asyncio
+import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
 
-from exporter.tree import bind_to_parent, receive, send
+from exporter import logs
+from exporter.tree import receive, send
 
+if TYPE_CHECKING:
+    from exporter.proxy.worker import Worker  # the analysis has no use for the data plane in its memory
+
+log = logging.getLogger("modeltap")
 _BEAT_SECONDS = 1.0
+SETTLE_SECONDS = 0.25
+_LOWEST_PRIORITY = 19
+_FIRST_TO_GO = 1000
 
 
 class Role(Protocol):
@@ -29,7 +38,8 @@ class Role(Protocol):
 async def serve(control: socket.socket, role: Role) -> None:
     """Feed the role with messages and beat, until told to stop or the root is gone."""
     loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[tuple[dict[str, Any], list[int]] | None] = asyncio.Queue()
+    queue: asyncio.Queue[tuple[dict[str, Any], list[int]]] = asyncio.Queue()
+    timer: asyncio.TimerHandle | None = None
 
     def readable() -> None:
         try:
@@ -44,18 +54,33 @@ async def serve(control: socket.socket, role: Role) -> None:
         queue.put_nowait(found)
 
     def beat() -> None:
+        nonlocal timer
         send(control, {"kind": "beat"})
-        loop.call_later(_BEAT_SECONDS, beat)
+        timer = loop.call_later(_BEAT_SECONDS, beat)
 
     loop.add_reader(control, readable)
-    beat()
     while True:
-        found = await queue.get()
-        assert found is not None
-        if found[0]["kind"] == "stop":
+        message, fds = await queue.get()
+        if message["kind"] == "stop":
             break
-        await role.message(*found)
+        await role.message(message, fds)
+        if timer is None:
+            # From here on the loop has no reason to stand still; what came before may take its time.
+            beat()
     await role.stop()
+    loop.remove_reader(control)
+    if timer is not None:
+        timer.cancel()
+
+
+async def settled(worker: "Worker") -> None:
+    """Wait a moment until the analysis acknowledged all that a drained worker sent; it may be gone or slow."""
+    totals = worker.plane.totals
+    slot = totals.scalar("unacknowledged")
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SETTLE_SECONDS
+    while totals.slots[slot] and loop.time() < deadline:
+        await asyncio.sleep(0.005)
 
 
 class WorkerRole:
@@ -69,37 +94,49 @@ class WorkerRole:
 
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
         """start: settings, totals and listener. link: the channel to a new analysis."""
-        import msgspec
-
-        from exporter.proxy.settings import Settings
-
         if message["kind"] == "start":
-            settings = msgspec.convert(message["settings"], Settings)
-            self._worker = self._make(settings, fds[0], asyncio.get_running_loop())
-            await self._worker.start([socket.socket(fileno=fds[1])])
+            await self._start(message, fds)
         elif message["kind"] == "link" and self._worker is not None:
             sock = socket.socket(fileno=fds[0])
             sock.setblocking(False)
             await self._worker.attach(sock)
 
+    async def _start(self, message: dict[str, Any], fds: list[int]) -> None:
+        import msgspec
+
+        from exporter.proxy.settings import Settings
+
+        logging.getLogger().setLevel(message["log_level"].upper())
+        settings = msgspec.convert(message["settings"], Settings)
+        self._worker = self._make(settings, fds[0], asyncio.get_running_loop())
+        await self._worker.start([socket.socket(fileno=fds[1])])
+
     async def stop(self) -> None:
         """Drain."""
         if self._worker is not None:
             await self._worker.drain()
+            await settled(self._worker)
             self._worker.stop()
 
 
 def _analysis() -> Role:
-    # The one that yields: lowest priority, first to go when memory is short.
-    os.nice(19)
-    try:
-        with open("/proc/self/oom_score_adj", "w") as stream:
-            stream.write("1000")
-    except OSError:
-        pass
+    yield_to_all()
     from exporter.telemetry import Telemetry
 
     return Telemetry()
+
+
+def yield_to_all() -> None:
+    """Lowest priority, and first to go when memory is short, as far as that is permitted here."""
+    try:
+        os.nice(_LOWEST_PRIORITY)
+    except OSError as error:
+        log.warning("the analysis keeps its priority: %s", error.strerror)
+    try:
+        with open("/proc/self/oom_score_adj", "w") as stream:
+            stream.write(str(_FIRST_TO_GO))
+    except OSError as error:
+        log.warning("the analysis keeps its OOM score: %s", error.strerror)
 
 
 ROLES: dict[str, Callable[[], Role]] = {"worker": WorkerRole, "analysis": _analysis}
@@ -107,14 +144,15 @@ ROLES: dict[str, Callable[[], Role]] = {"worker": WorkerRole, "analysis": _analy
 
 def main(role: str, fd: int) -> int:
     """Run as a child on the control socket `fd`."""
-    bind_to_parent()
+    logs.configure()
     control = socket.socket(fileno=fd)
     control.setblocking(False)
     made = ROLES[role]()
-    work: Callable[[], Awaitable[None]] = lambda: serve(control, made)  # noqa: E731
 
     async def run() -> None:
-        await work()
+        await serve(control, made)
+        # The loop's own end would wait for threads, and what they still do is for nobody.
+        os._exit(0)
 
     uvloop.run(run())
     return 0

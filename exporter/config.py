@@ -4,7 +4,9 @@ Every problem is reported at once, each with the key, the value and what was exp
 here: a Config is a value that travels to the other processes as JSON.
 """
 
+import itertools
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,20 +78,37 @@ class Setting:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
+    if not isinstance(value, str | int) or isinstance(value, bool):
         raise ValueError("expected text")
     return str(value)
 
 
+def _label(value: Any) -> str:
+    text = _text(value)
+    if len(text) > 128 or not text.isprintable():
+        raise ValueError("expected at most 128 printable characters")
+    return text
+
+
+def _path(value: Any) -> str:
+    text = _text(value)
+    if text and (not text.startswith("/") or not text.isascii() or not text.isprintable() or " " in text):
+        raise ValueError("expected a path that begins with /, percent-encoded")
+    return text
+
+
 def _url(value: Any) -> str:
-    parts = urlsplit(_text(value))
     try:
+        parts = urlsplit(_text(value))
         port = parts.port
     except ValueError:
-        port = 0
-    if parts.scheme != "http" or not parts.hostname or port == 0:
+        raise ValueError("expected http://HOST[:PORT]") from None
+    host = parts.hostname or ""
+    if parts.scheme != "http" or not host or port == 0 or "@" in parts.netloc or parts.netloc.endswith(":"):
         raise ValueError("expected http://HOST[:PORT]")
-    if parts.path not in ("", "/") or parts.query:
+    if not parts.netloc.isascii() or not parts.netloc.isprintable() or " " in parts.netloc:
+        raise ValueError("expected http://HOST[:PORT] in ASCII")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("expected http://HOST[:PORT] without a path")
     return f"http://{parts.netloc}"
 
@@ -97,14 +116,12 @@ def _url(value: Any) -> str:
 def split_address(address: str) -> tuple[str, int]:
     """HOST:PORT or [V6]:PORT or :PORT -> (host without brackets, port); ValueError if it is none of these."""
     host, colon, port = address.rpartition(":")
-    if (
-        not colon
-        or not port.isdecimal()
-        or int(port) > 65535
-        or (":" in host and host[:1] + host[-1:] != "[]")
-    ):
+    bracketed = host[:1] == "[" and host[-1:] == "]"
+    bare = host[1:-1] if bracketed else host
+    number = port.isascii() and port.isdecimal() and int(port[:6]) <= 65535
+    if not colon or not number or (":" in bare) is not bracketed or set(bare) & set("[] /@"):
         raise ValueError("expected HOST:PORT, [V6]:PORT or :PORT")
-    return host.strip("[]"), int(port)
+    return bare, int(port)
 
 
 def _address(value: Any) -> str:
@@ -118,16 +135,11 @@ def _number(low: float, high: float, kind: type) -> Callable[[Any], Any]:
 
     def parse(value: Any) -> Any:
         try:
-            number = kind(value)
-        except (TypeError, ValueError):
+            number = None if isinstance(value, bool) else kind(value)
+        except (TypeError, ValueError, OverflowError):
             number = None
-        if (
-            number is None
-            or isinstance(value, bool)
-            or not low <= number <= high
-            or (kind is int and number != float(value))
-        ):
-            raise ValueError(f"expected {word} from {low:g} to {high:g}")
+        if number is None or not low <= number <= high or (kind is int and number != float(value)):
+            raise ValueError(f"expected {word} from {low} to {high}")
         return number
 
     return parse
@@ -135,27 +147,27 @@ def _number(low: float, high: float, kind: type) -> Callable[[Any], Any]:
 
 def _choice(*words: str) -> Callable[[Any], Any]:
     def parse(value: Any) -> Any:
-        if value not in words:
+        word = value.lower() if isinstance(value, str) else None
+        if word not in words:
             raise ValueError(f"expected one of {', '.join(words)}")
-        return value
+        return word
 
     return parse
 
 
-def _numbers(value: Any) -> tuple[float, ...]:
-    items = value.split(",") if isinstance(value, str) else value
-    try:
-        numbers = tuple(float(item) for item in items)
-    except (TypeError, ValueError):
-        numbers = ()
-    if (
-        not numbers
-        or any(b <= a for a, b in zip(numbers, numbers[1:], strict=False))
-        or numbers[0] <= 0
-        or len(numbers) > 64
-    ):
-        raise ValueError("expected up to 64 positive numbers in rising order, separated by commas")
-    return numbers
+def _numbers(most: int, low: float, high: float) -> Callable[[Any], Any]:
+    def parse(value: Any) -> Any:
+        items = value.split(",") if isinstance(value, str) else value
+        try:
+            numbers = [float("nan") if isinstance(item, bool) else float(item) for item in items]
+        except (TypeError, ValueError, OverflowError):
+            numbers = []
+        rising = all(a < b for a, b in itertools.pairwise(numbers))
+        if not rising or not 0 < len(numbers) <= most or not (low <= numbers[0] and numbers[-1] <= high):
+            raise ValueError(f"expected 1 to {most} rising numbers from {low} to {high}, separated by commas")
+        return tuple(numbers)
+
+    return parse
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -174,8 +186,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "reference", _texts, "reference profile: a file or a folder of them; may be repeated", repeat=True
     ),
-    Setting("model_name", _text, "name of the model, where neither path nor body tells it"),
-    Setting("model_version", _text, "version of the model; wins over what answers say"),
+    Setting("model_name", _label, "name of the model, where neither path nor body tells it"),
+    Setting("model_version", _label, "version of the model; wins over what answers say"),
     Setting(
         "max_concurrency", _number(0, 100_000, int), "requests that the model works on at once; 0 = no limit"
     ),
@@ -184,8 +196,10 @@ SETTINGS: tuple[Setting, ...] = (
         "capture_bytes", _number(0, 1 << 30, int), "largest body that is kept for decoding (default 1 MiB)"
     ),
     Setting("capture_total", _number(0, 1 << 36, int), "all bodies kept at once (default 64 MiB)"),
-    Setting("latency_buckets", _numbers, "bounds of the latency histograms in seconds"),
-    Setting("windows", _numbers, "lengths of the rolling windows in seconds (default 300,3600)"),
+    Setting("latency_buckets", _numbers(64, 1e-6, 86400), "bounds of the latency histograms in seconds"),
+    Setting(
+        "windows", _numbers(8, 1, 31 * 86400), "lengths of the rolling windows in seconds (default 300,3600)"
+    ),
     Setting(
         "tick_interval",
         _number(0.1, 3600, float),
@@ -200,7 +214,7 @@ SETTINGS: tuple[Setting, ...] = (
         "drain_quiet", _number(0, 3600, float), "seconds without a request before a drain stops accepting"
     ),
     Setting("grace", _number(0.1, 86400, float), "seconds that a drain may take in all (default 25)"),
-    Setting("probe_path", _text, "path that answers 2xx when the model is ready (default: connect only)"),
+    Setting("probe_path", _path, "path that answers 2xx when the model is ready (default: connect only)"),
     Setting("probe_interval", _number(0.1, 3600, float), "seconds between probes of the model (default 5)"),
     Setting("analysis_cpu", _number(0, 64, float), "CPU budget of the analysis in cores; 0 = by the quota"),
     Setting(
@@ -212,47 +226,76 @@ _KEYS = {setting.key: setting for setting in SETTINGS}
 
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Config:
-    """Put a Config together; ConfigError with every problem found."""
+    """Put a Config together; ConfigError with every problem found.
+
+    Of the environment only the settings' own variables are read, and empty ones are not set: Kubernetes puts
+    MODELTAP_PORT and its like there for a Service of that name.
+    """
     environ = os.environ if environ is None else environ
     problems: list[str] = []
-    file = flags.get("config") or environ.get("MODELTAP_CONFIG")
-    layers = [(f"{file}: {{}}", _read_file(file, problems) if file else {})]
-    layers.append(("{}", {s.key: environ[s.variable] for s in SETTINGS if environ.get(s.variable)}))
-    layers.append(("{}", {key: value for key, value in flags.items() if key in _KEYS and value is not None}))
-    names: list[Callable[[Setting], str]] = [lambda s: s.key, lambda s: s.variable, lambda s: s.flag]
     values: dict[str, Any] = {}
-    for (place, layer), name in zip(layers, names, strict=True):
-        for key, value in layer.items():
-            setting = _KEYS.get(key)
-            if setting is None:
-                problems.append(f"{place.format(key)}: unknown setting; expected one of {', '.join(_KEYS)}")
-                continue
-            try:
-                values[key] = setting.parse(value)
-            except ValueError as error:
-                problems.append(f"{place.format(name(setting))}: {value!r}: {error}")
-    if "upstream" not in values and not any("upstream" in problem for problem in problems):
+    file = flags.get("config") or environ.get("MODELTAP_CONFIG")
+    if file:
+        found = _read_file(str(file), problems)
+        problems += [_unknown(f"{file}: {key}") for key in found if key not in _KEYS]
+        _take(values, found, lambda setting: f"{file}: {setting.key}", problems)
+    named = {setting.key: environ[setting.variable] for setting in SETTINGS if environ.get(setting.variable)}
+    _take(values, named, lambda setting: setting.variable, problems)
+    _take(values, flags, lambda setting: setting.flag, problems)
+    if "upstream" not in values and not any("upstream" in problem.lower() for problem in problems):
         problems.append(
             "--upstream (MODELTAP_UPSTREAM, upstream): missing; expected http://HOST:PORT of the model server"
         )
     if values.get("workers", 1) > 1 and values.get("max_concurrency"):
         problems.append("--max-concurrency: a limit needs one worker; expected --workers 1 or no limit")
     problems += _sampler_problems(environ)
+    problems += _otlp(environ)[1]
     if problems:
         raise ConfigError(problems)
     return Config(**values)
 
 
+def _take(
+    values: dict[str, Any],
+    layer: Mapping[str, Any],
+    place: Callable[[Setting], str],
+    problems: list[str],
+) -> None:
+    """Put the settings of one layer over those of the weaker ones; None is not set."""
+    for setting in SETTINGS:
+        value = layer.get(setting.key)
+        if value is None:
+            continue
+        try:
+            values[setting.key] = setting.parse(value)
+        except ValueError as error:
+            problems.append(f"{place(setting)}: {value!r}: {error}")
+
+
+def _unknown(place: str) -> str:
+    import difflib  # only for a mistake
+
+    near = difflib.get_close_matches(place.rpartition(" ")[2], _KEYS, 1)
+    return f"{place}: unknown setting; expected {near[0] if near else 'one of ' + ', '.join(_KEYS)}"
+
+
 def _read_file(file: str, problems: list[str]) -> dict[str, Any]:
     import yaml  # only where a file is used: its import would cost every start
 
+    class Words(yaml.SafeLoader):
+        """Scalars as they are written, save null: `model_version: 1.10` is not 1.1, and `no` is a name."""
+
+    Words.yaml_implicit_resolvers = {}
+    Words.add_implicit_resolver(
+        "tag:yaml.org,2002:null", re.compile("(~|null|Null|NULL|)$"), ["~", "n", "N", ""]
+    )
     try:
         with open(file, encoding="utf-8") as stream:
-            found = yaml.safe_load(stream)
+            found = yaml.load(stream, Words)  # a SafeLoader
     except OSError as error:
-        problems.append(f"{file}: cannot be read: {error.strerror}")
+        problems.append(f"{file}: cannot be read: {error.strerror}; expected a YAML file")
         return {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         problems.append(f"{file}: not YAML: {' '.join(str(error).split())}")
         return {}
     if found is None:
@@ -279,16 +322,19 @@ def _sampler_problems(environ: Mapping[str, str]) -> list[str]:
     return problems
 
 
+def _otlp(environ: Mapping[str, str]) -> tuple[bool, list[str]]:
+    """Whether traces are exported, and every problem of the OpenTelemetry variables."""
+    if not any(name.startswith("OTEL_") and value for name, value in environ.items()):
+        return False, []
+    from exporter.publish.settings import read_config  # no SDK, but not for nothing either
+
+    config, problems = read_config(environ)
+    return config.traces, problems
+
+
 def tracing_configured(environ: Mapping[str, str]) -> bool:
     """Whether a trace exporter has a target, by the standard variables."""
-    if (
-        environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
-        or environ.get("OTEL_TRACES_EXPORTER") == "none"
-    ):
-        return False
-    return bool(
-        environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    )
+    return _otlp(environ)[0]
 
 
 def proxy_settings(config: Config, environ: Mapping[str, str] | None = None) -> Settings:

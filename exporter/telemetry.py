@@ -1,10 +1,12 @@
 """The analysis process put together: consumer, engine, collectors, publishers, admin side.
 
 It yields to the data plane in everything: priority, memory, CPU. It may die at any moment; the root starts it again
-and the shared totals go on.
+and the shared totals go on. What is counted changes on the event loop only; a scrape copies it there and does the rest
+in a thread, one at a time.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import platform
@@ -22,22 +24,19 @@ import exporter
 from exporter import admin
 from exporter.analysis.budget import Budget
 from exporter.analysis.consumer import Consumer, Link
-from exporter.analysis.engine import Engine
+from exporter.analysis.engine import Engine, Known, Snapshot
+from exporter.analysis.exemplars import Found
 from exporter.analysis.hold import Hold
+from exporter.analysis.report import gauges
 from exporter.analysis.traffic import Traffic
-from exporter.collect import COLLECTORS, Finder, State, World
+from exporter.collect import COLLECTORS, Finder, HealthProbe, State, World, find_listener, grouped, load_nvml
 from exporter.collect import run as collect
-from exporter.collect.gpu import load_nvml
-from exporter.collect.health import HealthProbe
-from exporter.collect.listener import find_listener
 from exporter.config import Config
 from exporter.limits import cpu_budget, memory_bound
-from exporter.publish.otlp import Pusher
+from exporter.publish import Pusher, SpanPusher, read_config, server_span
 from exporter.publish.prometheus import SeriesCache, render
-from exporter.publish.server_span import server_span
-from exporter.publish.settings import read_config
-from exporter.publish.spans import SpanPusher
 from exporter.records.exchange import Exchange
+from exporter.records.observation import Observation
 from exporter.records.queue import Learned, Sampling
 from exporter.records.sample import Sample
 from exporter.records.status import Status
@@ -48,7 +47,9 @@ from exporter.tree import MEMORY_EXIT
 log = logging.getLogger("modeltap.analysis")
 _COLLECT_SECONDS = 5.0
 _WATCH_SECONDS = 0.25
-_STOP_SECONDS = 1.5
+_GC_OBJECTS = 50_000
+# The root waits 2 s; a publisher may take half a second more than it is given.
+_DRAIN_SECONDS, _PUBLISH_SECONDS = 0.3, 0.6
 
 
 class Telemetry:
@@ -57,44 +58,49 @@ class Telemetry:
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
         self._ready = False
+        self._started = time.time()
+        self._in_hand = ("", "")
+        self._cache = SeriesCache()
+        self._gathering = threading.Lock()
+        self._scrape_seconds = self._tick_seconds = self._lag = 0.0
+        self._exported = 0
+        self._shape: tuple[object, ...] = ()
+        self._gauges: list[Sample] = []
+        self._resources: list[Sample] = []
+        self._told: dict[str, str] = {}
 
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
-        """start: configuration and descriptors. link: a channel from a worker."""
+        """start: configuration and descriptors. link: a channel from a worker. dialects: those switched off."""
         if message["kind"] == "start":
             await self._start(message, fds)
-        elif message["kind"] == "link":
+        elif message["kind"] == "dialects" and self._ready:
+            self._engine.switch_off(message["off"])
+        elif message["kind"] == "link" and self._ready:
             sock = socket.socket(fileno=fds[0])
             sock.setblocking(False)
             await asyncio.get_running_loop().create_connection(lambda: Link(self._consumer), sock=sock)
+        else:
+            for fd in fds:
+                os.close(fd)
 
     async def _start(self, message: dict[str, Any], fds: list[int]) -> None:
-        config = self._config = msgspec.convert(message["config"], Config)
+        config = msgspec.convert(message["config"], Config)
         logging.getLogger().setLevel(config.log_level.upper())
-        now = time.time()
         admin_fd, status_fd, *totals = fds
         self._status = Status(status_fd)
         _watch_memory(memory_bound(config.analysis_memory))
+        self._traffic = Traffic(totals, Layout(config.latency_buckets), config.max_concurrency > 0)
         self._hold = Hold(config.series_hold)
-        limited = config.max_concurrency > 0
-        self._traffic = Traffic(totals, Layout(config.latency_buckets), self._hold, limited)
-        self._engine = Engine(load_profiles(config.reference), config.windows, config.latency_buckets, now)
+        if any(count for (component, _), count in self._status.restarts().items() if component == "analysis"):
+            self._hold.release(self._traffic.samples({}))
+        known = Known(config.model_name, config.model_version, config.windows)
+        profiles = load_profiles(config.reference)
+        self._engine = Engine(profiles, known, config.latency_buckets, self._started)
         self._engine.switch_off(message["dialects_off"])
-        otlp, problems = read_config(os.environ, instance=f"{socket.gethostname()}:{config.listen}")
-        for problem in problems:
-            log.error("%s", problem)
-        self._spans = SpanPusher(otlp, now) if otlp.traces else None
-        self._pusher = Pusher(otlp, now) if otlp.metrics else None
-        for publisher in (self._spans, self._pusher):
-            if publisher is not None:
-                publisher.start()
-        self._collectors(config, message["data_plane"])
+        self._publishers(f"{socket.gethostname()}:{config.listen}")
+        self._collectors(config)
         self._budget = Budget(cpu_budget(config.analysis_cpu))
-        self._consumer = Consumer(self._handle, self._flush)
-        self._cache = SeriesCache()
-        self._lock = threading.Lock()
-        self._scrape = self._series = 0.0
-        self._tick_seconds = self._lag = 0.0
-        self._told: dict[str, str] = {}
+        self._consumer = Consumer(self._handle, self._large, self._flush)
         self._begin(self._consumer.run)
         self._begin(self._every(1.0, self._second))
         self._begin(self._every(config.tick_interval, self._tick))
@@ -103,18 +109,30 @@ class Telemetry:
             self._begin(self._every(config.probe_interval, self._probing))
         self._admin = await admin.serve(socket.socket(fileno=admin_fd), self._render)
         self._ready = True
+        # What lives now lives for good; columns that wait for their batch should set off no collection.
+        gc.freeze()
+        gc.set_threshold(_GC_OBJECTS, 20, 50)
 
-    def _collectors(self, config: Config, data_plane: list[int]) -> None:
+    def _publishers(self, instance: str) -> None:
+        # Problems were told by `modeltap run`; here the default stands in for what is wrong.
+        otlp, _ = read_config(os.environ, instance=instance)
+        self._spans = SpanPusher(otlp, self._started) if otlp.traces else None
+        self._pusher = Pusher(otlp, self._started) if otlp.metrics else None
+        for publisher in (self._spans, self._pusher):
+            if publisher is not None:
+                publisher.start()
+
+    def _collectors(self, config: Config) -> None:
         parts = urlsplit(config.upstream)
         address = (parts.hostname or "", parts.port or 80)
         components: dict[str, int | Finder] = {"model": find_listener(address), "analysis": os.getpid()}
-        components["data_plane"] = data_plane[0]
-        world = World(address, components, load_nvml, config.probe_path)
-        built = [build(world) for build in COLLECTORS]
-        self._probe = next((found for found in built if isinstance(found, HealthProbe)), None)
-        self._built = built
+        # The root and its workers; the collector leaves out what is a component of its own.
+        components["data_plane"] = os.getppid()
+        self._built = [
+            build(World(address, components, load_nvml, config.probe_path)) for build in COLLECTORS
+        ]
+        self._probe = next((found for found in self._built if isinstance(found, HealthProbe)), None)
         self._states: dict[str, State] = {}
-        self._resources: list[Sample] = []
 
     # ---------------------------------------------------------------- work
 
@@ -141,33 +159,55 @@ class Telemetry:
 
         return loop
 
+    def _take(self, protocol: str, path: str) -> None:
+        """Tell the root what is in hand, in case that it is the last thing done; told only when it changes."""
+        if self._in_hand != (protocol, path):
+            self._in_hand = protocol, path
+            self._status.take(protocol, path)
+
     def _handle(self, exchange: Exchange) -> None:
-        self._status.take(exchange.protocol, exchange.path)
-        now = time.time()
-        with self._lock:
-            rows = self._engine.take(exchange, now)
+        self._take(exchange.protocol, exchange.path)
+        self._record(exchange, self._engine.understand(exchange))
+
+    async def _large(self, exchange: Exchange) -> None:
+        self._take(exchange.protocol, exchange.path)
+        self._record(exchange, await asyncio.to_thread(self._engine.understand, exchange))
+
+    def _record(self, exchange: Exchange, found: Observation | str) -> None:
+        rows = self._engine.record(exchange, found, time.time())
         if self._spans is not None and exchange.trace is not None:
             self._spans.offer(server_span(exchange, rows))
-        self._status.take("", "")
 
     def _flush(self) -> None:
-        with self._lock:
-            self._engine.flush(time.time())
+        self._engine.flush(time.time())
+        self._take("", "")
+        # A model's first version is told at once, for until then the data plane counts it as unknown.
+        if len(self._engine.learned) != len(self._told):
+            self._tell_learned()
+
+    def _tell_learned(self) -> None:
+        self._told = dict(self._engine.learned)
+        self._consumer.tell(Learned(self._told))
 
     async def _second(self) -> None:
         rate = self._budget.rate
         if self._budget.update(time.monotonic(), time.process_time()) != rate:
             self._consumer.tell(Sampling(self._budget.rate))
         if self._engine.learned != self._told:
-            self._told = dict(self._engine.learned)
-            self._consumer.tell(Learned(self._told))
+            self._tell_learned()
+        if (shape := (self._traffic.shape, self._engine.shape)) != self._shape:
+            self._shape = shape
+            await asyncio.to_thread(self._notice, self._engine.snapshot())
         if self._pusher is not None and self._pusher.due():
-            self._pusher.offer(await asyncio.to_thread(self._samples, False), time.time())
+            await self._push(self._pusher)
+
+    async def _push(self, pusher: Pusher) -> None:
+        samples = await asyncio.to_thread(self._gather, *self._copied())
+        pusher.offer(samples, time.time())
 
     async def _tick(self) -> None:
         started = time.perf_counter()
-        with self._lock:
-            self._engine.tick(time.time())
+        self._gauges = await asyncio.to_thread(gauges, self._engine.windows(time.time()))
         self._tick_seconds = time.perf_counter() - started
 
     async def _collect(self) -> None:
@@ -179,50 +219,65 @@ class Telemetry:
 
     # ---------------------------------------------------------------- out
 
-    def _render(self, accept: str, names: frozenset[str]) -> tuple[bytes, str]:
+    async def _render(self, accept: str, names: frozenset[str]) -> tuple[bytes, str]:
+        return await asyncio.to_thread(self._rendered, *self._copied(), accept, names)
+
+    def _copied(self) -> tuple[Snapshot, Found]:
+        return self._engine.snapshot(), self._engine.exemplars.copy()
+
+    def _rendered(
+        self, snapshot: Snapshot, found: Found, accept: str, names: frozenset[str]
+    ) -> tuple[bytes, str]:
         started = time.perf_counter()
-        samples = self._samples(True)
-        with self._lock:
-            body, kind = render(samples, accept, names, self._cache)
-        self._series = len(samples)
-        self._scrape = time.perf_counter() - started
+        samples = self._gather(snapshot, found)
+        with self._gathering:
+            # A filtered scrape shows a part only: what it leaves out would count as shown.
+            shown = samples if names else list(self._hold.apply(samples, time.time()))
+            body, kind = render(shown, accept, names, self._cache)
+            self._exported = len(samples)
+            self._scrape_seconds = time.perf_counter() - started
         return body, kind
 
-    def _samples(self, scrape: bool) -> list[Sample]:
-        """Everything as it is now; `scrape` says that a Prometheus sees it."""
-        now = time.time()
-        with self._lock:
-            samples = list(self._traffic.samples(now, scrape, self._engine.exemplars))
-            samples += self._engine.samples(self._hold, now, scrape)
+    def _gather(self, snapshot: Snapshot, found: Found) -> list[Sample]:
+        """Everything as it is now, families together; any thread."""
+        with self._gathering:
+            samples = list(self._traffic.samples(found))
+            samples += snapshot.samples()
+        samples += self._gauges
         samples += self._resources
         for publisher in (self._spans, self._pusher):
             if publisher is not None:
                 samples += publisher.samples()
         samples += self._own()
-        families: dict[str, list[Sample]] = {}
-        for sample in samples:
-            families.setdefault(sample.name, []).append(sample)
-        return [sample for family in families.values() for sample in family]
+        return grouped(samples)
+
+    def _notice(self, snapshot: Snapshot) -> None:
+        with self._gathering:
+            samples = [*self._traffic.samples({}), *snapshot.samples()]
+            self._hold.keep(samples)
+            self._hold.notice(samples, time.time())
 
     def _own(self) -> Iterator[Sample]:
         yield Sample("modeltap.build", (exporter.__version__, platform.python_version()), 1)
         yield Sample("modeltap.event_loop.lag", ("analysis",), self._lag)
+        # The root counts restarts; it is as old as the first count of the data plane.
+        created = self._traffic.created() or self._started
         for (component, reason), count in self._status.restarts().items():
-            yield Sample("modeltap.restarts", (component, reason), count)
-        yield Sample("modeltap.series", (), self._series)
-        yield Sample("modeltap.scrape.duration", (), self._scrape)
+            yield Sample("modeltap.restarts", (component, reason), count, created)
+        yield Sample("modeltap.series", (), self._exported)
+        yield Sample("modeltap.scrape.duration", (), self._scrape_seconds)
         yield Sample("modeltap.tick.duration", (), self._tick_seconds)
 
     async def stop(self) -> None:
-        """Process what is here, flush, leave."""
+        """Process what is here, push it a last time, leave. Safe twice and before the start."""
         if not self._ready:
             return
-        await self._consumer.drained(_STOP_SECONDS / 3)
+        self._ready = False
+        await self._consumer.drained(_DRAIN_SECONDS)
         if self._pusher is not None:
-            self._pusher.offer(self._samples(False), time.time())
-        for publisher in (self._spans, self._pusher):
-            if publisher is not None:
-                await asyncio.to_thread(publisher.stop, _STOP_SECONDS / 3)
+            await self._push(self._pusher)
+        found = [publisher for publisher in (self._spans, self._pusher) if publisher is not None]
+        await asyncio.gather(*(asyncio.to_thread(one.stop, _PUBLISH_SECONDS) for one in found))
         for task in self._tasks:
             task.cancel()
         await self._admin.cleanup()
@@ -233,7 +288,9 @@ def load_profiles(places: tuple[str, ...]) -> list[Profile]:
     found: list[Profile] = []
     for place in places:
         path = Path(place)
-        files = sorted(path.glob("*.json*")) if path.is_dir() else [path]
+        files = sorted((*path.glob("*.json"), *path.glob("*.json.gz"))) if path.is_dir() else [path]
+        if not files:
+            log.error("reference %s: no profile in this folder; *.json or *.json.gz expected", place)
         for file in files:
             try:
                 found.append(load(file))

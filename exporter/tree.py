@@ -1,24 +1,31 @@
 """Child processes of the root: spawn, watch, restart with back-off, end with the root.
 
 Each child has one control socket (a socketpair of packets with descriptors attached) and runs in its own session;
-it ends within a second of that socket closing, and at once if the root dies. Nothing lies on disk.
+it ends within a second of that socket closing, and at once if the root dies. Nothing lies on disk. A child that
+cannot be started is one that died: the root never fails with it.
 """
 
 import asyncio
 import json
+import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+log = logging.getLogger("modeltap")
 FIRST_DELAY, LAST_DELAY = 0.1, 30.0
 HEALTHY_SECONDS = 60.0  # a child that lived this long starts the back-off anew
+CHECK_SECONDS = 1.0
 HUNG_SECONDS = 5.0  # without a beat
-START_SECONDS = 30.0  # before the first beat
+START_SECONDS = 60.0  # before the first beat: imports at the lowest priority of a busy machine
 MEMORY_EXIT = 75  # the child ended itself at its memory bound
+_COLLECT_SECONDS = 0.01
+_KILLED_SECONDS = 1.0
 _PACKET = 1 << 16
 
 
@@ -40,8 +47,18 @@ def receive(sock: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     return message, list(fds)
 
 
+def _command(role: str, fd: int) -> list[str]:
+    """The child runs the package that the root runs, and nothing that merely lies in the working directory."""
+    try:
+        at_home = Path.cwd() == Path(__file__).resolve().parents[1]
+    except OSError:  # the directory was removed
+        at_home = False
+    flags = ["-I"] if sys.flags.isolated else [] if at_home else ["-P"]
+    return [sys.executable, *flags, "-m", "exporter", "_child", role, str(fd)]
+
+
 class Child:
-    """One running process. `gone` is called once, with its wait status."""
+    """One running process. `gone` is called once, with its exit status. OSError if it cannot be started."""
 
     def __init__(
         self, role: str, loop: asyncio.AbstractEventLoop, gone: Callable[["Child", int], None]
@@ -50,45 +67,51 @@ class Child:
         self.control.setblocking(False)
         self._loop = loop
         self._gone = gone
-        command = [sys.executable, "-m", "exporter", "_child", role, str(theirs.fileno())]
-        self.process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], start_new_session=True, stdin=subprocess.DEVNULL
-        )
-        theirs.close()
+        try:
+            self.process = subprocess.Popen(
+                _command(role, theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError:
+            self.control.close()
+            raise
+        finally:
+            theirs.close()
         self.started = self.beat = loop.time()
         self.beating = False
         self.killed = ""
-        self._pidfd = os.pidfd_open(self.process.pid)
-        loop.add_reader(self._pidfd, self._exited)
-        loop.add_reader(self.control, self._message)
+        loop.add_reader(self.control, self.read)
 
     def send(self, message: dict[str, Any], fds: list[int] | None = None) -> bool:
         """To the child."""
         return send(self.control, message, fds)
 
-    def _message(self) -> None:
-        try:
-            found = receive(self.control)
-        except BlockingIOError:
-            return
-        except OSError:
-            found = None
-        if found is None:
-            self._loop.remove_reader(self.control)
-        elif found[0].get("kind") == "beat":
-            self.beat = self._loop.time()
-            self.beating = True
+    def read(self) -> None:
+        """Take every beat that has come. The end of the socket is the end of the child."""
+        while self.control.fileno() >= 0:
+            try:
+                found = receive(self.control)
+            except BlockingIOError:
+                return
+            except OSError:
+                found = None
+            if found is None:
+                self._loop.remove_reader(self.control)
+                self.control.close()
+                self._collect()
+            elif found[0].get("kind") == "beat":
+                self.beat = self._loop.time()
+                self.beating = True
 
-    def _exited(self) -> None:
-        try:
-            status = self.process.wait(timeout=0)
-        except subprocess.TimeoutExpired:
-            return
-        self._loop.remove_reader(self._pidfd)
-        self._loop.remove_reader(self.control)
-        os.close(self._pidfd)
-        self.control.close()
-        self._gone(self, status)
+    def _collect(self) -> None:
+        # The kernel closes a dying process's descriptors a moment before it can be waited for.
+        status = self.process.poll()
+        if status is None:
+            self._loop.call_later(_COLLECT_SECONDS, self._collect)
+        else:
+            self._gone(self, status)
 
     def kill(self, reason: str) -> None:
         """SIGKILL; the reason is what the restart is counted under."""
@@ -96,39 +119,71 @@ class Child:
         self.process.kill()
 
 
+class Backoff:
+    """Seconds before the next start: doubled each time, anew after a healthy life."""
+
+    def __init__(self, last: float = LAST_DELAY) -> None:
+        self._last = last
+        self._delay = FIRST_DELAY
+
+    def delay(self, lived_seconds: float) -> float:
+        """After a life of that length."""
+        if lived_seconds > HEALTHY_SECONDS:
+            self._delay = FIRST_DELAY
+        delay, self._delay = self._delay, min(self._delay * 2, self._last)
+        return delay
+
+
 class Keeper:
-    """Keeps one child alive. `prepare(child)` sends it what it needs, each time it is started."""
+    """Keeps one child alive.
+
+    `prepare(child)` sends a new child what it needs and says whether it went out; `died(reason)` is told of every
+    end that was not asked for. Neither may raise.
+    """
 
     def __init__(
         self,
         role: str,
         loop: asyncio.AbstractEventLoop,
-        prepare: Callable[[Child], None],
+        prepare: Callable[[Child], bool],
         died: Callable[[str], None],
+        last_delay: float = LAST_DELAY,
     ) -> None:
         self.role = role
         self.child: Child | None = None
         self._loop = loop
         self._prepare = prepare
         self._died = died
-        self._delay = FIRST_DELAY
+        self._backoff = Backoff(last_delay)
         self._timer: asyncio.TimerHandle | None = None
+        self._checked = loop.time()
         self._stopping = False
         self._over = asyncio.Event()
 
     def start(self) -> None:
         """Spawn now."""
         self._timer = None
-        self.child = Child(self.role, self._loop, self._gone)
-        self._prepare(self.child)
+        try:
+            self.child = Child(self.role, self._loop, self._gone)
+        except OSError as error:  # no process, no memory or no descriptor left
+            log.error("the %s cannot be started: %s", self.role, error)
+            self._again(0.0, "exit")
+            return
+        if not self._prepare(self.child):
+            self.child.kill("exit")
 
     def check(self) -> None:
-        """Kill a child that does not beat; call about once a second."""
+        """Kill a child that does not beat; call every CHECK_SECONDS."""
+        now = self._loop.time()
+        late, self._checked = now - self._checked > 2 * CHECK_SECONDS, now
         child = self.child
         if child is None:
             return
-        silent = self._loop.time() - child.beat
-        if silent > (HUNG_SECONDS if child.beating else START_SECONDS):
+        if late:
+            # The root did not run itself, and perhaps the whole pod was frozen: silence says nothing.
+            child.beat = now
+        child.read()
+        if now - child.beat > (HUNG_SECONDS if child.beating else START_SECONDS):
             child.kill("hung")
 
     def _gone(self, child: Child, status: int) -> None:
@@ -137,11 +192,11 @@ class Keeper:
             self._over.set()
             return
         reason = child.killed or ("memory" if status == MEMORY_EXIT else "signal" if status < 0 else "exit")
+        self._again(self._loop.time() - child.started, reason)
+
+    def _again(self, lived_seconds: float, reason: str) -> None:
+        self._timer = self._loop.call_later(self._backoff.delay(lived_seconds), self.start)
         self._died(reason)
-        if self._loop.time() - child.started > HEALTHY_SECONDS:
-            self._delay = FIRST_DELAY
-        self._timer = self._loop.call_later(self._delay, self.start)
-        self._delay = min(self._delay * 2, LAST_DELAY)
 
     async def stop(self, seconds: float) -> None:
         """Ask it to end, and make it end after that many seconds. Safe twice and without `start`."""
@@ -157,14 +212,17 @@ class Keeper:
             await asyncio.wait_for(self._over.wait(), seconds)
         except TimeoutError:
             child.kill("stop")
-            await self._over.wait()
+            with suppress(TimeoutError):  # the kernel may not let go of it; it is not waited for either
+                await asyncio.wait_for(self._over.wait(), _KILLED_SECONDS)
 
 
-def bind_to_parent() -> None:
-    """For a child: die with the root, and leave the terminal's signals to it."""
-    import ctypes
-
-    parent_death = 1
-    ctypes.CDLL(None, use_errno=True).prctl(parent_death, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def reap(own: set[int]) -> None:
+    """As PID 1: collect the orphans that were left to us, but not our own children; those are waited for by name."""
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid in own:
+            return
+        os.waitpid(found.si_pid, os.WNOHANG)

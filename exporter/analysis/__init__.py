@@ -1,5 +1,5 @@
-"""The analysis: takes exchanges off the queue, decodes them, feeds windows, compares with the reference, yields Samples.
+"""The analysis: exchanges off the queue -> decoded, counted in windows, compared with the reference -> Samples.
 
-To add a family: compute it in `series.py` (per model version) or `traffic.py` (from the shared totals) and yield it
-in that file's samples. Nothing here opens a socket or renders; the composition root wires it to both.
+To add a family: count it in `series.py` (per model version) and yield it in `report.py`, or yield it in `traffic.py`
+(from the shared totals). Nothing here opens a socket or renders; the composition root wires it to both.
 """

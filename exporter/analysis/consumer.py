@@ -1,20 +1,23 @@
 """Takes batches from the data planes, hands every exchange to one function, acknowledges what was processed.
 
-Works in slices of at most 20 ms, so that a scrape or a beat never waits long behind a batch.
+Works in slices of at most 20 ms, so that a scrape or a beat never waits long behind a batch. What waits is bounded by
+the senders: so many bytes without an acknowledgement.
 """
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import cast
 
 from exporter.records.exchange import Exchange
 from exporter.records.queue import Ack, Control, Frames, decode_batch, encode_control
 
-log = logging.getLogger(__name__)
 SLICE_SECONDS = 0.02
+ROUND_EXCHANGES = 512
+LARGE_BYTES = 1 << 20
+
+Handle = Callable[[Exchange], None]
 
 
 class Link(asyncio.Protocol):
@@ -27,10 +30,9 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A worker is there."""
-        self._transport = cast(
-            asyncio.WriteTransport, transport
-        )  # uvloop's transports derive from none of asyncio's
-        self._consumer.links.add(self)
+        # uvloop's transports derive from none of asyncio's.
+        self._transport = cast(asyncio.WriteTransport, transport)
+        self._consumer.connected(self)
 
     def data_received(self, data: bytes) -> None:
         """Frames of batches."""
@@ -49,22 +51,39 @@ class Link(asyncio.Protocol):
 
 
 class Consumer:
-    """`handle` gets every exchange in order of arrival, `flush` is called behind each batch; they must not raise."""
+    """`handle` gets every exchange in order of arrival, `large` instead those with more than 1 MiB of bodies.
 
-    def __init__(self, handle: Callable[[Exchange], None], flush: Callable[[], None]) -> None:
+    `flush` is called behind a round of batches, before they are acknowledged. None of them may raise.
+    """
+
+    def __init__(
+        self, handle: Handle, large: Callable[[Exchange], Awaitable[None]], flush: Callable[[], None]
+    ) -> None:
         self._handle = handle
+        self._large = large
         self._flush = flush
         self._waiting: deque[tuple[Link, bytes]] = deque()
         self._arrived = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._said: dict[type[Control], Control] = {}
         self.links: set[Link] = set()
 
+    def connected(self, link: Link) -> None:
+        """A worker, perhaps a new one: it hears what the others were told last."""
+        self.links.add(link)
+        for message in self._said.values():
+            link.send(message)
+
     def offer(self, link: Link, payload: bytes) -> None:
-        """A batch arrived. The senders' bound on what is unacknowledged is the bound here."""
+        """A batch arrived."""
         self._waiting.append((link, payload))
+        self._idle.clear()
         self._arrived.set()
 
     def tell(self, message: Control) -> None:
-        """Something that every worker should know."""
+        """Something that every worker should know, and every one that comes later."""
+        self._said[type(message)] = message
         for link in self.links:
             link.send(message)
 
@@ -72,21 +91,38 @@ class Consumer:
         """For ever."""
         while True:
             await self._arrived.wait()
-            started = perf_counter()
-            while self._waiting:
-                link, payload = self._waiting.popleft()
-                batch = decode_batch(payload)
-                for exchange in batch.exchanges:
-                    self._handle(exchange)
-                    if perf_counter() - started > SLICE_SECONDS:
-                        await asyncio.sleep(0)
-                        started = perf_counter()
-                self._flush()
-                link.send(Ack(batch.number))
             self._arrived.clear()
+            while self._waiting:
+                await self._round()
+                await asyncio.sleep(0)
+            self._idle.set()
 
-    async def drained(self, seconds: float) -> None:
-        """Wait until nothing waits, at most that long."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self._waiting and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+    async def _round(self) -> None:
+        """Batches that wait, as far as they fit into a slice; counted together, for windows cost by the call."""
+        started = paused = perf_counter()
+        taken = 0
+        done: list[tuple[Link, int]] = []
+        while self._waiting and taken < ROUND_EXCHANGES and perf_counter() - started < SLICE_SECONDS:
+            link, payload = self._waiting.popleft()
+            batch = decode_batch(payload)
+            for exchange in batch.exchanges:
+                if len(exchange.request_body) + len(exchange.response_body) > LARGE_BYTES:
+                    await self._large(exchange)
+                else:
+                    self._handle(exchange)
+                if perf_counter() - paused > SLICE_SECONDS:
+                    await asyncio.sleep(0)
+                    paused = perf_counter()
+            taken += len(batch.exchanges)
+            done.append((link, batch.number))
+        self._flush()
+        for link, number in done:
+            link.send(Ack(number))
+
+    async def drained(self, seconds: float) -> bool:
+        """Wait until everything that arrived was processed, at most that long; whether it was."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True

@@ -1,170 +1,236 @@
-"""Exchanges -> observations -> the series of each model version. Pure but for the status page it marks.
+"""Exchanges -> observations -> the series of each model version, and how many were understood. `now` is unix seconds.
 
-Bounded: so many model versions, so many outcomes; what is over is counted under `<other>`. A decoder that raises what
-it may not is our fault: logged once, counted, and the exchange is done with.
+Refuses to know processes, time and formats. Bounded: so many model versions, so many names; what is over is counted
+under `<other>`. A decoder that raises what it may not is our fault: logged once, counted, and the exchange is over.
 """
 
 import logging
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from exporter.analysis.hold import Hold
-from exporter.analysis.series import Key, Series
-from exporter.decode import DIALECTS, observe
-from exporter.records.exchange import NO_CODE, OTHER, UNKNOWN, Exchange
+from exporter.analysis.exemplars import Exemplars
+from exporter.analysis.report import counters
+from exporter.analysis.series import MISFITS, Key, Series, State
+from exporter.decode import DIALECTS, REASONS, observe
+from exporter.records.exchange import OTHER, UNKNOWN, Exchange
 from exporter.records.observation import Observation, Undecodable
-from exporter.records.sample import Exemplar, Sample
+from exporter.records.routes import match
+from exporter.records.sample import Sample
 from exporter.stats import Profile
 
 log = logging.getLogger(__name__)
 MAX_SERIES = 32
+MAX_OUTCOMES = 64  # pairs of model and protocol
+MAX_LEARNED = 128
 MAX_NAME = 128
+# A version that was used in this time is never retired: names that come and go cannot push out a model at work.
+IDLE_SECONDS = 600.0
+FAILED = "decoder_failed"
+# What can become of an exchange that no dialect claims.
+_UNCLAIMED = ("not_captured", "content_coding", "not_2xx", "no_dialect")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the owner configured: the model's name and version ("" = not told), and the lengths of the windows."""
+
+    model_name: str = ""
+    model_version: str = ""
+    windows: tuple[float, ...] = (300.0, 3600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A copy of everything counted; `samples` may run in any thread."""
+
+    created: float
+    outcomes: dict[tuple[str, str, str], int]
+    mismatches: dict[tuple[str, str], int]
+    states: tuple[State, ...]
+
+    def samples(self) -> Iterator[Sample]:
+        """All counters, and the references."""
+        for outcome, count in self.outcomes.items():
+            yield Sample("model.exchanges.decoded", outcome, count, self.created)
+        for mismatch, count in self.mismatches.items():
+            yield Sample("model.profile.mismatches", mismatch, count, self.created)
+        yield from counters(self.states)
 
 
 class Engine:
-    """`take` gets every exchange, `flush` ends a batch; `now` is unix seconds throughout."""
+    """`understand` an exchange (anywhere), `record` what came of it, `flush` to count; the latter two in one thread.
+
+    A profile whose model is known by name has its bins at 0 from the start: under its version if that is literal or
+    configured, else under `unknown`, which is what the data plane counts with too until an answer tells a version;
+    the first version told takes the place of an `unknown` under which nothing was counted.
+    """
 
     def __init__(
-        self, profiles: Sequence[Profile], windows: tuple[float, ...], bounds: tuple[float, ...], now: float
+        self, profiles: Sequence[Profile], known: Known, bounds: tuple[float, ...], now: float
     ) -> None:
         self._profiles = tuple(profiles)
-        self._windows = windows
-        self._bounds = bounds
+        self._known = known
         self._created = now
         self._series: dict[tuple[str, str], Series] = {}
         self._outcomes: dict[tuple[str, str, str], int] = {}
+        self._pairs: set[tuple[str, str]] = set()
         self._mismatches: dict[tuple[str, str], int] = {}
+        self._told: set[str] = set()
         self._touched: set[Series] = set()
         self._failed: set[str] = set()
-        self._gauges: list[Sample] = []
         self.dialects = DIALECTS
         self.learned: dict[str, str] = {}
-        self.exemplars: dict[tuple[str, ...], dict[int, Exemplar]] = {}
+        self.exemplars = Exemplars(bounds)
         for profile in self._profiles:
-            if not set("*?[") & set(profile.model_name + profile.model_version):
-                self._make(profile.model_name, profile.model_version, "", now)
+            name = known.model_name or _literal(profile.model_name)
+            if name and fnmatchcase(name, profile.model_name):
+                self._find(name, known.model_version or _literal(profile.model_version) or UNKNOWN, "", now)
 
     def switch_off(self, protocols: Sequence[str]) -> None:
         """Dialects that killed an analysis before."""
         self.dialects = tuple(dialect for dialect in DIALECTS if dialect.NAME not in protocols)
 
-    def take(self, exchange: Exchange, now: float) -> int:
-        """One exchange; returns how many rows it predicted, 0 if it was not decoded."""
-        if exchange.trace is not None:
-            self._exemplar(exchange)
-        protocol = exchange.protocol or UNKNOWN
+    def understand(self, exchange: Exchange) -> Observation | str:
+        """What the exchange says, or one word why nothing could be read. Any thread; raises nothing."""
         try:
-            observation = observe(exchange, self.dialects)
+            return observe(exchange, self.dialects)
         except Undecodable as reason:
-            self._outcome(exchange.model_name, protocol, reason.reason)
-            return 0
+            return reason.reason
         except Exception:
+            protocol = exchange.protocol or UNKNOWN
             if protocol not in self._failed:
                 self._failed.add(protocol)
-                log.exception(
-                    "the decoder of %s failed; its exchanges are counted as decoder_failed", protocol
-                )
-            self._outcome(exchange.model_name, protocol, "decoder_failed")
-            return 0
-        self._observe(exchange, observation, now)
-        return observation.rows
+                log.exception("the decoder of %s failed; its exchanges count as %s", protocol, FAILED)
+            return FAILED
 
-    def _observe(self, exchange: Exchange, observation: Observation, now: float) -> None:
-        name = exchange.model_name if exchange.model_name != UNKNOWN else observation.model_name or UNKNOWN
-        version = exchange.model_version
-        if version == UNKNOWN and observation.model_version:
-            version = observation.model_version[:MAX_NAME]
-            if len(self.learned) < MAX_NAME or name in self.learned:
-                self.learned[name] = version
-        elif observation.model_version and self.learned.get(name, version) == version:
-            self._changed(name, observation.model_version[:MAX_NAME])
-        series = self._find(name[:MAX_NAME], version, observation.protocol, now)
-        self._outcome(series.key.model_name, observation.protocol, "decoded")
-        series.add(observation)
+    def record(self, exchange: Exchange, found: Observation | str, now: float) -> int:
+        """Keep what was understood for the next `flush`; returns how many rows were predicted, 0 if none are known."""
+        if exchange.trace is not None:
+            self.exemplars.add(exchange)
+        if isinstance(found, str):
+            self._outcome(exchange.model_name or UNKNOWN, exchange.protocol or UNKNOWN, found)
+            return 0
+        name = exchange.model_name or UNKNOWN
+        if name == UNKNOWN and found.model_name:
+            name = found.model_name[:MAX_NAME]
+        version = self._version(exchange, name, found.model_version[:MAX_NAME])
+        series = self._find(name, version, found.protocol, now)
+        self._outcome(series.key.model_name, found.protocol, "decoded")
+        series.add(found)
         self._touched.add(series)
+        return found.rows
 
     def flush(self, now: float) -> None:
-        """Count what was taken since the last flush; call at the end of each batch."""
+        """Count what was recorded since the last flush; call when a batch ends."""
         touched, self._touched = self._touched, set()
         for series in touched:
-            for reason, count in series.flush(now).items():
+            problems = series.flush(now)
+            for reason, exchanges in problems.items():
                 cell = (series.key.model_name, reason)
-                self._mismatches[cell] = self._mismatches.get(cell, 0) + count
+                self._mismatches[cell] = self._mismatches.get(cell, 0) + exchanges
+            if problems:
+                self._tell(series, problems)
 
-    def _changed(self, name: str, version: str) -> None:
-        """An answer tells another version than the one that was learned: the model was replaced."""
-        if name in self.learned and self.learned[name] != version:
-            self.learned[name] = version
+    def snapshot(self) -> Snapshot:
+        """A copy for a scrape."""
+        states = tuple(series.state() for series in self._series.values())
+        return Snapshot(self._created, dict(self._outcomes), dict(self._mismatches), states)
+
+    def windows(self, now: float) -> tuple[State, ...]:
+        """A copy of the rolling windows as of `now`."""
+        return tuple(series.state(now) for series in self._series.values())
+
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """Changes when there is a series more to export, or one less."""
+        return len(self._outcomes), *((name, series.shape) for name, series in self._series.items())
+
+    # ---------------------------------------------------------------- which series
+
+    def _version(self, exchange: Exchange, name: str, answered: str) -> str:
+        """The version that an answer counts under: configured or in the path, else what the answer says.
+
+        What the data plane labelled with the version learned last is no other source: a new one replaces it at once.
+        """
+        labelled = exchange.model_version or UNKNOWN
+        if not answered or answered == labelled or self._known.model_version:
+            return labelled
+        if labelled != UNKNOWN and match(exchange.method, exchange.path).model_version:
+            return labelled
+        if name not in (UNKNOWN, OTHER) and (name in self.learned or len(self.learned) < MAX_LEARNED):
+            self.learned[name] = answered
+        return answered
 
     def _find(self, name: str, version: str, protocol: str, now: float) -> Series:
         found = self._series.get((name, version))
         if found is None:
-            if len(self._series) >= MAX_SERIES:
+            waiting = self._series.get((name, UNKNOWN))
+            if waiting is not None and waiting.pristine and waiting not in self._touched:
+                del self._series[name, UNKNOWN]
+            if len(self._series) >= MAX_SERIES and not self._retire(now):
                 name = version = OTHER
             found = self._series.get((name, version)) or self._make(name, version, protocol, now)
-        elif not found.key.protocol:
+        elif not found.key.protocol and protocol:
             found.key = Key(name, version, protocol, found.key.match)
         return found
 
+    def _retire(self, now: float) -> bool:
+        """Let go of the version that was not used for longest, if that was long ago."""
+        idle = {key: series for key, series in self._series.items() if series not in self._touched}
+        oldest = min(idle, key=lambda key: idle[key].used, default=None)
+        if oldest is None or now - idle[oldest].used < IDLE_SECONDS:
+            return False
+        del self._series[oldest]
+        log.info("model %s version %s is no longer exported: others are in use", *oldest)
+        return True
+
     def _make(self, name: str, version: str, protocol: str, now: float) -> Series:
         exact = [p for p in self._profiles if p.matches(name, version)]
-        inherited = [p for p in self._profiles if p.matches(name, p.model_version) and not exact]
-        # The most specific pattern wins: the longest, as wildcards only shorten it.
-        chosen = max(exact or inherited, key=lambda p: len(p.model_name) + len(p.model_version), default=None)
-        match = "exact" if exact else "inherited" if inherited else "none"
-        made = Series(Key(name, version, protocol, match), chosen, self._windows, now)
-        self._series[name, version] = made
+        inherited = [p for p in self._profiles if fnmatchcase(name, p.model_name)] if not exact else []
+        chosen = max(exact or inherited, key=_specificity, default=None)
+        found = "exact" if exact else "inherited" if inherited else "none"
+        key = Key(name, version, protocol, found)
+        made = self._series[name, version] = Series(key, chosen, self._known.windows, now)
+        if chosen is not None:
+            for reason in MISFITS:
+                self._mismatches.setdefault((name, reason), 0)
         return made
+
+    # ---------------------------------------------------------------- counts of exchanges
 
     def _outcome(self, name: str, protocol: str, outcome: str) -> None:
         cell = (name, protocol, outcome)
-        if cell not in self._outcomes and len(self._outcomes) >= 8 * MAX_SERIES:
-            cell = (OTHER, OTHER, outcome)
-        self._outcomes[cell] = self._outcomes.get(cell, 0) + 1
+        if cell not in self._outcomes:
+            cell = self._new_outcome(name, protocol, outcome)
+        self._outcomes[cell] += 1
 
-    def _exemplar(self, exchange: Exchange) -> None:
-        assert exchange.trace is not None
-        code = str(exchange.status) if exchange.status else NO_CODE
-        labels = (
-            *(exchange.model_name, exchange.model_version, exchange.operation),
-            *(exchange.protocol or UNKNOWN, code),
-        )
-        buckets = self.exemplars.get(labels)
-        if buckets is None:
-            if len(self.exemplars) >= 8 * MAX_SERIES:
-                return
-            buckets = self.exemplars[labels] = {}
-        seconds = exchange.duration / 1e9
-        ended = (exchange.start + exchange.duration) / 1e9
-        found = Exemplar(exchange.trace.trace_id, exchange.trace.span_id, seconds, ended)
-        buckets[bisect_left(self._bounds, seconds)] = found
+    def _new_outcome(self, name: str, protocol: str, outcome: str) -> tuple[str, str, str]:
+        """All outcomes of a pair exist at 0 from its first exchange on."""
+        if (name, protocol) not in self._pairs and len(self._pairs) >= MAX_OUTCOMES:
+            name = protocol = OTHER
+        self._pairs.add((name, protocol))
+        claimed = any(protocol == dialect.NAME for dialect in DIALECTS)
+        for word in ("decoded", *REASONS, FAILED) if claimed else _UNCLAIMED:
+            self._outcomes.setdefault((name, protocol, word), 0)
+        self._outcomes.setdefault((name, protocol, outcome), 0)
+        return name, protocol, outcome
 
-    # ---------------------------------------------------------------- what is exported
-
-    def tick(self, now: float) -> None:
-        """Compare all windows with their references."""
-        self._gauges = [sample for series in self._series.values() for sample in series.tick(now)]
-
-    def samples(self, hold: Hold, now: float, scrape: bool) -> Iterator[Sample]:
-        """Counters as they are now, gauges of the last tick."""
-        for (name, protocol, outcome), count in self._outcomes.items():
-            yield Sample("model.exchanges.decoded", (name, protocol, outcome), count, self._created)
-        for (name, reason), count in self._mismatches.items():
-            yield Sample("model.profile.mismatches", (name, reason), count, self._created)
-        for series in self._series.values():
-            for sample in series.counters():
-                yield _held(sample, hold, now, scrape)
-            yield from series.reference_samples()
-        yield from self._gauges
+    def _tell(self, series: Series, problems: dict[str, int]) -> None:
+        name = series.key.model_name
+        if name not in self._told and len(self._told) < MAX_SERIES:
+            self._told.add(name)
+            against = (
+                f"its reference {series.profile.reference}" if series.profile is not None else "its past"
+            )
+            log.warning("model %s: exchanges do not fit %s: %s", name, against, ", ".join(sorted(problems)))
 
 
-def _held(sample: Sample, hold: Hold, now: float, scrape: bool) -> Sample:
-    """The sample, at 0 if its series is new."""
-    if sample.name == "model.info" or not hold.shows_zero((sample.name, sample.labels), now, scrape):
-        return sample
-    if isinstance(sample.value, int):
-        return Sample(sample.name, sample.labels, 0, sample.created)
-    if isinstance(sample.value, float):
-        return Sample(sample.name, sample.labels, 0.0, sample.created)
-    value = type(sample.value)(sample.value.bounds, (0,) * len(sample.value.counts), sample.value.sum and 0.0)
-    return Sample(sample.name, sample.labels, value, sample.created)
+def _literal(pattern: str) -> str:
+    """The pattern if it stands for one name only, else ""."""
+    return "" if set("*?[") & set(pattern) else pattern
+
+
+def _specificity(profile: Profile) -> int:
+    """The most specific pattern has the most literal characters."""
+    return sum(character not in "*?[]" for character in profile.model_name + profile.model_version)

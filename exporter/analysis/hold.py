@@ -1,32 +1,84 @@
 """A new series shows 0 once, so that `increase()` sees its first counts. Pure: `now` is an argument.
 
-Series that exist when the analysis starts are never held: they may have been exported before, and would go back.
+Never held: what counts errors, what may have been exported before (it would go back), what is enumerated from the
+start anyway, and everything that is pushed, for OTLP tells the start time instead. Not for two threads at once.
 """
 
-from collections.abc import Hashable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from exporter.records.sample import Exponential, Histogram, Sample
+
+Name = tuple[str, tuple[str, ...]]
+HELD = frozenset(
+    (
+        *("model.request.duration", "model.request.time_to_first_byte", "model.client.wait"),
+        *("model.queue.wait", "model.request.size", "model.response.size", "model.exchanges.decoded"),
+        *("model.predictions", "model.prediction.value", "model.prediction.bin", "model.feature.bin"),
+    )
+)
+
+
+def held(sample: Sample) -> bool:
+    """Whether such a series shows 0 first; durations of a failed code and reasons for not decoding count errors."""
+    if sample.name == "model.request.duration":
+        return sample.labels[-1][:1] in "123" and sample.labels[-1] != ""
+    if sample.name == "model.exchanges.decoded":
+        return sample.labels[-1] == "decoded"
+    return sample.name in HELD
 
 
 class Hold:
-    """`seconds` bounds how long a series may wait for the scrape that shows it at 0; 0 switches holding off."""
+    """`seconds`: older than that a series is shown as it is; 0 switches holding off."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._released: set[Hashable] = set()
-        self._waiting: dict[Hashable, float] = {}
+        self._shown: set[Name] = set()
+        self._waiting: dict[Name, float] = {}
 
-    def release(self, key: Hashable) -> None:
-        """Show this one as it is."""
-        self._waiting.pop(key, None)
-        self._released.add(key)
+    def release(self, samples: Iterable[Sample]) -> None:
+        """These may have been exported before: show them as they are."""
+        self._shown.update((sample.name, sample.labels) for sample in samples if held(sample))
 
-    def shows_zero(self, key: Hashable, now: float, scrape: bool) -> bool:
-        """Whether the series is to be shown at 0 this time; a scrape that shows it so is the last to do so."""
-        if key in self._released or not self._seconds:
-            return False
-        since = self._waiting.setdefault(key, now)
-        if now - since >= self._seconds:
-            self.release(key)
-            return False
-        if scrape:
-            self.release(key)
-        return True
+    def notice(self, samples: Iterable[Sample], now: float) -> None:
+        """These exist now: their time starts, if it has not yet."""
+        if self._seconds:
+            for sample in samples:
+                name = (sample.name, sample.labels)
+                if name not in self._shown and held(sample):
+                    self._waiting.setdefault(name, now)
+
+    def apply(self, samples: Iterable[Sample], now: float) -> Iterator[Sample]:
+        """The samples as a scrape at `now` shall show them; each is held for one scrape at most."""
+        if not self._seconds:
+            yield from samples
+            return
+        for sample in samples:
+            name = (sample.name, sample.labels)
+            if name in self._shown or not held(sample):
+                yield sample
+                continue
+            self._shown.add(name)
+            since = self._waiting.pop(name, now)
+            yield zeroed(sample) if 0 <= now - since < self._seconds else sample
+
+    def keep(self, samples: Iterable[Sample]) -> None:
+        """Forget all but these: what retired and comes back is new."""
+        names = {(sample.name, sample.labels) for sample in samples}
+        self._shown &= names
+        self._waiting = {name: since for name, since in self._waiting.items() if name in names}
+
+
+def zeroed(sample: Sample) -> Sample:
+    """The sample as it was before its first count; without exemplars, for its buckets are empty."""
+    value = sample.value
+    if not isinstance(value, Histogram):
+        return replace(sample, value=0)
+    base2 = value.exponential
+    empty = (
+        None
+        if base2 is None
+        else Exponential(base2.scale, 0, base2.zero_threshold, base2.positive_offset, ())
+    )
+    none = (0,) * len(value.counts)
+    return replace(sample, value=Histogram(value.bounds, none, None if value.sum is None else 0.0, empty))

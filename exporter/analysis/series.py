@@ -1,98 +1,161 @@
-"""One model version as its bodies show it: windows over features and outputs, counters, drift against its reference.
+"""One model version as its bodies show it: windows over features and outputs, and counts of classes.
 
-Inputs and outputs have windows of their own, so a feature and an output may share a name. What is exported per column
-is decided by the profile (or by the order of the payload without one), never by the traffic's values.
+Inputs and outputs have windows of their own, so a feature and an output may share a name. What is counted per column
+is decided by the profile (or by the order of the payload without one), and its kind by the profile or its first
+sight, never by later traffic. Refuses to know Samples: `report.py` turns what is counted here into them.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
+from exporter.analysis.classes import Classes
+from exporter.analysis.fit import Fitted, categorical, numeric
 from exporter.records.observation import Column, Observation
-from exporter.records.sample import Histogram, Sample
-from exporter.stats import STATISTICS, Layout, NumericBins, Profile, View, Windows
+from exporter.stats import Layout, NumericBins, Profile, View, Windows
 
-MAX_CLASSES = 20
 MAX_COLUMNS = 100  # of a profile; the rest is left out, in the profile's order
 MAX_UNPROFILED = 20
-_INSUFFICIENT_ROWS = 1
+MISFITS = ("missing_column", "extra_column", "wrong_type")
+Role = Literal["feature", "prediction"]
+Members = list[tuple[Column, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What the series of one model version are labelled with."""
+    """What the series of one model version are labelled with; `match`: exact, inherited or none."""
 
     model_name: str
     model_version: str
     protocol: str
-    match: str  # exact, inherited or none
+    match: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class SideState:
+    """A copy of one side: totals since the start, and the rolling windows by length where they were asked for.
+
+    `profile` is None and `reference` "" where no column of this role is profiled. `signed`: positive and negative
+    sums of the numeric columns.
+    """
+
+    role: Role
+    profile: Profile | None
+    layout: Layout
+    totals: View
+    signed: dict[str, tuple[float, float]]
+    windows: dict[float, View]
+
+    @property
+    def reference(self) -> str:
+        """The label value of the reference."""
+        return self.profile.reference if self.profile is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A copy of what one model version has counted; safe to read from any thread."""
+
+    key: Key
+    created: float
+    reference: str
+    sides: tuple[SideState, ...]
+    classes: dict[tuple[str, str], int]
+
+
 class Side:
     """Inputs or outputs of one model version."""
 
-    role: str
-    profile: Profile | None
-    lengths: tuple[float, ...]
-    windows: Windows = field(init=False)
-    names: tuple[str, ...] = field(init=False)
+    def __init__(self, role: Role, profile: Profile | None, lengths: tuple[float, ...]) -> None:
+        columns = [column for column in profile.columns if column.role == role] if profile is not None else []
+        self.role: Role = role
+        self.profile = profile if columns else None
+        # All names of the profile, for payloads without any; only the first MAX_COLUMNS are counted.
+        self._order = tuple(column.name for column in columns)
+        self._windows = Windows(Layout(tuple(column.spec() for column in columns[:MAX_COLUMNS])), lengths)
 
-    def __post_init__(self) -> None:
-        layout = self.profile.layout((self.role,)) if self.profile is not None else Layout(())
-        self.names = layout.names[:MAX_COLUMNS]
-        self.windows = Windows(layout, self.lengths)
+    @property
+    def layout(self) -> Layout:
+        """The columns counted now."""
+        return self._windows.layout
 
-    def update(self, now: float, columns: Sequence[Column]) -> list[str]:
-        """Add one observation; returns what did not fit the profile, one word each."""
-        named = self.named(columns)
-        batch = {name: _values(column) for name, column in named.items()}
+    def named(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The profile's names where the payload's are positional: same number, and none of them known."""
+        order = self._order
+        return order if len(order) == len(names) and not set(names) & set(order) else names
+
+    def update(self, now: float, names: tuple[str, ...], members: Members) -> dict[str, int]:
+        """Add exchanges whose columns have these names and the same kinds.
+
+        Returns how many exchanges did not fit, by reason. A column of another kind than its bins is converted; it is
+        a misfit where a cell cannot be, or where a column without a profile turned from classes to numbers.
+        """
+        batch: dict[str, NDArray[Any]] = {}
+        nulls: dict[str, int] = {}
+        wrong: set[int] = set()
+        free = MAX_UNPROFILED - len(self.layout.columns) if self.profile is None else 0
+        for place, name in enumerate(names):
+            known = name in self.layout.places
+            if not known and free <= 0:
+                continue
+            free -= not known
+            fitted = self._fit(name, [member[place] for member in members])
+            batch[name] = fitted.values
+            if fitted.nulls:
+                nulls[name] = fitted.nulls
+            wrong |= fitted.misfits
         if self.profile is None:
-            batch = dict(list(batch.items())[:MAX_UNPROFILED])
-            grown = self.windows.layout.grown(batch)
-            if grown is not self.windows.layout:
-                self.windows = self.windows.extended(grown)
-                self.names = grown.names
-        misfits = self.windows.update(
-            now, batch, {name: named[name].nulls for name in batch if named[name].nulls}
-        )
-        problems = {misfit.reason for misfit in misfits}
-        if self.profile is not None and any(name not in batch for name in self.names):
-            problems.add("missing_column")
-        return sorted(problems)
+            grown = self.layout.grown(batch)
+            if grown is not self.layout:
+                self._windows = self._windows.extended(grown)
+        self._windows.update(now, batch, nulls)
+        return self._misfits(names, wrong, len(members))
 
-    def named(self, columns: Sequence[Column]) -> dict[str, Column]:
-        """By the profile's names where the payload's are positional: same number, and none of them known."""
-        names = self.windows.layout.names
-        if (
-            self.profile is not None
-            and len(names) == len(columns)
-            and not any(c.name in names for c in columns)
-        ):
-            return dict(zip(names, columns, strict=True))
-        return {column.name: column for column in columns}
+    def _fit(self, name: str, columns: list[Column]) -> Fitted:
+        kind = columns[0].kind
+        if name not in self.layout.places:
+            return numeric(columns) if kind == "numeric" else categorical(columns)
+        if isinstance(self.layout.column(name).bins, NumericBins):
+            return numeric(columns)
+        fitted = categorical(columns)
+        turned = kind == "numeric" and self.profile is None
+        return Fitted(fitted.values, 0, frozenset(range(len(columns)))) if turned else fitted
 
-    def labels(self, key: Key, name: str) -> tuple[str, str, str, str]:
-        """model_name, model_version, output, feature."""
-        output, feature = (name, "") if self.role == "prediction" else ("", name)
-        return key.model_name, key.model_version, output, feature
+    def _misfits(self, names: tuple[str, ...], wrong: set[int], exchanges: int) -> dict[str, int]:
+        found = {"wrong_type": len(wrong)} if wrong else {}
+        if self.profile is not None:
+            if not set(self._order) <= set(names):
+                found["missing_column"] = exchanges
+            if not set(names) <= set(self._order):
+                found["extra_column"] = exchanges
+        return found
+
+    def state(self, now: float | None) -> SideState:
+        """A copy; with the rolling windows as of `now`, unless that is None."""
+        windows, layout = self._windows, self.layout
+        signed = {
+            column.name: windows.signed_sums(column.name)
+            for column in layout.columns
+            if isinstance(column.bins, NumericBins)
+        }
+        views = {} if now is None else {length: windows.read(now, length) for length in windows.lengths}
+        return SideState(self.role, self.profile, layout, windows.totals(), signed, views)
 
 
 class Series:
-    """`add` observations, `flush` now and then, `tick` for gauges, `counters` for what adds up."""
+    """`add` observations, `flush` now and then, `state` for what is exported. Not for two threads at once."""
 
     def __init__(self, key: Key, profile: Profile | None, lengths: tuple[float, ...], created: float) -> None:
         self.key = key
-        self.profile = profile
-        self.reference = profile.reference if profile is not None else ""
         self.created = created
+        self.used = created
+        self.pristine = True  # nothing was ever counted
+        self.profile = profile
         self._inputs = Side("feature", profile, lengths)
         self._outputs = Side("prediction", profile, lengths)
-        self._classes: dict[tuple[str, str], int] = {}
-        self._lengths = lengths
+        self._classes = Classes()
         self._pending: list[Observation] = []
 
     def add(self, observation: Observation) -> None:
@@ -102,148 +165,45 @@ class Series:
     def flush(self, now: float) -> dict[str, int]:
         """Count what was added, as one batch: windows cost by the call, hardly by the row.
 
-        Returns how many exchanges did not fit the profile, by reason.
+        Returns how many exchanges did not fit, by reason; one that misfits on both sides counts on each.
         """
         pending, self._pending = self._pending, []
+        self.used = now
+        self.pristine = False
         problems: dict[str, int] = {}
-        for side, groups in (
-            (self._outputs, _grouped([one.outputs for one in pending])),
-            (self._inputs, _grouped([one.inputs for one in pending if one.inputs])),
+        for side, columns in (
+            (self._outputs, [one.outputs for one in pending]),
+            (self._inputs, [one.inputs for one in pending]),
         ):
-            for columns, exchanges in groups:
-                for reason in side.update(now, columns):
+            for names, members in _grouped(columns):
+                known = side.named(names)
+                for reason, exchanges in side.update(now, known, members).items():
                     problems[reason] = problems.get(reason, 0) + exchanges
                 if side is self._outputs:
-                    for name, column in side.named(columns).items():
-                        self._count_classes(name, column)
+                    for place, name in enumerate(known):
+                        self._classes.count(name, [member[place] for member in members])
         return problems
 
-    def _count_classes(self, name: str, column: Column) -> None:
-        if column.kind == "numeric":
-            self._bump(name, "", len(column.values))
-            return
-        found, times = np.unique(column.values.astype(str), return_counts=True)
-        for text, count in zip(found.tolist(), times.tolist(), strict=True):
-            self._bump(name, text[:128] or "<null>", count)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Changes when there is a series more to export."""
+        return self._inputs.layout.size, self._outputs.layout.size, len(self._classes.counts)
 
-    def _bump(self, output: str, word: str, count: int) -> None:
-        cell = (output, word)
-        if (
-            cell not in self._classes
-            and sum(1 for known, _ in self._classes if known == output) >= MAX_CLASSES
-        ):
-            cell = (output, "<other>")
-        self._classes[cell] = self._classes.get(cell, 0) + count
-
-    # ---------------------------------------------------------------- what is exported
-
-    def counters(self) -> Iterator[Sample]:
-        """Everything that adds up over replicas."""
-        name, version = self.key.model_name, self.key.model_version
-        yield Sample("model.info", (name, version, self.key.protocol, self.reference, self.key.match), 1)
-        for (output, word), count in self._classes.items():
-            yield Sample("model.predictions", (name, version, output, word), count, self.created)
-        yield from self._values(self._outputs.windows.totals())
-        yield from self._bins(self._outputs, "model.prediction.bin")
-        yield from self._bins(self._inputs, "model.feature.bin")
-
-    def _values(self, totals: View) -> Iterator[Sample]:
-        windows = self._outputs.windows
-        for output in self._outputs.names:
-            bins = windows.layout.column(output).bins
-            if isinstance(bins, NumericBins):
-                positive, negative = windows.signed_sums(output)
-                counts = tuple(totals.counts(output)[: bins.ranges].tolist())
-                value = Histogram(bins.edges, counts, None if negative else positive)
-                labels = (self.key.model_name, self.key.model_version, output, self.reference)
-                yield Sample("model.prediction.value", labels, value, self.created)
-
-    def _bins(self, side: Side, family: str) -> Iterator[Sample]:
-        totals = side.windows.totals()
-        for name in side.names:
-            labels = (self.key.model_name, self.key.model_version, name, self.reference)
-            found = zip(
-                side.windows.layout.column(name).bins.labels, totals.counts(name).tolist(), strict=True
-            )
-            for bin_label, count in found:
-                yield Sample(family, (*labels, bin_label), count, self.created)
-
-    def reference_samples(self) -> Iterator[Sample]:
-        """The reference's own counts; they never change."""
-        if self.profile is None:
-            return
-        for side in (self._inputs, self._outputs):
-            for name in side.names:
-                column = self.profile.column(name)
-                for bin_label, count in zip(column.bins.labels, column.counts, strict=True):
-                    labels = (*side.labels(self.key, name), self.reference, bin_label)
-                    yield Sample("model.reference.bin.rows", labels, int(count))
-
-    def tick(self, now: float) -> Iterator[Sample]:
-        """Gauges of the rolling windows as of `now`; changes nothing."""
-        for side in (self._inputs, self._outputs):
-            for length in self._lengths:
-                view = side.windows.read(now, length)
-                for name in side.names:
-                    yield from self._column(side, view, name, window_name(length))
-
-    def _column(self, side: Side, view: View, name: str, window: str) -> Iterator[Sample]:
-        labels = (*side.labels(self.key, name), window)
-        summary = view.summary(name)
-        ready = summary.rows >= _INSUFFICIENT_ROWS
-        yield Sample("model.window.rows", labels, summary.rows)
-        if summary.mean is not None and summary.std is not None:
-            yield Sample("model.window.mean", labels, summary.mean)
-            yield Sample("model.window.standard_deviation", labels, summary.std)
-            for probability, value in summary.quantiles:
-                yield Sample("model.window.quantile", (*labels, f"{probability:g}"), value)
-        if self.profile is not None:
-            ready = False
-            pair = self.profile.column(name).pair(view.counts(name))
-            for statistic in STATISTICS:
-                drift = statistic.measure(pair)
-                if drift is not None:
-                    ready = True
-                    cell = (*labels, drift.statistic, self.reference)
-                    yield Sample("model.drift", cell, drift.value)
-                    yield Sample("model.drift.noise_floor", cell, drift.floor)
-                    yield Sample("model.drift.critical_value", cell, drift.critical)
-        for state, holds in (("ready", ready), ("insufficient", not ready)):
-            yield Sample("model.window.state", (*labels, state), int(holds))
+    def state(self, now: float | None = None) -> State:
+        """A copy; with the rolling windows as of `now`, unless that is None."""
+        reference = self.profile.reference if self.profile is not None else ""
+        sides = (self._inputs.state(now), self._outputs.state(now))
+        return State(self.key, self.created, reference, sides, dict(self._classes.counts))
 
 
-def _grouped(observations: Sequence[tuple[Column, ...]]) -> list[tuple[tuple[Column, ...], int]]:
-    """Columns of observations with the same names and kinds put together, with how many there were."""
-    groups: dict[tuple[tuple[str, str], ...], list[tuple[Column, ...]]] = {}
+def _grouped(observations: Sequence[tuple[Column, ...]]) -> list[tuple[tuple[str, ...], Members]]:
+    """Columns of observations with the same names and kinds put together, in order of first appearance."""
+    groups: dict[tuple[str, ...], Members] = {}
     for columns in observations:
-        groups.setdefault(tuple((column.name, column.kind) for column in columns), []).append(columns)
-    return [(_joined(signature, members), len(members)) for signature, members in groups.items()]
-
-
-def _joined(signature: tuple[tuple[str, str], ...], members: list[tuple[Column, ...]]) -> tuple[Column, ...]:
-    if len(members) == 1:
-        return members[0]
-    return tuple(
-        Column(
-            name, columns[0].kind, np.concatenate([c.values for c in columns]), sum(c.nulls for c in columns)
-        )
-        for (name, _), columns in zip(signature, zip(*members, strict=True), strict=True)
-    )
-
-
-def window_name(seconds: float) -> str:
-    """The label of a window: 5m, 1h, 24h, 7d; odd lengths in seconds."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds % size == 0 and (seconds > size or unit == "m" or size == 3600):
-            return f"{int(seconds // size)}{unit}"
-    return f"{seconds:g}s"
-
-
-def _values(column: Column) -> NDArray[Any]:
-    """The column's values; JSON nulls, which are NaN here, are taken out, for they are counted apart."""
-    values = column.values
-    if column.kind != "numeric" or not column.nulls:
-        return values
-    missing = np.isnan(values)
-    true_nan = max(0, int(missing.sum()) - column.nulls)
-    return np.concatenate((values[~missing], np.full(true_nan, np.nan)))
+        signature = (*[column.name for column in columns], *[column.kind for column in columns])
+        group = groups.get(signature)
+        if group is None:
+            groups[signature] = [columns]
+        else:
+            group.append(columns)
+    return [(key[: len(key) // 2], members) for key, members in groups.items()]

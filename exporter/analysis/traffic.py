@@ -1,11 +1,13 @@
-"""Shared totals of all workers -> Samples of traffic and of the sidecar itself. Reads; keeps no count of its own."""
+"""Shared totals of all workers -> Samples of traffic and of the sidecar itself. Reads; keeps no count of its own.
+
+Invariant: what is exported is sums of slots that never go down, so no counter and no bucket goes back.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.analysis.hold import Hold
 from exporter.records.catalogue import OVERHEAD_BUCKETS, SIZE_BUCKETS
 from exporter.records.exchange import ERROR_TYPES
 from exporter.records.sample import Exemplar, Exponential, Histogram, Sample
@@ -35,23 +37,31 @@ _SIZE_NAMES = {"request_size": "model.request.size", "response_size": "model.res
 
 
 class Traffic:
-    """`fds` are the memfds of the workers, all of one layout."""
+    """`fds` are the memfds of the workers, all of one layout; `limited` says that admission has a limit.
 
-    def __init__(self, fds: Iterable[int], layout: Layout, hold: Hold, limited: bool) -> None:
+    `samples` is not for two threads at once.
+    """
+
+    def __init__(self, fds: Iterable[int], layout: Layout, limited: bool) -> None:
         self._layout = layout
         self._readers = [Reader(fd, layout) for fd in fds]
-        self._hold = hold
         self._limited = limited
-        for labels in self._blocks()[0]:
-            for family in LATENCY_FAMILIES:
-                hold.release((family, labels))
-                hold.release((family, labels[:4]))
 
-    def samples(self, now: float, scrape: bool, exemplars: Exemplars) -> Iterator[Sample]:
-        """All of them, families together. `scrape` says that a Prometheus sees this one."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Changes when there is a label set more; any thread."""
+        return tuple(reader.scalar("directory_used") for reader in self._readers)
+
+    def created(self) -> float:
+        """Unix seconds at which the first worker began to count; 0 if none has."""
+        started = [reader.scalar("started") for reader in self._readers]
+        return min([value for value in started if value], default=0) / 1e9
+
+    def samples(self, exemplars: Exemplars) -> Iterator[Sample]:
+        """All of them, families together."""
         finished, in_flight = self._blocks()
-        created = self._created()
-        yield from self._latencies(finished, created, now, scrape, exemplars)
+        created = self.created()
+        yield from self._latencies(finished, created, exemplars)
         yield from self._sizes(finished, created)
         yield from self._errors(finished, created)
         for key, count in sorted(in_flight.items()):
@@ -74,10 +84,6 @@ class Traffic:
                     in_flight[labels] = in_flight.get(labels, 0) + reader.in_flight(number)
         return finished, in_flight
 
-    def _created(self) -> float:
-        started = [reader.scalar("started") for reader in self._readers]
-        return min([value for value in started if value], default=0) / 1e9
-
     def _scalar(self, name: str) -> int:
         return sum(reader.scalar(name) for reader in self._readers)
 
@@ -86,12 +92,7 @@ class Traffic:
         return {reason: sum(one[reason] for one in found) for reason in reasons}
 
     def _latencies(
-        self,
-        finished: dict[tuple[str, ...], Counts],
-        created: float,
-        now: float,
-        scrape: bool,
-        exemplars: Exemplars,
+        self, finished: dict[tuple[str, ...], Counts], created: float, exemplars: Exemplars
     ) -> Iterator[Sample]:
         width = self._layout.latency_slots
         for index, family in enumerate(LATENCY_FAMILIES):
@@ -103,9 +104,8 @@ class Traffic:
                 key = labels if family == "duration" else labels[:4]
                 series[key] = series[key] + block[cells] if key in series else block[cells]
             for key, counts in series.items():
-                zero = self._hold.shows_zero((family, key), now, scrape)
                 found = exemplars.get(key, {}) if family == "duration" else {}
-                value = self._latency(counts * 0 if zero else counts, {} if zero else found)
+                value = self._latency(counts, found)
                 yield Sample(_LATENCY_NAMES[family], key, value, created)
 
     def _latency(self, counts: Counts, exemplars: Mapping[int, Exemplar]) -> Histogram:
@@ -117,7 +117,12 @@ class Traffic:
         found = Exponential(
             SCALE, 0, 0.0, EXPONENTIAL_OFFSET + first, tuple(exponential[first:last].tolist())
         )
-        places = tuple(exemplars.get(i) for i in range(len(explicit))) if exemplars else ()
+        # An exchange whose labels overflowed is counted elsewhere: its exemplar would stand in an empty bucket.
+        places = (
+            tuple([exemplars.get(i) if count else None for i, count in enumerate(explicit)])
+            if exemplars
+            else ()
+        )
         return Histogram(bounds, tuple(explicit), int(counts[-1]) / 1e9, found, places)
 
     def _sizes(self, finished: dict[tuple[str, ...], Counts], created: float) -> Iterator[Sample]:

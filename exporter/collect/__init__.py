@@ -78,7 +78,7 @@ def _collect(collector: Collector, now: float, before: State | None) -> tuple[li
         if before != "unavailable":
             _log.debug("collector %s has nothing to read: %s", collector.name, reason)
         return [], "unavailable"
-    except Exception:
+    except Exception:  # noqa: BLE001 - the frame: one collector's fault is not the others'
         if before != "failed":
             _log.exception("collector %s failed; its metrics are absent until it succeeds", collector.name)
         return [], "failed"

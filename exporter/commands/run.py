@@ -1,12 +1,14 @@
-"""`modeltap run`: the sidecar."""
+"""`modeltap run`: the sidecar in front of a model server.
+
+Every setting is a flag, a key of the YAML file or a variable MODELTAP_…; flags beat variables beat the file.
+"""
 
 import argparse
-import logging
 import sys
 
+from exporter import logs
 from exporter.config import SETTINGS, ConfigError, load
-
-HELP = "run the sidecar in front of a model server"
+from exporter.sockets import BindError, allow_many, bind_all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,14 +27,14 @@ def run(args: argparse.Namespace) -> int:
         for problem in error.problems:
             print(f"modeltap: {problem}", file=sys.stderr)
         return 2
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    from exporter.app import BindError
-    from exporter.app import run as run_root
-
+    logs.configure(config.log_level)
+    allow_many()
     try:
-        return run_root(config)
+        sockets = bind_all(config)
     except BindError as error:
         print(f"modeltap: {error}", file=sys.stderr)
         return 1
+    # Clients that come from here on wait in the listeners for the rest of the imports.
+    from exporter.app import run as run_root
+
+    return run_root(config, sockets)

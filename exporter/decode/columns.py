@@ -73,7 +73,10 @@ def numeric_columns(names: tuple[str, ...], flat: list[Any]) -> list[Column]:
     float64.
     """
     try:
-        table = np.array(flat, dtype=np.float64).reshape(-1, len(names))
+        values = np.array(flat, dtype=np.float64)
+        if len(names) == 1:
+            return [Column(names[0], "numeric", values, flat.count(None))]
+        table = values.reshape(-1, len(names))
     except OverflowError as error:
         raise Undecodable("number_range") from error
     except (TypeError, ValueError) as error:

@@ -15,6 +15,9 @@ class Ticket(Protocol):
     def admitted(self, now: int) -> None:
         """The slot is yours."""
 
+    def left(self) -> bool:
+        """Whether the client is gone unseen; if so the ticket has left the queue by itself."""
+
 
 class Admission:
     """`limit` 0 admits everything and keeps no count."""
@@ -44,6 +47,11 @@ class Admission:
         except ValueError:
             return
         self._totals.set("queue_length", len(self._queue))
+
+    def sweep(self) -> None:
+        """A client that is not read, because so much waits behind its head, cannot be seen to leave: ask."""
+        for ticket in list(self._queue):
+            ticket.left()
 
     def release(self, now: int) -> None:
         """A slot is free: the longest waiting ticket gets it."""

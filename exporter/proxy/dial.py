@@ -5,6 +5,7 @@ loopback and trusts its `X-Forwarded-For`.
 """
 
 import asyncio
+import errno
 import socket
 from typing import TYPE_CHECKING
 
@@ -18,19 +19,23 @@ _IP_BIND_ADDRESS_NO_PORT = 24  # Linux: the port is chosen at connect, so ports 
 
 
 async def dial(plane: Plane, pair: "Pair") -> None:
-    """Ends in `pair.connected` (through the protocol) or `pair.unreachable`."""
+    """Ends in `pair.connected` (through the protocol) or `pair.unreachable`; cancelled when the client leaves."""
     loop = plane.loop
     deadline = loop.time() + plane.settings.connect_timeout
     delay = _FIRST_DELAY
     source = _source(plane, pair)
     while True:
+        sock: socket.socket | None = None
         try:
             async with asyncio.timeout_at(deadline):
                 for family, address in await plane.addresses():
-                    if await _attempt(loop, pair, family, address, source):
-                        return
+                    sock = await _attempt(loop, family, address, source)
+                    if sock is not None:
+                        break
         except (OSError, TimeoutError):
             pass
+        if sock is not None and await _hand_over(loop, pair, sock):
+            return
         if loop.time() + delay >= deadline:
             pair.unreachable()
             return
@@ -45,29 +50,66 @@ def _source(plane: Plane, pair: "Pair") -> str:
     name = pair.client.get_extra_info("sockname")
     host: str = name[0] if isinstance(name, tuple) else ""
     host = host.removeprefix("::ffff:")
-    return "" if host.startswith("127.") or host == "::1" else host
+    return (
+        "" if host in ("127.0.0.1", "::1") else host
+    )  # what the kernel would choose for a model on loopback
+
+
+def _fits(source: str, family: int, host: str) -> bool:
+    """Whether that source can reach that address: the family is the same, and loopback only reaches loopback."""
+    if not source or (":" in source) != (family == socket.AF_INET6):
+        return False
+    return not source.startswith("127.") or host.startswith("127.")
 
 
 async def _attempt(
-    loop: asyncio.AbstractEventLoop, pair: "Pair", family: int, address: tuple[str, int], source: str
-) -> bool:
+    loop: asyncio.AbstractEventLoop, family: int, address: tuple[str, int], source: str
+) -> socket.socket | None:
+    """A connected socket, or None if that address refuses."""
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        if source and (":" in source) == (family == socket.AF_INET6):
+        if _fits(source, family, address[0]):
             sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
             sock.bind((source, 0))
         try:
             # On loopback the handshake is over when connect returns; the loop is only asked when it is not.
             sock.connect(address)
         except BlockingIOError:
-            await loop.sock_connect(sock, address)
+            await _established(loop, sock, address)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await loop.create_connection(pair.side, sock=sock)
+    except OSError:
+        sock.close()
+        return None
+    except asyncio.CancelledError:
+        sock.close()
+        raise
+    return sock
+
+
+async def _established(
+    loop: asyncio.AbstractEventLoop, sock: socket.socket, address: tuple[str, int]
+) -> None:
+    try:
+        await loop.sock_connect(sock, address)
+    except OSError as error:
+        # The handshake ended between the two calls.
+        if error.errno != errno.EISCONN:
+            raise
+
+
+async def _hand_over(loop: asyncio.AbstractEventLoop, pair: "Pair", sock: socket.socket) -> bool:
+    """Make the socket the pair's upstream; False if the loop does not take it.
+
+    From here on nothing cancels: half way through it would be unclear whose the descriptor is.
+    """
+    pair.dialled()
+    try:
+        transport, _ = await loop.create_connection(pair.side, sock=sock)
     except OSError:
         sock.close()
         return False
-    except asyncio.CancelledError:
-        if pair.upstream is None:
-            sock.close()
-        raise
+    if transport.is_closing():
+        # uvloop closed the descriptor without telling the socket object, which would later close it again: by then
+        # the number may be another connection's.
+        sock.detach()
     return True

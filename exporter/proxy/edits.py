@@ -22,7 +22,7 @@ def edit(head: RequestHead, trace: Trace | None, request_id: str) -> bytes:
             raw = _overwrite(raw, head.trace_start, trace)
         else:
             lines = f"traceparent: 00-{trace.trace_id}-{trace.span_id}-01\r\n".encode()
-    if head.upgrades and b"h2c" in head.upgrades:
+    if head.upgrades and b"h2c" in _tokens(head.upgrades):
         raw = _without_h2c(raw, head)
     if request_id:
         lines += f"x-request-id: {request_id}\r\n".encode()
@@ -38,19 +38,23 @@ def _overwrite(raw: bytes, start: int, trace: Trace) -> bytes:
     return raw[:parent] + trace.span_id.encode() + raw[parent + 16 : flags_at] + flags + raw[flags_at + 2 :]
 
 
+def _tokens(value: bytes) -> list[bytes]:
+    return [stripped for token in value.split(b",") if (stripped := token.strip(b" \t"))]
+
+
 def _without_h2c(raw: bytes, head: RequestHead) -> bytes:
     """Drop h2c from Upgrade, HTTP2-Settings, and what named them in Connection; other tokens stay."""
-    others = [token for token in head.upgrades.split(b",") if token.strip(b" \t") not in (b"", b"h2c")]
+    others = [token for token in _tokens(head.upgrades) if token != b"h2c"]
     gone = {b"http2-settings"} if others else {b"http2-settings", b"upgrade"}
     for name, start, end in reversed(head.fields):
+        label, _, value = raw[start : end - 2].partition(b":")
         if name == b"http2-settings":
             raw = raw[:start] + raw[end:]
-        elif name in (b"upgrade", b"connection"):
-            label, _, value = raw[start : end - 2].partition(b":")
-            drop = gone if name == b"connection" else {b"h2c"}
-            kept = [
-                t.strip(b" \t") for t in value.split(b",") if t.strip(b" \t").lower() not in (drop | {b""})
-            ]
+            continue
+        drop = gone if name == b"connection" else {b"h2c"}
+        tokens = _tokens(value)
+        kept = [token for token in tokens if token.lower() not in drop]
+        if len(kept) < len(tokens):
             line = label + b": " + b", ".join(kept) + b"\r\n" if kept else b""
             raw = raw[:start] + line + raw[end:]
     return raw

@@ -1,91 +1,171 @@
 """The health port: /livez, /readyz, /wait-for-drain, answered by the root process itself.
 
 Readiness means: listeners bound and not draining. Never the model and never the analysis: a native sidecar that waits
-for the model keeps the model from being started.
+for the model keeps the model from being started. Whoever connects is bounded in bytes, time and number, and the slow
+make room for the new: nobody can keep a probe from being answered.
 """
 
 import asyncio
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import cast
 
-_MAX_HEAD = 8192
+_PATHS = "/livez, /readyz or /wait-for-drain"
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a client of the health port may take."""
+
+    head_bytes: int = 8192
+    head_seconds: float = 5.0
+    connections: int = 64
+    waiting: int = 16  # of them for a drain; more are refused
+    notice_seconds: float = 2.0  # in which a drain has to begin to be waited for
 
 
 class HealthState:
-    """What the answers are made of; `waiters` are told when the drain is over."""
+    """What the answers are made of, and who is connected. Set `draining` before `finish`."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds | None = None) -> None:
         self.ready = False
         self.draining = False
         self.drained = False
-        self._waiters: list[Callable[[], None]] = []
+        self.bounds = bounds or Bounds()
+        self._connections: dict[Health, None] = {}  # oldest first
+        self._waiting: set[Health] = set()
 
-    def when_drained(self, call: Callable[[], None]) -> None:
-        """Call when the last exchange of the drain is over; at once if it is."""
-        if self.drained:
-            call()
-        else:
-            self._waiters.append(call)
+    def admit(self, connection: "Health") -> None:
+        """A new connection; the oldest that has not asked yet gives way when there are too many."""
+        self._connections[connection] = None
+        if len(self._connections) > self.bounds.connections:
+            idle = (one for one in self._connections if one not in self._waiting)
+            next(idle).give_way()
+
+    def leave(self, connection: "Health") -> None:
+        """It is gone. Safe twice."""
+        self._connections.pop(connection, None)
+        self._waiting.discard(connection)
+
+    def wait(self, connection: "Health") -> bool:
+        """Have `connection.drained` called at the end of the drain; False if too many wait already."""
+        if len(self._waiting) >= self.bounds.waiting:
+            return False
+        self._waiting.add(connection)
+        return True
 
     def finish(self) -> None:
-        """The drain is over."""
+        """The last exchange of the drain is over. Safe twice."""
         self.drained = True
-        waiters, self._waiters = self._waiters, []
-        for call in waiters:
-            call()
+        waiting, self._waiting = self._waiting, set()
+        for connection in waiting:
+            connection.drained()
 
 
 class Health(asyncio.Protocol):
     """A few lines of HTTP/1.1: one request per connection, no body read."""
 
     def __init__(self, state: HealthState) -> None:
+        # per connection
         self._state = state
         self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._head = b""
+        self._asked = False
+        self._bare = False  # HEAD
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A probe connects."""
-        self._transport = cast(
-            asyncio.Transport, transport
-        )  # uvloop's transports derive from none of asyncio's
+        # uvloop's transports derive from none of asyncio's
+        self._transport = cast(asyncio.Transport, transport)
+        self._state.admit(self)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._state.bounds.head_seconds, self.give_way)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It left."""
         self._transport = None
+        self._stop_timer()
+        self._state.leave(self)
+
+    def give_way(self) -> None:
+        """Too slow, or too many: no answer."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._state.leave(self)
+
+    def drained(self) -> None:
+        """The drain that was waited for is over."""
+        self._answer(200, "drained")
 
     def data_received(self, data: bytes) -> None:
-        """Answer once the head is complete."""
+        """Answer once the head is complete; what follows is nothing to us."""
+        if self._asked:
+            return
         self._head += data
-        if len(self._head) > _MAX_HEAD:
+        if len(self._head) > self._state.bounds.head_bytes:
             self._answer(431, "head too large")
         elif b"\r\n\r\n" in self._head:
-            line = self._head.partition(b"\r\n")[0].split(b" ")
-            path = line[1].partition(b"?")[0].decode("latin-1") if len(line) == 3 else ""
-            self._route(path)
+            words = self._head.partition(b"\r\n")[0].decode("latin-1").split(" ")
+            if len(words) != 3 or not words[2].startswith("HTTP/1."):
+                self._answer(400, f"expected GET {_PATHS} in HTTP/1.1")
+            elif words[0] not in ("GET", "HEAD"):
+                self._answer(405, f"expected GET, found {words[0]!a}")
+            else:
+                self._bare = words[0] == "HEAD"
+                self._route(words[1].partition("?")[0])
 
     def _route(self, path: str) -> None:
         state = self._state
         if path == "/livez":
             self._answer(200, "ok")
         elif path == "/readyz":
-            if state.ready and not state.draining:
-                self._answer(200, "ok")
-            else:
-                self._answer(503, "draining" if state.draining else "not ready")
+            ready = state.ready and not state.draining
+            self._answer(*(200, "ok") if ready else (503, "draining" if state.draining else "not ready"))
         elif path == "/wait-for-drain":
-            state.when_drained(lambda: self._answer(200, "drained"))
+            self._wait()
         else:
-            self._answer(404, "not found: expected /livez, /readyz or /wait-for-drain")
+            self._answer(404, f"not found: expected {_PATHS}")
+
+    def _wait(self) -> None:
+        state = self._state
+        if state.drained:
+            self._answer(200, "drained")
+        elif not state.wait(self):
+            self._answer(503, f"{state.bounds.waiting} clients wait for the drain already")
+        else:
+            self._asked = True
+            self._stop_timer()
+            if not state.draining:
+                # Only the model's container restarts: it must not be held up for a drain that never comes.
+                loop = asyncio.get_running_loop()
+                self._timer = loop.call_later(state.bounds.notice_seconds, self._unnoticed)
+
+    def _unnoticed(self) -> None:
+        if not self._state.draining:
+            self._answer(200, "not draining")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _answer(self, status: int, text: str) -> None:
+        self._asked = True
+        self._head = b""
         if self._transport is None or self._transport.is_closing():
             return
-        reason = {200: "OK", 404: "Not Found", 431: "Request Header Fields Too Large"}.get(
-            status, "Unavailable"
+        body = f"{text}\n".encode()
+        head = (
+            f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: text/plain\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
-        body = f"{text}\n"
-        self._transport.write(
-            f"HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
-            f"Connection: close\r\n\r\n{body}".encode()
-        )
+        self._transport.write(head.encode() + (b"" if self._bare else body))
         self._transport.close()

@@ -4,18 +4,22 @@ A model name or version becomes a label value only after a 2xx answer confirmed 
 exchange is counted as `unknown`. A counted exchange never changes its labels.
 """
 
+from weakref import WeakSet
+
 from exporter.records.exchange import OTHER, UNKNOWN
-from exporter.records.routes import Route, match
+from exporter.records.routes import Route, match, path_of
 from exporter.records.totals import Writer
 
 MAX_NAMES = 128
+MAX_NAME_CHARACTERS = 256
 _MAX_CACHED_TARGETS = 4096
+_MAX_CACHED_BYTES = 512  # a longer path is matched anew each time, so that the cache is bounded in bytes too
 
 
 class Labelled:
     """A route with the blocks that its exchanges were counted in so far."""
 
-    __slots__ = ("blocks", "in_flight", "method", "path", "route")
+    __slots__ = ("__weakref__", "blocks", "in_flight", "method", "path", "route")
 
     def __init__(self, route: Route, method: str, path: str) -> None:
         self.route = route
@@ -35,16 +39,20 @@ class Labels:
         self._confirmed: dict[str, set[str]] = {}
         self._learned: dict[str, str] = {}
         self._cache: dict[tuple[bytes, bytes], Labelled] = {}
+        self._alive: WeakSet[Labelled] = WeakSet()  # those that connections hold may have left the cache
 
     def labelled(self, method: bytes, target: bytes) -> Labelled:
         """The route of a request head; cached by method and path, the query left out."""
         path = target.partition(b"?")[0] if b"?" in target else target
         found = self._cache.get((method, path))
         if found is None:
-            if len(self._cache) >= _MAX_CACHED_TARGETS:
-                self._cache.clear()
-            text, word = path.decode("latin-1"), method.decode("latin-1")
-            found = self._cache[method, path] = Labelled(match(word, text), word, text)
+            text, word = path_of(path.decode("latin-1")), method.decode("latin-1")
+            found = Labelled(match(word, text), word, text)
+            self._alive.add(found)
+            if len(method) + len(path) <= _MAX_CACHED_BYTES:
+                if len(self._cache) >= _MAX_CACHED_TARGETS:
+                    self._cache.clear()
+                self._cache[method, path] = found
         return found
 
     def learn(self, versions: dict[str, str]) -> None:
@@ -89,11 +97,14 @@ class Labels:
         if self._version:
             return self._version
         if route.model_version:
-            return route.model_version if route.model_version in self._confirmed.get(name, ()) else UNKNOWN
+            known = self._confirmed.get(route.model_name, ())
+            return route.model_version if route.model_version in known else UNKNOWN
         return self._learned.get(name, UNKNOWN)
 
     def _confirm(self, route: Route) -> bool:
         """Whether something new was confirmed."""
+        if len(route.model_name) > MAX_NAME_CHARACTERS or len(route.model_version) > MAX_NAME_CHARACTERS:
+            return False
         versions = self._confirmed.get(route.model_name)
         if versions is None:
             if len(self._confirmed) >= MAX_NAMES:
@@ -107,6 +118,6 @@ class Labels:
 
     def _forget_blocks(self) -> None:
         """Names changed: later exchanges may get other labels, counted ones keep theirs."""
-        for labelled in self._cache.values():
+        for labelled in self._alive:
             labelled.blocks.clear()
             labelled.in_flight = -1

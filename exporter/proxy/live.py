@@ -14,6 +14,7 @@ from exporter.records.routes import SIDE_OPERATIONS
 from exporter.records.totals import EXPONENTIAL_SLOTS, LATENCY_FAMILIES, SIZE_FAMILIES, exponential_index
 from exporter.wire.head import RequestHead
 
+_MAX_PIECES = 16
 _ERROR_SLOT = {kind: index for index, kind in enumerate(ERROR_TYPES)}
 _NS_BOUNDS: dict[tuple[float, ...], tuple[int, ...]] = {}
 
@@ -32,7 +33,7 @@ class Capture:
     __slots__ = ("chunks", "kept", "reason", "size")
 
     def __init__(self, wanted: bool) -> None:
-        self.chunks: list[bytes] = []
+        self.chunks: list[bytes | bytearray] = []
         self.size = 0
         self.kept = wanted
         self.reason = ""
@@ -50,21 +51,33 @@ class Capture:
             self._drop("capture_full", plane)
         else:
             plane.captured += size
-            self.chunks.append(chunk if size == len(chunk) else chunk[start:end])
+            self._keep(chunk if size == len(chunk) else chunk[start:end])
+
+    def _keep(self, piece: bytes) -> None:
+        chunks = self.chunks
+        if len(chunks) < _MAX_PIECES:
+            chunks.append(piece)
+            return
+        # A body that drips in would cost an object per byte.
+        if type(chunks[-1]) is not bytearray:
+            chunks[-1] = bytearray(chunks[-1])
+        chunks[-1] += piece
 
     def _drop(self, reason: str, plane: Plane) -> None:
-        self.kept = False
         self.reason = reason
         self.free(plane)
 
     def free(self, plane: Plane) -> None:
-        """Give the bytes back to the bound."""
-        plane.captured -= sum(map(len, self.chunks))
-        self.chunks = []
+        """Give the bytes back to the bound; nothing more is kept."""
+        self.kept = False
+        if self.chunks:
+            plane.captured -= sum(map(len, self.chunks))
+            self.chunks = []
 
     def body(self) -> bytes:
-        """The whole body."""
-        return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+        """The whole body, if it was kept."""
+        chunks = self.chunks
+        return chunks[0] if len(chunks) == 1 and type(chunks[0]) is bytes else b"".join(chunks)
 
 
 class Live:
@@ -117,17 +130,19 @@ class Live:
         self.done = True
         plane = self.plane
         plane.slots[self.slot] -= 1
-        if self.admitted:
-            plane.admission.release(now)
         ended = self.ended or now
         status = self.status
         if not error:
             error = "5xx" if status >= 500 else "4xx" if status >= 400 else ""
         self.error = self.error or error
-        self._count(ended - self.started)
-        self._offer(ended - self.started)
-        self.request.free(plane)
-        self.response.free(plane)
+        try:
+            self._count(ended - self.started)
+            self._offer(ended - self.started)
+        finally:
+            self.request.free(plane)
+            self.response.free(plane)
+            if self.admitted:
+                plane.admission.release(now)
 
     def _count(self, duration: int) -> None:
         plane = self.plane
@@ -170,11 +185,14 @@ class Live:
         labelled = self.labelled
         route = labelled.route
         name = plane.labels.name(route)
+        # Whole bodies or none; where there is no answer, nothing of it is missing.
+        request_whole = self.request.kept and self.request_done
+        response_whole = self.response.kept and (self.ended > 0 or not self.first_byte)
         record = Exchange(
             self.head.raw,
             self.response_head,
-            self.request.body(),
-            self.response.body(),
+            self.request.body() if request_whole else b"",
+            self.response.body() if response_whole else b"",
             labelled.method,
             labelled.path,
             route.operation,
@@ -190,8 +208,8 @@ class Live:
             self.client_wait,
             self.request_size,
             self.response_size,
-            self.request.kept,
-            self.response.kept,
+            request_whole,
+            response_whole,
             self.request_id,
             plane.sender.rate,
             self.trace,

@@ -8,9 +8,11 @@ import asyncio
 from bisect import bisect_left
 from time import monotonic_ns
 
+from exporter.proxy import sockets
 from exporter.proxy.dial import dial
 from exporter.proxy.live import nanosecond_bounds
 from exporter.proxy.plane import Plane
+from exporter.proxy.sides import UpstreamSide
 from exporter.proxy.tap import Tap
 from exporter.records.totals import CONNECTION_PROTOCOLS
 from exporter.wire.sniff import sniff
@@ -22,74 +24,7 @@ HALF_CLOSED_SECONDS = 60.0
 _NEW, _HTTP, _RELAY, _CLOSING = range(4)
 # Reasons not to read the client.
 _UPSTREAM_FULL, _HELD, _EARLY = 1, 2, 4
-
-
-class ClientSide(asyncio.Protocol):
-    """Callbacks of the client's socket."""
-
-    __slots__ = ("pair",)
-
-    def __init__(self, pair: "Pair") -> None:
-        self.pair = pair
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accepted."""
-        self.pair.accepted(transport)  # type: ignore[arg-type]
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes from the client."""
-        self.pair.client_data(data)
-
-    def eof_received(self) -> bool:
-        """The client sends no more; it may still read."""
-        self.pair.client_eof()
-        return True
-
-    def pause_writing(self) -> None:
-        """The client does not read."""
-        self.pair.client_full(monotonic_ns())
-
-    def resume_writing(self) -> None:
-        """The client reads again."""
-        self.pair.client_drained(monotonic_ns())
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Gone."""
-        self.pair.client_lost(exc)
-
-
-class UpstreamSide(asyncio.Protocol):
-    """Callbacks of the model's socket."""
-
-    __slots__ = ("pair",)
-
-    def __init__(self, pair: "Pair") -> None:
-        self.pair = pair
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected."""
-        self.pair.connected(transport)  # type: ignore[arg-type]
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes from the model."""
-        self.pair.upstream_data(data)
-
-    def eof_received(self) -> bool:
-        """The model sends no more."""
-        self.pair.upstream_eof()
-        return True
-
-    def pause_writing(self) -> None:
-        """The model does not read."""
-        self.pair.read_client(_UPSTREAM_FULL, False)
-
-    def resume_writing(self) -> None:
-        """The model reads again."""
-        self.pair.read_client(_UPSTREAM_FULL, True)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Gone."""
-        self.pair.upstream_lost(exc)
+_STATUS_LINES = {400: b"400 Bad Request\r\n", 503: b"503 Service Unavailable\r\nRetry-After: 1\r\n"}
 
 
 class Pair:
@@ -97,17 +32,8 @@ class Pair:
 
     __slots__ = (
         *("plane", "client", "upstream", "tap", "peer", "protocol", "_phase", "_early", "_dialing", "_down"),
-        *(
-            "_opened",
-            "_received",
-            "_sent",
-            "_unread",
-            "_paused",
-            "_client_eof",
-            "_upstream_eof",
-            "_timer",
-            "_counted",
-        ),
+        *("_opened", "_received", "_sent", "_unread", "_paused", "_client_eof", "_upstream_eof", "_timer"),
+        *("_counted", "__weakref__"),
     )
 
     def __init__(self, plane: Plane) -> None:
@@ -146,6 +72,10 @@ class Pair:
         # Connecting is the one thing on this path that needs a coroutine.
         self._dialing = self.plane.loop.create_task(dial(self.plane, self))
 
+    def dialled(self) -> None:
+        """There is a connected socket; a client that leaves now is seen in `connected`."""
+        self._dialing = None
+
     def side(self) -> UpstreamSide:
         """The protocol for the upstream's transport."""
         return UpstreamSide(self)
@@ -157,17 +87,18 @@ class Pair:
             return
         transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         self.upstream = transport
-        self._dialing = None
         self.read_client(_EARLY, True)
         self._start()
         if self._client_eof:
-            self._close_upstream_writing()
+            self._pass_eof()
 
     def unreachable(self) -> None:
         """Dialling failed for good: the first request is answered locally."""
         self._dialing = None
         self._down = True
         self._refuse_early()
+        if self._client_eof:
+            self._close()
 
     def _start(self) -> None:
         """Decide what is spoken here and send what has come so far."""
@@ -187,18 +118,17 @@ class Pair:
             self.forward(early)
 
     def _refuse_early(self) -> None:
+        """Nobody is there: a request gets a 503; what is none gets a reset, as from a closed port."""
         if self._phase != _NEW or not self._early:
             return
-        if self.tap is None:
-            self.tap = Tap(self.plane, self)
         early, self._early = self._early, b""
-        kind = sniff(early) or "http1"
-        if kind == "http1" and self.tap.refused(early):
-            self.protocol = "http1"
-            self.refuse(503, "the model server cannot be reached")
-        elif kind != "http1" or self.tap.dead:
-            self.protocol = kind
-            self._abort_client()
+        if self.tap is None:
+            self.protocol = sniff(early) or "http1"
+            self.tap = Tap(self.plane, self)
+        if self.protocol == "http1":
+            self.tap.refused(early)
+        else:
+            self.abort()
 
     # ---------------------------------------------------------------- bytes
 
@@ -222,7 +152,7 @@ class Pair:
         else:
             self._unread += len(data)
             if self._unread > LINGER_BYTES:
-                self._abort_client()
+                sockets.reset(self.client)
 
     def upstream_data(self, data: bytes) -> None:
         """Bytes from the model."""
@@ -255,21 +185,40 @@ class Pair:
             early, self._early = self._early, b""
             self.forward(early)
 
-    def refuse(self, status: int, reason: str) -> None:
+    def refuse(self, status: int, reason: str, bodiless: bool = False) -> None:
         """A local answer, then a lingering close, so that a client still sending gets to read it."""
         body = b'{"error":"modeltap: ' + reason.encode() + b'"}'
         head = (
-            f"HTTP/1.1 {status} Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            b"HTTP/1.1 " + _STATUS_LINES[status] + b"Content-Type: application/json\r\n"
+            b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
         )
-        self.answer(head.encode() + body)
+        whole = head if bodiless else head + body
+        if not self._upstream_eof:
+            self._sent += len(whole)
+            self.answer(whole)
+        self._linger()
+
+    def abort(self) -> None:
+        """Reset both sides."""
+        self.tap = None
+        self._phase = _CLOSING
+        sockets.reset(self.upstream)
+        sockets.reset(self.client)
+
+    def _linger(self) -> None:
+        """FIN behind what was answered; what the client still sends is read and thrown away, for a while."""
         self._phase = _CLOSING
         self.tap = None
         if self.upstream is not None:
             self.upstream.close()
-        if self.client is not None:
-            self._finish_writing(self.client)
-            self._after(LINGER_SECONDS)
+        if self.client is None:
+            return
+        if self._client_eof:
+            self.client.close()
+            return
+        sockets.finish_writing(self.client)
+        self.read_client(_UPSTREAM_FULL | _HELD | _EARLY, True)
+        self._after(LINGER_SECONDS)
 
     # ---------------------------------------------------------------- flow control
 
@@ -288,7 +237,15 @@ class Pair:
         """The tap keeps bytes behind a head that waits, or lets them go."""
         self.read_client(_HELD, not held)
         if not held and self._client_eof:
-            self._close_upstream_writing()
+            self._pass_eof()
+
+    def gone(self) -> bool:
+        """Whether the client reset a connection that is not being read."""
+        return sockets.gone(self.client)
+
+    def upstream_full(self, full: bool) -> None:
+        """The client is not read while the model does not read."""
+        self.read_client(_UPSTREAM_FULL, not full)
 
     def client_full(self, now: int) -> None:
         """The model is not read while the client does not read."""
@@ -309,34 +266,36 @@ class Pair:
     def client_eof(self) -> None:
         """FIN from the client goes on as FIN, behind everything that it sent."""
         self._client_eof = True
-        if self._phase == _CLOSING or self._upstream_eof:
+        if self._phase == _CLOSING or self._upstream_eof or self._down:
             self._close()
-        elif self.upstream is not None and not (self.tap is not None and self.tap.waiting):
-            self._close_upstream_writing()
+        else:
+            self._pass_eof()
+
+    def _pass_eof(self) -> None:
+        if self.upstream is None or self._phase == _CLOSING:
+            return
+        if self._early:
+            self.opaque("opaque")  # fewer bytes than any protocol begins with
+        elif self.tap is not None:
+            if self.tap.waiting:
+                return
+            self.tap.client_eof()
+        if self._phase != _CLOSING:
+            sockets.finish_writing(self.upstream)
+            self._after(HALF_CLOSED_SECONDS)
 
     def upstream_eof(self) -> None:
         """FIN from the model goes on as FIN."""
+        if self.tap is not None and self.tap.refuse_waiting():
+            return
         self._upstream_eof = True
         if self.tap is not None:
-            self.tap.model_eof(monotonic_ns())
+            self.tap.model_eof("abort" if self._client_eof else "reset", monotonic_ns())
         if self._client_eof:
             self._close()
         elif self.client is not None:
-            self._finish_writing(self.client)
+            sockets.finish_writing(self.client)
             self._after(HALF_CLOSED_SECONDS)
-
-    def _close_upstream_writing(self) -> None:
-        if self.upstream is not None:
-            self._finish_writing(self.upstream)
-            self._after(HALF_CLOSED_SECONDS)
-
-    @staticmethod
-    def _finish_writing(transport: asyncio.Transport) -> None:
-        if not transport.is_closing():
-            try:
-                transport.write_eof()
-            except (OSError, RuntimeError):
-                transport.close()
 
     def _after(self, seconds: float) -> None:
         """Give a half-closed connection that long, counted anew from its last progress."""
@@ -346,27 +305,29 @@ class Pair:
 
     def _expired(self, seconds: float, seen: int) -> None:
         self._timer = None
-        busy = self.tap is not None and self.tap.busy
-        if self._phase != _CLOSING and (busy or self._received + self._sent > seen):
-            self._after(seconds)
-        else:
-            self._close()
+        if self._phase != _CLOSING:
+            # Once the model sends no more, nothing that is under way can end.
+            busy = self.tap is not None and self.tap.busy and not self._upstream_eof
+            if self._received + self._sent > seen or (busy and not sockets.gone(self.client)):
+                self._after(seconds)
+                return
+        sockets.end(self.client)
+        sockets.end(self.upstream)
 
     def _close(self) -> None:
         for transport in (self.client, self.upstream):
             if transport is not None:
                 transport.close()
 
-    def _abort_client(self) -> None:
-        if self.client is not None:
-            self.client.abort()
-
     def close_idle(self) -> bool:
         """For a drain: close if nothing is under way; whether it did."""
-        if (self.tap is not None and self.tap.busy) or self._phase == _RELAY:
-            return False
-        self._close()
-        return True
+        if self._phase == _HTTP:
+            idle = self.tap is None or not (self.tap.busy or self.tap.holding)
+        else:
+            idle = self._phase == _NEW and not self._early and self.tap is None
+        if idle:
+            self._close()
+        return idle
 
     def client_lost(self, exc: Exception | None) -> None:
         """The client is gone: the model learns it in the same way."""
@@ -374,26 +335,40 @@ class Pair:
         busy = False
         if self.tap is not None:
             busy = self.tap.busy
-            self.tap.lost("abort", monotonic_ns())
-        if self._dialing is not None:
-            self._dialing.cancel()
+            self.tap.lost("reset" if self._upstream_eof else "abort", monotonic_ns())
+        dialing, self._dialing = self._dialing, None
+        if dialing is not None:
+            dialing.cancel()
         if self.upstream is not None:
             if exc is not None or busy:
-                self.upstream.abort()
+                sockets.reset(self.upstream)
             else:
                 self.upstream.close()
         self._count()
 
     def upstream_lost(self, exc: Exception | None) -> None:
-        """The model's side is gone: nothing is added to what it said."""
-        self.upstream = None
-        if self.tap is not None:
-            self.tap.lost("reset", monotonic_ns())
-        if self.client is not None and self._phase != _CLOSING:
-            if exc is not None:
-                self.client.abort()
-            else:
-                self.client.close()
+        """The model's side is gone: nothing is added to what it said, and what it said before is not lost."""
+        upstream, self.upstream = self.upstream, None
+        if self._phase == _CLOSING or upstream is None:
+            return
+        if exc is not None and not self._upstream_eof:
+            rest = sockets.unread(upstream)
+            if rest:
+                self.upstream_data(rest)
+        tap = self.tap
+        if tap is not None:
+            if tap.refuse_waiting():
+                return
+            answered = tap.answered
+            tap.lost("abort" if self._client_eof else "reset", monotonic_ns())
+            if answered and self._phase == _HTTP:
+                self._linger()
+                return
+        self._phase = _CLOSING
+        if exc is not None:
+            sockets.reset(self.client)
+        elif self.client is not None:
+            self.client.close()
 
     def _count(self) -> None:
         """The connection in the totals, once; and no cycle is left behind."""

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from contextlib import suppress
 from typing import Protocol
 
 from exporter.proxy.admission import Admission
@@ -44,24 +45,30 @@ class Plane:
         self._flush_due = False
         self._addresses: list[tuple[int, tuple[str, int]]] = []
         self._resolved = 0.0
+        self._resolving: asyncio.Task[None] | None = None
 
     async def addresses(self) -> list[tuple[int, tuple[str, int]]]:
         """Where the upstream is now; asked anew every 30 s, the last good answer serves meanwhile. OSError if none."""
         now = self.loop.time()
-        if not self._addresses or now - self._resolved > RESOLVE_SECONDS:
+        if not self._addresses:
             self._resolved = now
-            settings = self.settings
-            try:
-                found = await self.loop.getaddrinfo(
-                    settings.upstream_host, settings.upstream_port, type=socket.SOCK_STREAM
-                )
-                self._addresses = [
-                    (int(kind), (str(where[0]), int(where[1]))) for kind, _, _, _, where in found
-                ]
-            except OSError:
-                if not self._addresses:
-                    raise
+            await self._resolve()
+        elif now - self._resolved > RESOLVE_SECONDS:
+            self._resolved = now
+            self._resolving = self.loop.create_task(self._refresh())
         return self._addresses
+
+    async def _resolve(self) -> None:
+        settings = self.settings
+        found = await self.loop.getaddrinfo(
+            settings.upstream_host, settings.upstream_port, type=socket.SOCK_STREAM
+        )
+        self._addresses = [(int(kind), (str(where[0]), int(where[1]))) for kind, _, _, _, where in found]
+
+    async def _refresh(self) -> None:
+        # The resolver is the operator's to watch; the last good answer serves on.
+        with suppress(OSError):
+            await self._resolve()
 
     def flush_soon(self) -> None:
         """A record waits in the sender; send it with its neighbours."""
@@ -74,5 +81,6 @@ class Plane:
         self.sender.flush()
 
     def beat(self) -> None:
-        """Once a second: follow steps of the wall clock."""
+        """Twice a second: follow steps of the wall clock, and find clients that left the queue unseen."""
         self.wall_offset = time.time_ns() - time.monotonic_ns()
+        self.admission.sweep()

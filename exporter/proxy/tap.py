@@ -2,6 +2,7 @@
 
 Request heads are held until complete, edited and sent; every other byte is forwarded first and followed after. The
 tap may fail: then the connection goes on as an opaque relay, what was under way is not guessed at, and it is counted.
+Where a limit was promised it fails closed instead: a request that cannot be followed cannot be limited.
 """
 
 import logging
@@ -15,11 +16,14 @@ from exporter.proxy.live import Live
 from exporter.proxy.plane import Plane
 from exporter.records.routes import SIDE_OPERATIONS
 from exporter.wire.events import Data, Desync, End, Event, Head, Tunnel
-from exporter.wire.head import RequestHead, ResponseHead
+from exporter.wire.head import Framing, RequestHead, ResponseHead
 from exporter.wire.http1 import RequestFollower, ResponseFollower
 
 log = logging.getLogger(__name__)
 MAX_PIPELINED = 64
+MAX_BACKLOG = 65536  # bytes behind a held head; beyond, the client is not read
+_FULL = "the queue in front of the model is full"
+_DOWN = "the model server cannot be reached"
 
 
 class Wires(Protocol):
@@ -36,46 +40,48 @@ class Wires(Protocol):
     def opaque(self, protocol: str) -> None:
         """From now on relay without following."""
 
-    def refuse(self, status: int, reason: str) -> None:
+    def refuse(self, status: int, reason: str, bodiless: bool = False) -> None:
         """Answer locally in place of the model, then close with a linger."""
+
+    def abort(self) -> None:
+        """Reset both sides."""
 
     def hold(self, held: bool) -> None:
         """True: so much waits behind a held head that the client should not be read. False: nothing waits any more."""
+
+    def gone(self) -> bool:
+        """Whether the client reset the connection while it was not read."""
 
 
 class Tap:
     """One per followed connection. Methods are called from socket callbacks with what was read."""
 
     __slots__ = (
-        *(
-            "plane",
-            "wires",
-            "_requests",
-            "_responses",
-            "_fifo",
-            "_sending",
-            "_stalled",
-            "_parked",
-            "_backlog",
-        ),
-        *("_memo_head", "_memo_labelled", "_refusing", "_unsent", "dead"),
+        *("plane", "wires", "_requests", "_responses", "_fifo", "_sending", "_stalled", "_answering"),
+        *("_parked", "_backlog", "_backlog_size", "_refused", "_blocked", "_went", "dead"),
+        *("_memo_head", "_memo_labelled"),
     )
 
     def __init__(self, plane: Plane, wires: Wires) -> None:
+        # per connection
         self.plane = plane
         self.wires = wires
         self._requests = RequestFollower()
         self._responses = ResponseFollower()
         self._fifo: deque[Live] = deque()  # sent or being sent and not answered, oldest first
-        self._sending: Live | None = None  # the request whose body is still coming
         self._stalled = 0  # since when the client does not read; 0 if it does
-        self._parked: tuple[Live, list[Event], bytes, int] | None = None  # a head that waits for admission
-        self._backlog: list[bytes] = []  # what the client sent after it
         self._memo_head: RequestHead | None = None
         self._memo_labelled: Labelled | None = None
-        self._unsent = b""  # of the message in hand, what a failure would have to send as it came
-        self._refusing = 0  # a status to answer locally once everything before is answered
         self.dead = False
+        # per message
+        self._sending: Live | None = None  # the request whose body is still coming
+        self._answering = False  # within the body of an answer
+        self._went = False  # what was read of the message in hand is on its way, or rightly kept back
+        self._parked: tuple[Live, list[Event], bytes, int] | None = None  # a head that waits for admission
+        self._backlog: list[bytes] = []  # what the client sent after it
+        self._backlog_size = 0
+        self._refused: Live | None = None  # to be answered locally once everything before is answered
+        self._blocked = False  # parked or refused: nothing of what the client sends goes on
 
     @property
     def waiting(self) -> bool:
@@ -85,23 +91,37 @@ class Tap:
     @property
     def busy(self) -> bool:
         """Whether an exchange is under way."""
-        return bool(self._fifo) or self._sending is not None or self._parked is not None
+        return bool(self._fifo) or self._sending is not None or self._blocked
+
+    @property
+    def holding(self) -> bool:
+        """Whether the beginning of a head waits for its end."""
+        return bool(self._requests.held)
+
+    @property
+    def answered(self) -> bool:
+        """Everything is answered, though a body is still being sent."""
+        return self._sending is not None and self._sending.ended > 0 and not self._fifo
 
     # ---------------------------------------------------------------- client to model
 
     def request_data(self, data: bytes) -> None:
         """Bytes from the client."""
-        now = monotonic_ns()
-        if self._requests.certain >= len(data):
+        if self._blocked:
+            self._wait(data)
+            return
+        size = len(data)
+        if self._requests.certain >= size:
             self.wires.forward(data)
             try:
-                self._account(self._requests.feed(data), data)
-            except Exception:
+                self._account(self._requests.feed(data), data, 0, size)
+            except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes
                 self._fail("request", b"")
             return
+        now = monotonic_ns()
         pos = 0
-        while pos < len(data) and not self.dead:
-            if self._parked is not None or self._refusing:
+        while pos < size:
+            if self._blocked:
                 self._wait(data[pos:])
                 return
             pos = self._message(data, pos, now)
@@ -109,44 +129,49 @@ class Tap:
     def _message(self, data: bytes, pos: int, now: int) -> int:
         """Forward and follow up to the end of one message; returns where the next one begins."""
         held = self._requests.held
+        self._went = False
         stop = pos
-        self._unsent = held
         try:
             events, stop = self._requests.feed_message(data, pos)
+            if not events and self._sending is None:
+                return stop  # the follower holds it
             if events and type(events[0]) is Head:
                 self._begin(events, data, stop, now)
             elif self._sending is not None:
+                self._went = True
                 self.wires.forward(data[pos:stop])
-                self._account(events, data)
-            elif not events:
-                self._unsent = b""  # the follower holds it
+                self._account(events, data, pos, stop)
             last = events[-1] if events else None
             if type(last) is Desync:
-                self._desync(last.reason, self._unsent + data[stop:])
+                self._desync("request", last.reason, data[stop:] if self._went else held + data[pos:])
+                return len(data)
+            if len(self._fifo) > MAX_PIPELINED:
+                self._desync("request", "pipeline_too_deep", data[stop:])
+                return len(data)
             return stop
-        except Exception:
-            self._fail("request", self._unsent + data[stop:])
+        except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes
+            self._fail("request", data[stop:] if self._went else held + data[pos:])
             return len(data)
 
     def _begin(self, events: list[Event], data: bytes, stop: int, now: int) -> None:
         """A head is complete: it goes on its way, waits for admission, or is shed."""
         first = events[0]
-        assert isinstance(first, Head) and isinstance(first.head, RequestHead)
+        assert isinstance(first, Head)
+        assert isinstance(first.head, RequestHead)
         head = first.head
-        self._unsent = head.raw + data[first.end : stop]
         plane = self.plane
         labelled = self._labelled(head)
         live = Live(plane, head, labelled, now)
         live.peer = self.wires.peer
         if plane.admission.limit and labelled.route.operation not in SIDE_OPERATIONS:
             answer = plane.admission.ask(self)
-            if answer is None:
-                self._shed(live, now)
-                return
             if not answer:
-                live.queued = now
-                self._parked = (live, events, data, stop)
-                self._unsent = b""
+                self._blocked = self._went = True
+                if answer is None:
+                    self._shed(live, now)
+                else:
+                    live.queued = now
+                    self._parked = (live, events, data, stop)
                 return
             live.admitted = True
         self._go(live, events, data, stop, now)
@@ -155,6 +180,9 @@ class Tap:
         """Send the head, edited, with what of its body came along, in one write."""
         plane, head, first = self.plane, live.head, events[0]
         assert isinstance(first, Head)
+        # First of all, so that whatever fails from here on is finished with the others.
+        self._fifo.append(live)
+        self._sending = live
         if live.labelled.route.operation not in SIDE_OPERATIONS:
             plane.last_request = now
         if plane.settings.tracing:
@@ -166,27 +194,23 @@ class Tap:
         else:
             added = live.request_id = plane.sampler.request_id()
         raw = edit(head, live.trace, added)
-        self._fifo.append(live)
-        self._sending = live
         self._responses.expect(head.method)
-        self._unsent = b""
+        self._went = True
         if raw is head.raw and first.start == 0 and stop == len(data):
             self.wires.forward(data)
         else:
             self.wires.forward(raw + data[first.end : stop] if stop > first.end else raw)
         live.overhead += monotonic_ns() - now
-        self._account(events, data)
-        if len(self._fifo) > MAX_PIPELINED:
-            self._desync("pipeline_too_deep", b"")
+        self._account(events, data, first.end, stop)
 
-    def _account(self, events: list[Event], data: bytes) -> None:
-        """Note what was just forwarded."""
+    def _account(self, events: list[Event], data: bytes, pos: int, stop: int) -> None:
+        """Note what was just forwarded of the request in hand: data[pos:stop]."""
         live = self._sending
+        if live is None:
+            return
+        live.request_size += stop - pos
         for event in events:
-            if live is None:
-                return
             if type(event) is Data:
-                live.request_size += event.end - event.start
                 live.request.take(data, event.start, event.end, self.plane)
             elif type(event) is End:
                 self._sending = None
@@ -202,40 +226,81 @@ class Tap:
             self._memo_labelled = self.plane.labels.labelled(head.method, head.target)
         return self._memo_labelled
 
+    def client_eof(self) -> None:
+        """The client sends no more: the beginning of a head that will never be whole goes out as it came."""
+        held = self._requests.held
+        if not held or self._blocked:
+            return
+        if not self.plane.admission.limit:
+            self.wires.forward(held)
+        elif not self._fifo:
+            self._desync("request", "malformed_head", held)
+
     # ---------------------------------------------------------------- admission
 
     def admitted(self, now: int) -> None:
         """The slot is there: what was held goes on, then what came after it."""
-        parked, self._parked = self._parked, None
-        if parked is None:
+        if self._parked is None:
             return
-        live, events, data, stop = parked
+        live, events, data, stop = self._parked
         live.admitted = True
         live.queue_wait = now - live.queued
+        if self.wires.gone():
+            self.lost("abort", now)
+            self.wires.abort()
+            return
+        self._parked = None
+        self._blocked = False
         try:
             self._go(live, events, data, stop, now)
-        except Exception:
-            self._fail("request", self._unsent)
-        backlog, self._backlog = self._backlog, []
-        if backlog and not self.dead:
+        except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes
+            self._fail("request", b"")
+            return
+        backlog, self._backlog, self._backlog_size = self._backlog, [], 0
+        if backlog:
             self.request_data(b"".join(backlog))
-        self.wires.hold(False)
+        if not self._blocked and not self.dead:
+            self.wires.hold(False)
+
+    def left(self) -> bool:
+        """Asked now and then of a ticket in the queue: whether its client is gone though it is not being read."""
+        if self._parked is None or not self.wires.gone():
+            return False
+        self.lost("abort", monotonic_ns())
+        self.wires.abort()
+        return True
 
     def _wait(self, data: bytes) -> None:
         """Behind a held head: kept, and the client is not read any more once there is a lot of it."""
-        if self._refusing:
+        if self._refused is not None:
             return  # it will never be read by anyone
         self._backlog.append(data)
-        if sum(map(len, self._backlog)) > 65536:
+        self._backlog_size += len(data)
+        if self._backlog_size > MAX_BACKLOG:
             self.wires.hold(True)
 
     def _shed(self, live: Live, now: int) -> None:
-        self._unsent = b""
         live.status = 503
         live.finish(now, "shed")
-        self._refusing = 503
+        self._refused = live
         if not self._fifo:
-            self.wires.refuse(503, "the queue in front of the model is full")
+            self._refuse(live, _FULL)
+
+    def _refuse(self, live: Live, reason: str) -> None:
+        self.dead = True
+        self.wires.refuse(503, reason, live.head.method == b"HEAD")
+
+    def refuse_waiting(self) -> bool:
+        """The model's side is gone; if all that was sent is answered, the head that waits gets a 503. Whether so."""
+        if self._parked is None or self._fifo:
+            return False
+        live = self._parked[0]
+        self._parked = None
+        self.plane.admission.leave(self)
+        live.status = 503
+        live.finish(monotonic_ns(), "refused")
+        self._refuse(live, _DOWN)
+        return True
 
     # ---------------------------------------------------------------- model to client
 
@@ -246,29 +311,34 @@ class Tap:
         if self._fifo:
             self._fifo[0].overhead += monotonic_ns() - now
         try:
-            for event in self._responses.feed(data):
-                self._response_event(event, data, now)
-        except Exception:
-            self._fail("response", b"")
-        if self._refusing and not self._fifo and not self.dead:
-            self.wires.refuse(self._refusing, "the queue in front of the model is full")
+            self._follow(self._responses.feed(data), data, now)
+        except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes
+            self._fail("response", self._requests.held)
+        if self._refused is not None and not self._fifo and not self.dead:
+            self._refuse(self._refused, _FULL)
 
-    def _response_event(self, event: Event, data: bytes, now: int) -> None:
-        if type(event) is Desync:
-            self.plane.totals.count("desync_response", event.reason)
-            self._give_up("opaque")
-            return
-        live = self._fifo[0]
-        if type(event) is Data:
-            live.response_size += event.end - event.start
-            live.response.take(data, event.start, event.end, self.plane)
-        elif type(event) is Head:
-            self._response_head(live, event.head, now)
-        elif type(event) is End:
-            self._response_end(live, now)
-        elif type(event) is Tunnel:
-            self._response_end(live, now)
-            self._give_up("upgraded")
+    def _follow(self, events: list[Event], data: bytes, now: int) -> None:
+        mark = 0  # up to where the bytes of this read are counted
+        for event in events:
+            if type(event) is Desync:
+                self._desync("response", event.reason, self._requests.held)
+                return
+            live = self._fifo[0]
+            if type(event) is Data:
+                live.response.take(data, event.start, event.end, self.plane)
+            elif type(event) is Head:
+                mark = event.end
+                self._response_head(live, event.head, now)
+            elif type(event) is End:
+                live.response_size += event.at - mark
+                mark = event.at
+                self._response_end(live, now)
+            elif type(event) is Tunnel:
+                self._response_end(live, now)
+                self._give_up("upgraded", self._requests.held)
+                return
+        if self._answering:
+            self._fifo[0].response_size += len(data) - mark
 
     def _response_head(self, live: Live, head: RequestHead | ResponseHead, now: int) -> None:
         assert isinstance(head, ResponseHead)
@@ -277,8 +347,10 @@ class Tap:
             live.status = head.status
             live.first_byte = now
             live.response_head = head.raw
+            self._answering = True
 
     def _response_end(self, live: Live, now: int) -> None:
+        self._answering = False
         self._fifo.popleft()
         live.ended = now
         if self._stalled:
@@ -286,11 +358,17 @@ class Tap:
         if live.request_done:
             live.finish(now)
 
-    def model_eof(self, now: int) -> None:
-        """The model closed its side: that ends an answer that lasts until then."""
-        for event in self._responses.eof():
-            if type(event) is End and self._fifo:
-                self._response_end(self._fifo[0], now)
+    def model_eof(self, error: str, now: int) -> None:
+        """The model sends no more: that ends an answer that lasts until then, and all others for good."""
+        try:
+            for event in self._responses.eof():
+                if type(event) is End and self._fifo:
+                    self._response_end(self._fifo[0], now)
+            self._fail_answers(error, now)
+            if self._sending is not None and self._sending.ended:
+                self._sending.finish(now)  # whatever more of its body comes, nobody works on it
+        except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes
+            self._fail("response", self._requests.held)
 
     # ---------------------------------------------------------------- flow control, ends and faults
 
@@ -304,52 +382,72 @@ class Tap:
             self._fifo[0].client_wait += now - max(self._stalled, self._fifo[0].started)
         self._stalled = 0
 
-    def refused(self, data: bytes) -> bool:
-        """There is no connection to the model: count the first complete request; whether there was one."""
-        for event in self._requests.feed(data):
-            if type(event) is Head and isinstance(event.head, RequestHead):
-                now = monotonic_ns()
-                live = Live(self.plane, event.head, self._labelled(event.head), now)
-                live.status = 503
-                live.finish(now, "refused")
-                self.dead = True
-                return True
-        return False
+    def refused(self, data: bytes) -> None:
+        """There is no connection to the model: the first complete request is counted and answered locally."""
+        try:
+            for event in self._requests.feed_message(data, 0)[0]:
+                if type(event) is Head and isinstance(event.head, RequestHead):
+                    now = monotonic_ns()
+                    live = Live(self.plane, event.head, self._labelled(event.head), now)
+                    live.peer = self.wires.peer
+                    live.request_done = event.head.framing is Framing.NONE
+                    live.status = 503
+                    live.finish(now, "refused")
+                    self._refuse(live, _DOWN)
+                    return
+                if type(event) is Desync:
+                    self._desync("request", event.reason, b"")
+                    self.wires.abort()
+        except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes
+            self._fail("request", b"")
+            self.wires.abort()
 
     def lost(self, error: str, now: int) -> None:
         """The connection is over, by the fault that `error` names; "" if what was under way is not a failure."""
         self.dead = True
-        parked, self._parked = self._parked, None
-        if parked is not None:
-            self.plane.admission.leave(self)
-            parked[0].finish(now, error)
-        sending, self._sending = self._sending, None
-        for live in self._fifo:
-            live.finish(now, "incomplete" if error == "reset" and live.first_byte else error)
-        self._fifo.clear()
-        if sending is not None:
-            # Answered before its body was all sent: the answer counts.
-            sending.finish(now, "" if sending.ended else error)
+        try:
+            if self._parked is not None:
+                (live, *_), self._parked = self._parked, None
+                self.plane.admission.leave(self)
+                live.finish(now, error)
+            self._fail_answers(error, now)
+            sending, self._sending = self._sending, None
+            if sending is not None:
+                # Answered before its body was all sent: the answer counts.
+                sending.finish(now)
+        except Exception:
+            log.exception("the tap failed while ending a connection")
+            self.plane.totals.count("desync_response", "follower_failed")
 
-    def _desync(self, reason: str, rest: bytes) -> None:
-        self.plane.totals.count("desync_request", reason)
-        self._give_up("opaque")
-        if rest:
-            self.wires.forward(rest)
+    def _fail_answers(self, error: str, now: int) -> None:
+        if self._stalled:
+            self.resumed(now)
+        fifo, self._fifo = self._fifo, deque()
+        self._answering = False
+        for live in fifo:
+            live.finish(now, "incomplete" if error == "reset" and live.first_byte else error)
+
+    def _desync(self, direction: str, reason: str, rest: bytes) -> None:
+        if self._refused is not None and direction == "request":
+            return  # of a request that nobody will read
+        self.plane.totals.count(f"desync_{direction}", reason)
+        self._give_up("opaque", rest, direction)
 
     def _fail(self, direction: str, rest: bytes) -> None:
         log.exception("the tap failed while following a %s; the connection goes on unobserved", direction)
         self.plane.totals.count(f"desync_{direction}", "follower_failed")
-        self._give_up("opaque")
-        if rest:
-            self.wires.forward(rest)
+        self._give_up("opaque", rest, direction)
 
-    def _give_up(self, protocol: str) -> None:
-        backlog, self._backlog = self._backlog, []
-        if self._parked is not None:
-            live, events, data, stop = self._parked
-            backlog.insert(0, live.head.raw + data[events[0].end : stop])  # type: ignore[union-attr]
-        self.lost("", monotonic_ns())
-        self.wires.opaque(protocol)
-        for data in backlog:
-            self.wires.forward(data)
+    def _give_up(self, protocol: str, rest: bytes, direction: str = "") -> None:
+        """Relay from now on, `rest` first: what the client sent that did not go out yet."""
+        closed = protocol == "opaque" and self.plane.admission.limit > 0
+        untouched = direction == "request" and not self._fifo and self._sending is None
+        self.lost("rejected" if closed else "", monotonic_ns())
+        if not closed:
+            self.wires.opaque(protocol)
+            if rest:
+                self.wires.forward(rest)
+        elif untouched:
+            self.wires.refuse(400, "the request cannot be followed, and the number of requests is limited")
+        else:
+            self.wires.abort()

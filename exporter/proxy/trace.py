@@ -11,7 +11,7 @@ from collections.abc import Callable
 from exporter.records.exchange import Trace
 from exporter.wire.head import RequestHead
 
-_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[\x20-\x7e]*)?")
+_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[\x20-\x7e]*)?[ \t]*")
 _ZERO_TRACE, _ZERO_SPAN = b"0" * 32, b"0" * 16
 SAMPLERS = (
     *("always_on", "always_off", "traceidratio"),

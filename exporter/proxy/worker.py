@@ -10,9 +10,10 @@ import socket
 import time
 
 from exporter.proxy.link import attach
-from exporter.proxy.pair import ClientSide, Pair
+from exporter.proxy.pair import Pair
 from exporter.proxy.plane import Plane
 from exporter.proxy.settings import Settings
+from exporter.proxy.sides import ClientSide
 
 _LAG_SECONDS = 0.5
 _BACKLOG = 1024

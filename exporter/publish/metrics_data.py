@@ -29,7 +29,7 @@ def metrics_data(
     """All samples as one resource and scope; `now` is the unix time in seconds at which they were gathered.
 
     `exponential` prefers base-2 exponential buckets for histograms that keep them. KeyError for a name that the
-    catalogue does not have, ValueError for a wrong number of labels, TypeError for a value that is not of the row's kind.
+    catalogue does not have, ValueError for a wrong number of labels, TypeError for a value that is not of its kind.
     """
     families: dict[str, dict[tuple[str, ...], Sample]] = {}
     for sample in samples:

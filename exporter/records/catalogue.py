@@ -158,6 +158,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "1",
         ("model_name", "model_version", "protocol", "reference", "match"),
         "1 for each model version seen; reference is the profile that it is compared with, match how it was found.",
+        "stable",
     ),
     # --- predictions and features: what bodies say
     Metric(

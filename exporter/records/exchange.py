@@ -1,4 +1,4 @@
-"""Exchange: one request and its answer, as the data plane hands it to the analysis. Frozen; the only thing that crosses.
+"""Exchange: one request and its answer, as the data plane hands it to the analysis. Frozen; nothing else crosses.
 
 Encoded with msgpack as an array, so its fields may only be appended. Heads travel as raw bytes and are read where
 they are needed; bodies are what the capture kept (without transfer coding), whole or not at all unless `truncated`.

@@ -5,7 +5,7 @@ at every moment: offered = acknowledged + dropped{reason} + unacknowledged. Sans
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from zlib import crc32
 
 import msgspec
@@ -16,7 +16,7 @@ from exporter.records.totals import Writer
 CAPACITY = 16 << 20  # bytes not acknowledged
 BATCH_BYTES = 256 << 10
 BATCH_EXCHANGES = 64
-_ENVELOPE = 400  # bytes that an exchange takes beside heads and bodies, generously
+_ENVELOPE = 400  # bytes that an exchange takes beside heads, bodies, path and request id, generously
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -63,25 +63,27 @@ class Frames:
         self._size = 0
         self._need = 4
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Every payload that is complete now."""
+    def feed(self, data: bytes) -> list[bytes]:
+        """Every payload that is complete now, once: whatever becomes of one, the next call goes on behind them."""
         self._chunks.append(data)
         self._size += len(data)
         if self._size < self._need:
-            return
+            return []
+        payloads: list[bytes] = []
         buffer = b"".join(self._chunks)
         at = 0
         while len(buffer) - at >= 4:
             end = at + 4 + int.from_bytes(buffer[at : at + 4], "little")
             if end > len(buffer):
                 break
-            yield buffer[at + 4 : end]
+            payloads.append(buffer[at + 4 : end])
             at = end
         rest = buffer[at:]
         self._chunks = [rest] if rest else []
         self._size = len(rest)
         # A large frame is joined once when it is whole, not at every read.
         self._need = 4 + int.from_bytes(rest[:4], "little") if len(rest) >= 4 else 4
+        return payloads
 
 
 def encode_control(message: Control) -> bytes:
@@ -100,7 +102,7 @@ def decode_batch(payload: bytes) -> Batch:
 
 
 def share(request_id: str) -> float:
-    """A number in [0, 1) from the request id, the same in every replica: an exchange is kept if it is below the rate."""
+    """A number in [0, 1) from the request id, the same in every replica: below the rate, an exchange is kept."""
     return crc32(request_id.encode("utf-8", "surrogateescape")) / 4294967296.0
 
 
@@ -175,7 +177,8 @@ class Sender:
 
     def put(self, exchange: Exchange) -> bool:
         """Take an admitted exchange; False (and counted) if it would not fit."""
-        size = _ENVELOPE + len(exchange.request_head) + len(exchange.response_head)
+        # The request head twice: path and request id are parts of it that travel a second time.
+        size = _ENVELOPE + 2 * len(exchange.request_head) + len(exchange.response_head)
         size += len(exchange.request_body) + len(exchange.response_body)
         if self._used + size > CAPACITY:
             self._totals.count("dropped", "queue_full")
@@ -194,18 +197,20 @@ class Sender:
         if not self._pending or self._write is None:
             return
         self._number += 1
-        count, size = len(self._pending), self._pending_bytes
+        exchanges, self._pending = self._pending, []
+        size, self._pending_bytes = self._pending_bytes, 0
+        count = len(exchanges)
         try:
-            payload = _encoder.encode(Batch(self._number, self._pending))
+            payload = _encoder.encode(Batch(self._number, exchanges))
         except (TypeError, ValueError, OverflowError):
             self._totals.count("dropped", "encode_failed", count)
             self._used -= size
             self._count -= count
-        else:
-            self._flying.append((self._number, count, size))
-            self._write(frame(payload))
-        self._pending, self._pending_bytes = [], 0
+            self._report()
+            return
+        self._flying.append((self._number, count, size))
         self._report()
+        self._write(frame(payload))
 
     def acknowledge(self, number: int) -> None:
         """Everything up to that batch was processed."""
@@ -219,8 +224,8 @@ class Sender:
         self._report()
 
     def limit(self, rate: float) -> None:
-        """The analysis' CPU budget allows this share."""
-        self._budget_rate = min(max(rate, 0.0), 1.0)
+        """The analysis' CPU budget allows this share; what is no number limits nothing."""
+        self._budget_rate = max(0.0, min(1.0, rate))
         self._report()
 
     def _report(self) -> None:

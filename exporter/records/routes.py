@@ -13,6 +13,8 @@ OPERATIONS = (
     *("predict", "explain", "generate", "chat", "completion", "embeddings", "feedback"),
     *("health", "metadata", "management", "metrics", "other"),
 )
+# Longer names are not taken from a path: any client can write one there, and it would become a label value.
+MAX_NAME = 256
 # Operations that say nothing about the model's work.
 SIDE_OPERATIONS = frozenset({"health", "metadata", "metrics", "management"})
 
@@ -85,13 +87,13 @@ def match(method: str, target: str, rules: Iterable[Rule] = ROUTES) -> Route:
         found = rule.pattern.fullmatch(path)
         if found is not None:
             names = found.groupdict()
-            return Route(
-                rule.operation,
-                rule.protocol,
-                unquote(names.get("name") or ""),
-                unquote(names.get("version") or ""),
-            )
+            return Route(rule.operation, rule.protocol, _name(names.get("name")), _name(names.get("version")))
     return _OTHER
+
+
+def _name(escaped: str | None) -> str:
+    name = unquote(escaped or "")
+    return name if len(name) <= MAX_NAME else ""
 
 
 def path_of(target: str) -> str:

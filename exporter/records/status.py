@@ -1,6 +1,7 @@
 """A page shared by the root and the analysis: restart counts (root writes), the work in hand (analysis writes).
 
 When the analysis dies, the root reads what it was working on; a dialect that kills it three times is switched off.
+What a dying process left half-written is read as some text, never as an error.
 """
 
 import mmap
@@ -29,7 +30,7 @@ class Status:
         self._slots = memoryview(self._map).cast("Q")
 
     def restarted(self, component: str, reason: str) -> None:
-        """Count a restart."""
+        """Count a restart; ValueError for a pair that is not in RESTARTS."""
         self._slots[RESTARTS.index((component, reason))] += 1
 
     def restarts(self) -> dict[tuple[str, str], int]:
@@ -38,11 +39,11 @@ class Status:
 
     def take(self, protocol: str, path: str) -> None:
         """The analysis starts on an exchange; "" when it is done."""
-        text = f"{protocol} {path}".encode()[: _SIZE - _IN_HAND - 2]
+        text = f"{protocol} {path}".encode("utf-8", "replace")[: _SIZE - _IN_HAND - 2]
         self._map[_IN_HAND : _IN_HAND + 2 + len(text)] = len(text).to_bytes(2, "little") + text
 
     def in_hand(self) -> tuple[str, str]:
-        """Protocol and path of what it worked on."""
+        """Protocol and path of what it worked on; both "" if it was nothing."""
         size = int.from_bytes(self._map[_IN_HAND : _IN_HAND + 2], "little")
         text = self._map[_IN_HAND + 2 : _IN_HAND + 2 + size].decode("utf-8", "replace")
         protocol, _, path = text.partition(" ")

@@ -30,6 +30,7 @@ _EXPONENT_LOW, _EXPONENT_HIGH = -20, 12  # 2^-20 s is about 1 us, 2^12 s is over
 EXPONENTIAL_SLOTS = (_EXPONENT_HIGH - _EXPONENT_LOW) << SCALE
 EXPONENTIAL_OFFSET = _EXPONENT_LOW << SCALE
 _DIRECTORY_BYTES = 1 << 18
+_OVERFLOW_BYTES = 128  # of those, kept for the two sets that are all `<other>`
 
 # What one number tells. Appending is fine; the layout is private to one running process tree.
 SCALARS = (
@@ -59,7 +60,8 @@ DESYNC_REASONS = (
         "length_repeated",
         "length_invalid",
     ),
-    *("coding_in_http10", "coding_unknown", "coding_without_body", "chunk_malformed", "line_too_long"),
+    *("coding_in_http10", "coding_unknown", "coding_without_body", "body_on_connect"),
+    *("chunk_malformed", "line_too_long"),
     *("trailer_malformed", "trailer_framing", "after_close", "unsolicited_response", "pipeline_too_deep"),
     *("follower_failed", "other"),
 )
@@ -168,7 +170,7 @@ def exponential_index(nanoseconds: int) -> int:
     """
     if nanoseconds <= 0:
         return 0
-    mantissa, exponent = frexp(nanoseconds * 1e-9)
+    mantissa, exponent = frexp(nanoseconds / 1e9)
     index = ((exponent - 1 - _EXPONENT_LOW) << SCALE) + bisect_left(_MANTISSAS, mantissa) - 1
     return min(max(index, 0), EXPONENTIAL_SLOTS - 1)
 
@@ -199,10 +201,13 @@ class Writer:
         return at
 
     def _clear_in_flight(self) -> None:
-        """A worker that died left requests in flight that nobody will finish."""
+        """A worker that died left requests in flight that nobody will finish, and exchanges that nobody will send."""
         for at in self._blocks.values():
             self.slots[at + self.layout.block_slots - 1] = 0
-        self.count("dropped", "worker_lost", self.slots[self._scalar["unacknowledged"]])
+        # By difference, not from `unacknowledged`: it may have died between two stores of one step.
+        settled = self.slots[self._scalar["acknowledged"]]
+        settled += sum(self.slots[self._reason["dropped", reason]] for reason in DROP_REASONS)
+        self.count("dropped", "worker_lost", max(0, self.slots[self._scalar["offered"]] - settled))
         for name in ("connections_open", "queue_length", "unacknowledged", "queue_bytes"):
             self.set(name, 0)
 
@@ -237,23 +242,25 @@ class Writer:
         return at if at is not None else self._new_block(labels)
 
     def _new_block(self, labels: tuple[str, ...]) -> int:
-        # Two places are kept for the overflow sets, one per kind.
-        if len(self._sets) >= MAX_LABEL_SETS - 1 and OTHER not in labels:
-            overflow = (OTHER,) * len(labels)
-            self._blocks[labels] = at = self.block(overflow)
-            if len(self._blocks) > 8 * MAX_LABEL_SETS:
-                self._blocks = {known: slot for known, slot in self._blocks.items() if slot != at}
-                self._blocks[overflow] = at
-            return at
+        overflow = (OTHER,) * len(labels)
         entry = msgspec.msgpack.encode(labels)
         used = self.slots[self._scalar["directory_used"]]
+        # Two places are kept for the overflow sets, one per kind. Labels that are `<other>` only in part count.
+        full = len(self._sets) >= MAX_LABEL_SETS - 1
+        if labels != overflow and (full or used + 4 + len(entry) > _DIRECTORY_BYTES - _OVERFLOW_BYTES):
+            return self._overflow(labels, self.block(overflow))
         start = self.layout.directory_at * 8 + used
-        if used + 4 + len(entry) > _DIRECTORY_BYTES:
-            return self.block((OTHER,) * len(labels))
         self._map[start : start + 4 + len(entry)] = len(entry).to_bytes(4, "little") + entry
         # Published last: a reader never sees a half-written entry, whenever this process dies.
         self.set("directory_used", used + 4 + len(entry))
         return self._remember(labels)
+
+    def _overflow(self, labels: tuple[str, ...], at: int) -> int:
+        """Remember, up to a bound, where labels without a block of their own are counted."""
+        if len(self._blocks) > 8 * MAX_LABEL_SETS:
+            self._blocks = {known: self._blocks[known] for known in self._sets}
+        self._blocks[labels] = at
+        return at
 
 
 def _reason_slots(layout: Layout) -> dict[tuple[str, str], int]:

@@ -62,9 +62,9 @@ class RequestHead:
         self.trace_start = self.trace_end = -1
         self.request_id = b""
         self.upgrades = b""
-        self.fields: tuple[tuple[bytes, int, int], ...] = ()
         lengths: list[bytes] = []
         codings: list[bytes] = []
+        fields: list[tuple[bytes, int, int]] = []
         connection = b""
         # One byte earlier than the fields, so that the first one also has a line end before its name.
         for field in _REQUEST_FIELDS.finditer(raw, self.line_end - 1):
@@ -76,24 +76,23 @@ class RequestHead:
                 codings.append(value)
             elif name == b"connection":
                 connection += b"," + value.lower()
-                self.fields += ((name, field.start() + 1, field.end() + 1),)
+                fields.append((name, field.start() + 1, field.end() + 1))
+            elif name == b"traceparent":
+                self.trace_count += 1
+                self.trace_start, self.trace_end = field.span(2)
+            elif name == b"x-request-id":
+                self.request_id = self.request_id or value or b"-"
             else:
-                self._other(name, value, field)
+                if name == b"upgrade":
+                    self.upgrades += b"," + value.lower()
+                fields.append((name, field.start() + 1, field.end() + 1))
+        self.fields: tuple[tuple[bytes, int, int], ...] = tuple(fields)
         self.close = _closes(connection, self.minor)
         self.framing, self.length = _framing(lengths, codings, self.minor)
         if self.framing is Framing.CLOSE:
             self.framing = Framing.NONE
-
-    def _other(self, name: bytes, value: bytes, field: "re.Match[bytes]") -> None:
-        if name == b"traceparent":
-            self.trace_count += 1
-            self.trace_start, self.trace_end = field.span(2)
-        elif name == b"x-request-id":
-            self.request_id = self.request_id or value or b"-"
-        else:
-            if name == b"upgrade":
-                self.upgrades += b"," + value.lower()
-            self.fields += ((name, field.start() + 1, field.end() + 1),)
+        elif self.method == b"CONNECT" and self.framing is not Framing.NONE:
+            raise Ambiguous("body_on_connect")
 
 
 class ResponseHead:
@@ -124,7 +123,8 @@ class ResponseHead:
         if codings and (self.status < 200 or self.status == 204):
             raise Ambiguous("coding_without_body")
         self.framing, self.length = _framing(lengths, codings, self.minor)
-        self.close = _closes(connection, self.minor) or self.framing is Framing.CLOSE
+        # A body that lasts until the close says nothing here: the same head may answer HEAD, or be a 204 or 304.
+        self.close = _closes(connection, self.minor)
 
     def framing_for(self, method: bytes) -> Framing:
         """The framing of this head as the answer to a request of that method (RFC 9112 section 6.3)."""

@@ -1,8 +1,8 @@
 """HTTP/1 followers: incremental, with byte offsets, strict where framing is concerned.
 
-They hold an incomplete head (or chunk line) and nothing else; bodies are never copied. Once a follower has said
-Desync or Tunnel it says nothing more. The response follower must be told of every request (`expect`), because the
-method decides whether an answer has a body.
+They hold an incomplete head (or chunk line) and nothing else; bodies are never copied. What they say does not depend
+on how the bytes were cut, offsets included. Once a follower has said Desync or Tunnel it says nothing more. The
+response follower must be told of every request (`expect`), because the method decides whether an answer has a body.
 """
 
 import re
@@ -17,28 +17,31 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*+(?:;[^\x00-\x08\x0a-\x1f\x7f]++
 _FRAMING_TRAILER = re.compile(rb"(?i)(?:content-length|transfer-encoding|host):")
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
+# How a request may begin, complete or not: up to two empty lines (RFC 9112 section 2.2), then a method.
+_OPENING = re.compile(rb"(?:\r\n){0,2}[!#$%&'*+\-.^_`|~0-9A-Za-z]|(?:\r\n)?\r?\Z|\r\n\r\n\Z")
 
-# States. A plain int compares faster than an Enum member, and feed runs for every read.
-_HEAD, _LENGTH, _CHUNK_LINE, _CHUNK_DATA, _CHUNK_END, _TRAILERS, _UNTIL_CLOSE, _DONE = range(8)
+# States. A plain int compares faster than an Enum member, and feed runs for every read; the two that count bytes
+# follow _HEAD, so that one comparison tells them.
+_HEAD, _LENGTH, _CHUNK_DATA, _CHUNK_LINE, _CHUNK_END, _TRAILERS, _UNTIL_CLOSE, _DONE = range(8)
 
 
 class _Follower:
     """What both directions share: bodies."""
 
-    __slots__ = ("_budget", "_closed", "_held", "_left", "_scanned", "_state")
+    __slots__ = ("_budget", "_closed", "_held", "_left", "_state")
 
     def __init__(self) -> None:
         self._state = _HEAD
         self._left = 0
-        self._held = b""
-        self._scanned = 0
+        # Grown in place: joining anew at every read costs quadratic time when a head drips in byte by byte.
+        self._held = bytearray()
         self._budget = 0
         self._closed = False
 
     @property
     def held(self) -> bytes:
         """Bytes of a head that is not complete yet."""
-        return self._held if self._state == _HEAD else b""
+        return bytes(self._held) if self._held and self._state == _HEAD else b""
 
     @property
     def idle(self) -> bool:
@@ -63,7 +66,8 @@ class _Follower:
     def feed_message(self, data: bytes, start: int) -> tuple[list[Event], int]:
         """Follow data[start:] up to the end of the present message; returns the events and where it stopped.
 
-        The last event is Desync or Tunnel if the follower has nothing more to say.
+        The last event is Desync or Tunnel if the follower has nothing more to say. Desync points at the start of
+        the head or line that was refused, which may lie before this chunk.
         """
         events: list[Event] = []
         pos, size = start, len(data)
@@ -74,19 +78,22 @@ class _Follower:
                     break
         except Ambiguous as error:
             self._state = _DONE
-            events.append(Desync(error.reason, pos))
+            events.append(Desync(error.reason, pos - len(self._held)))
+            self._held.clear()
         return events, pos
 
     def _step(self, data: bytes, pos: int, events: list[Event]) -> int:
         state = self._state
         if state == _HEAD:
             return self._head(data, pos, events)
-        if state == _LENGTH or state == _CHUNK_DATA:
+        if state <= _CHUNK_DATA:
             return self._counted(data, pos, events)
         if state == _UNTIL_CLOSE:
             events.append(Data(pos, len(data)))
             return len(data)
-        return self._framing_line(data, pos, events)
+        if state == _CHUNK_END:
+            return self._chunk_end(data, pos)
+        return len(data) if state == _DONE else self._framing_line(data, pos, events)
 
     def _counted(self, data: bytes, pos: int, events: list[Event]) -> int:
         end = min(pos + self._left, len(data))
@@ -99,45 +106,60 @@ class _Follower:
                 self._state = _CHUNK_END
         return end
 
+    def _chunk_end(self, data: bytes, pos: int) -> int:
+        held = self._held
+        if not held and data.startswith(b"\r\n", pos):
+            self._state = _CHUNK_LINE
+            return pos + 2
+        end = pos + 2 - len(held)
+        ending = bytes(held) + data[pos:end]
+        if ending == b"\r\n":
+            self._state = _CHUNK_LINE
+            held.clear()
+        elif ending == b"\r":
+            held += ending
+        else:
+            raise Ambiguous("chunk_malformed")
+        return min(end, len(data))
+
     def _framing_line(self, data: bytes, pos: int, events: list[Event]) -> int:
-        """One line of the chunked coding: a size, the end of a chunk, or a trailer field."""
+        """One line of the chunked coding: a size or a trailer field. What is refused leaves `_held` as it was."""
+        held = self._held
+        before = len(held)
         limit = MAX_CHUNK_LINE if self._state == _CHUNK_LINE else MAX_HEAD
-        # A CR that ended the chunk before this one meets its LF here.
-        joined = self._held[-1:] == b"\r" and data[pos : pos + 1] == b"\n"
-        found = pos + 1 if joined else data.find(b"\r\n", pos) + 2
-        end = found if joined or found >= 2 else len(data)
-        if len(self._held) + end - pos > limit:
-            raise Ambiguous("line_too_long")
-        line = self._held + data[pos:end]
-        if not joined and found < 2:
-            if self._state == _CHUNK_END and not b"\r\n".startswith(line):
-                raise Ambiguous("chunk_malformed")
-            if _BARE_LF.search(line):
-                raise Ambiguous("bare_lf")
-            self._held = line
+        if before and held[-1] == 13 and data[pos] == 10:
+            end = pos + 1  # the CR came with an earlier chunk
+        else:
+            end = data.find(b"\r\n", pos) + 2
+            if end < 2:
+                end = 0
+        if end and before + end - pos <= limit:
+            self._line(bytes(held) + data[pos:end] if before else data[pos:end], end, events)
+            if before:
+                held.clear()
             return end
-        self._held = b""
-        self._line(line, end, events)
-        return end
+        held += data[pos : pos + limit + 1]
+        bare = _BARE_LF.search(held, max(0, before - 1), limit)
+        if bare or end or len(held) > limit:
+            del held[before:]
+            raise Ambiguous("bare_lf" if bare else "line_too_long")
+        return len(data)
 
     def _line(self, line: bytes, end: int, events: list[Event]) -> None:
-        if self._state == _CHUNK_END:
-            if line != b"\r\n":
-                raise Ambiguous("chunk_malformed")
-            self._state = _CHUNK_LINE
-        elif self._state == _CHUNK_LINE:
+        if self._state == _CHUNK_LINE:
             found = _CHUNK.fullmatch(line)
             if found is None:
-                raise Ambiguous("chunk_malformed")
-            self._spend(len(line) - found.end(1), MAX_EXTENSIONS)
+                raise Ambiguous("bare_lf" if b"\n" in line[:-2] else "chunk_malformed")
+            # The line end is not charged: a stream may have any number of chunks.
+            self._spend(len(line) - found.end(1) - 2, MAX_EXTENSIONS)
             self._left = int(found.group(1), 16)
             self._state = _CHUNK_DATA if self._left else _TRAILERS
         elif line == b"\r\n":
             self._finish(end, events)
+        elif _TRAILER.fullmatch(line) is None:
+            raise Ambiguous("bare_lf" if b"\n" in line[:-2] else "trailer_malformed")
         else:
             self._spend(len(line), MAX_HEAD)
-            if _TRAILER.fullmatch(line) is None:
-                raise Ambiguous("trailer_malformed")
             if _FRAMING_TRAILER.match(line):
                 raise Ambiguous("trailer_framing")
 
@@ -147,31 +169,40 @@ class _Follower:
         if self._budget > limit:
             raise Ambiguous("line_too_long")
 
-    def _take_head(self, data: bytes, pos: int) -> tuple[bytes, int]:
-        """The complete head and the offset behind it, or (b"", -1) while it is not complete."""
+    def _take_head(self, data: bytes, pos: int, before: int) -> tuple[bytes, int]:
+        """The complete head and the offset behind it, or (b"", -1) while it is not complete.
+
+        `before` bytes were held; they still are when a head is returned or refused.
+        """
+        if not before:
+            end = data.find(b"\r\n\r\n", pos) + 4
+            if end >= 4:
+                if end - pos > MAX_HEAD:
+                    raise Ambiguous(self._flaw(data[pos:end], 0))
+                return data[pos:end], end
         held = self._held
-        if not held:
-            end = data.find(b"\r\n\r\n", pos)
-            if end >= 0:
-                if end + 4 - pos > MAX_HEAD:
-                    raise Ambiguous("head_too_large")
-                return data[pos : end + 4], end + 4
-            self._held = data[pos:] if pos else data
-        else:
-            self._held = held + data[pos:]
-            # Only the new part is searched, or a head that drips in byte by byte costs quadratic time.
-            end = self._held.find(b"\r\n\r\n", max(0, len(held) - 3))
-            if end >= 0:
-                whole = self._held[: end + 4]
-                self._held = b""
-                if len(whole) > MAX_HEAD:
-                    raise Ambiguous("head_too_large")
-                return whole, pos + end + 4 - len(held)
-        if len(self._held) > MAX_HEAD:
-            raise Ambiguous("head_too_large")
-        if _BARE_LF.search(self._held, max(0, len(held) - 1)):
-            raise Ambiguous("bare_lf")
-        return b"", -1
+        held += data[pos:]
+        # Only the new part is searched, or a head that drips in byte by byte costs quadratic time.
+        end = held.find(b"\r\n\r\n", max(0, before - 3)) + 4 if before else 0
+        flaw = "" if 4 <= end <= MAX_HEAD else self._flaw(held, before)
+        if end < 4 and not flaw:
+            return b"", -1
+        raw = bytes(held[:end])
+        del held[before:]
+        if flaw:
+            raise Ambiguous(flaw)
+        return raw, pos + end - before
+
+    def _flaw(self, held: bytes | bytearray, scanned: int) -> str:
+        """Why this cannot become a head, "" if it may; the same word however it was cut."""
+        if not self._opens(held):
+            return "malformed_head"
+        if _BARE_LF.search(held, max(0, scanned - 1), MAX_HEAD):
+            return "bare_lf"
+        return "head_too_large" if len(held) > MAX_HEAD else ""
+
+    def _opens(self, held: bytes | bytearray) -> bool:
+        raise NotImplementedError
 
     def _enter(self, framing: Framing, length: int, end: int, events: list[Event]) -> None:
         self._budget = 0
@@ -209,18 +240,27 @@ class RequestFollower(_Follower):
         if self._closed:
             raise Ambiguous("after_close")
         before = len(self._held)
-        raw, end = self._take_head(data, pos)
+        raw, end = self._take_head(data, pos, before)
         if end < 0:
-            if self._held[:2] not in (b"", b"\r", b"\r\n") and not self._held[:1].isalnum():
-                raise Ambiguous("malformed_head")
             return len(data)
         head = self._last
         if head is None or head.raw != raw:
-            head = self._last = RequestHead(raw)
+            if raw == b"\r\n\r\n":  # two empty lines: not a head, but what comes before one
+                self._held[:] = raw
+                return end
+            try:
+                head = self._last = RequestHead(raw)
+            except Ambiguous as error:
+                raise Ambiguous(self._flaw(raw, 0) or error.reason) from None
+        if before:
+            self._held.clear()
         self._closed = head.close
         events.append(Head(head, pos - before, end))
         self._enter(head.framing, head.length, end, events)
         return end
+
+    def _opens(self, held: bytes | bytearray) -> bool:
+        return _OPENING.match(held) is not None
 
 
 class ResponseFollower(_Follower):
@@ -251,14 +291,17 @@ class ResponseFollower(_Follower):
         if not self._methods:
             raise Ambiguous("unsolicited_response")
         before = len(self._held)
-        raw, end = self._take_head(data, pos)
+        raw, end = self._take_head(data, pos, before)
         if end < 0:
-            if not b"HTTP/1.".startswith(self._held[:7]):
-                raise Ambiguous("malformed_head")
             return len(data)
         head = self._last
         if head is None or head.raw != raw:
-            head = self._last = ResponseHead(raw)
+            try:
+                head = self._last = ResponseHead(raw)
+            except Ambiguous as error:
+                raise Ambiguous(self._flaw(raw, 0) or error.reason) from None
+        if before:
+            self._held.clear()
         events.append(Head(head, pos - before, end))
         framing = head.framing_for(self._methods[0])
         if head.status >= 200 or framing is Framing.TUNNEL:
@@ -266,3 +309,6 @@ class ResponseFollower(_Follower):
             self._closed = head.close
             self._enter(framing, head.length, end, events)
         return end
+
+    def _opens(self, held: bytes | bytearray) -> bool:
+        return b"HTTP/1.".startswith(bytes(held[:7]))

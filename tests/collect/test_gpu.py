@@ -196,5 +196,5 @@ def test_real_binding() -> None:
     """The real binding has a driver and gives samples, or is unavailable; it has all that is called."""
     with suppress(Unavailable):
         assert values(GpuCollector(load_nvml).collect(NOW))
-    called = [name for name in vars(FakeNvml) if name.startswith("nvml") or name.startswith("NVML")]
+    called = [name for name in vars(FakeNvml) if name.startswith(("nvml", "NVML"))]
     assert all(hasattr(pynvml, name) for name in called)

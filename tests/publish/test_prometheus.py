@@ -24,7 +24,6 @@ from exporter.publish.prometheus import (
 )
 from exporter.records.catalogue import CATALOGUE, metric, prometheus_name
 from exporter.records.sample import Exemplar, Histogram, Sample
-
 from tests.environments.tools import tools
 
 from .everything import CREATED, everything
@@ -43,7 +42,9 @@ PROMETHEUS_3 = (
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 # promtool's lint -> why the name stands all the same.
 LINT_ACCEPTED = {
-    'process_thread_count non-histogram and non-summary metrics should not have "_count" suffix': "OpenTelemetry's name",
+    'process_thread_count non-histogram and non-summary metrics should not have "_count" suffix': (
+        "OpenTelemetry's name"
+    ),
     'process_unix_file_descriptor_count non-histogram and non-summary metrics should not have "_count" suffix': (
         "OpenTelemetry's name"
     ),
@@ -129,7 +130,14 @@ def test_prometheus_ingests_the_openmetrics_scrape(tmp_path: Path) -> None:
     ]
     source = tmp_path / "stamped.txt"
     source.write_text("\n".join(stamped) + "\n")
-    command = [tools() / "promtool", "tsdb", "create-blocks-from", "openmetrics", str(source), str(tmp_path / "data")]
+    command = [
+        tools() / "promtool",
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        str(source),
+        str(tmp_path / "data"),
+    ]
     done = subprocess.run(command, check=False, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
 

@@ -1,0 +1,76 @@
+"""The two ends of a connection pair as the event loop sees them: callbacks that only pass on to the pair."""
+
+import asyncio
+from time import monotonic_ns
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exporter.proxy.pair import Pair
+
+
+class ClientSide(asyncio.Protocol):
+    """Callbacks of the client's socket."""
+
+    __slots__ = ("pair",)
+
+    def __init__(self, pair: "Pair") -> None:
+        self.pair = pair
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Accepted."""
+        self.pair.accepted(transport)  # type: ignore[arg-type]
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        self.pair.client_data(data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more; it may still read."""
+        self.pair.client_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        self.pair.client_full(monotonic_ns())
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self.pair.client_drained(monotonic_ns())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone."""
+        self.pair.client_lost(exc)
+
+
+class UpstreamSide(asyncio.Protocol):
+    """Callbacks of the model's socket."""
+
+    __slots__ = ("pair",)
+
+    def __init__(self, pair: "Pair") -> None:
+        self.pair = pair
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self.pair.connected(transport)  # type: ignore[arg-type]
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the model."""
+        self.pair.upstream_data(data)
+
+    def eof_received(self) -> bool:
+        """The model sends no more."""
+        self.pair.upstream_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        """The model does not read."""
+        self.pair.upstream_full(True)
+
+    def resume_writing(self) -> None:
+        """The model reads again."""
+        self.pair.upstream_full(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone."""
+        self.pair.upstream_lost(exc)

@@ -1,0 +1,250 @@
+"""engine.py: which series an exchange goes to, and what is said about those that go nowhere."""
+
+import json
+import logging
+
+import pytest
+
+from exporter.analysis import engine as module
+from exporter.analysis.engine import FAILED, IDLE_SECONDS, MAX_OUTCOMES, MAX_SERIES, Engine, Known
+from exporter.decode import REASONS
+from exporter.stats import Profile
+from tests.analysis.world import BOUNDS, NOW, TRACE, feed, found, profile, v1, v2
+from tests.decode.exchanges import exchange
+
+V2, V1 = "open_inference_v2", "kserve_v1"
+
+
+def engine(*profiles: Profile, name: str = "", version: str = "") -> Engine:
+    return Engine(profiles, Known(name, version, (300.0,)), BOUNDS, NOW)
+
+
+def outcomes(made: Engine) -> dict[tuple[str, ...], int]:
+    decoded = found(made.snapshot().samples(), "model.exchanges.decoded")
+    return {labels: count for labels, count in decoded.items() if count}
+
+
+def versions(made: Engine) -> set[tuple[str, str]]:
+    return {labels[:2] for labels in found(made.snapshot().samples(), "model.info")}
+
+
+def test_predictions_and_bins_of_a_decoded_exchange() -> None:
+    """One exchange moves its outcome, its classes and the bins of its columns."""
+    made = engine()
+    feed(made, [v2({"age": [40.5, 41.5]}, {"label": [1, 1]})])
+    samples = list(made.snapshot().samples())
+    assert outcomes(made) == {("iris", V2, "decoded"): 1}
+    assert found(samples, "model.predictions") == {("iris", "1", "label", "1"): 2}
+    assert sum(found(samples, "model.feature.bin").values()) == 2
+
+
+@pytest.mark.parametrize("label", ["numbers", "texts"])
+def test_profile_with_bins_at_zero_from_the_start(label: str) -> None:
+    """All bins of a profile whose model is known by name exist before any traffic."""
+    made = engine(profile("iris", "1", label))
+    samples = list(made.snapshot().samples())
+    bins = found(samples, "model.prediction.bin")
+    assert bins
+    assert set(bins.values()) == {0}
+    assert {labels[:3] for labels in bins} == {("iris", "1", "label")}
+    assert any(labels[4] == "<empty>" for labels in found(samples, "model.feature.bin"))
+    assert found(samples, "model.profile.mismatches") == {
+        ("iris", reason): 0 for reason in ("missing_column", "extra_column", "wrong_type")
+    }
+
+
+def test_profile_of_any_version_starts_under_unknown_until_a_version_is_told() -> None:
+    """The first version that an answer tells takes the place of the empty series of `unknown`."""
+    made = engine(profile("iris", "*"))
+    assert versions(made) == {("iris", "unknown")}
+    feed(made, [v2({"age": [1.5], "city": ["rome"]}, {"label": [1]}, model_version="unknown")])
+    assert versions(made) == {("iris", "1")}
+    assert made.learned == {"iris": "1"}
+
+
+def test_unknown_version_that_was_counted_stays() -> None:
+    """Counts under `unknown` do not vanish when a version is told later."""
+    made = engine(profile("iris", "*"))
+    feed(made, [v2({"age": [1.5], "city": ["rome"]}, {"label": [1]}, version="")])
+    feed(made, [v2({"age": [1.5], "city": ["rome"]}, {"label": [1]})])
+    assert versions(made) == {("iris", "unknown"), ("iris", "1")}
+
+
+def test_configured_name_and_version_win() -> None:
+    """A configured model has its profile's bins from the start, and answers do not rename it."""
+    made = engine(profile("*", "*"), name="iris", version="7")
+    assert versions(made) == {("iris", "7")}
+    feed(made, [v2({"age": [1.5], "city": ["rome"]}, {"label": [1]}, model_version="7")])
+    assert versions(made) == {("iris", "7")}
+    assert made.learned == {}
+
+
+def test_new_version_in_answers_counts_at_once() -> None:
+    """What the data plane labels with the version learned last is overruled by the answer itself."""
+    made = engine()
+    feed(made, [v2({"x": [1.0]}, {"y": [0.5]}, model_version="unknown")])
+    flapping = [v2({"x": [1.0]}, {"y": [0.5]}, version=v, model_version="1") for v in ("2", "1", "2", "1")]
+    feed(made, flapping)
+    totals = {
+        labels[1]: count for labels, count in found(made.snapshot().samples(), "model.predictions").items()
+    }
+    assert totals == {"1": 3, "2": 2}
+
+
+def test_version_in_the_path_wins_over_the_answer() -> None:
+    """A version that the caller asked for by path is the version."""
+    one = v2({"x": [1.0]}, {"y": [0.5]}, version="3", model_version="prod")
+    changed = exchange(
+        "/v2/models/iris/versions/prod/infer", one.request_body, one.response_body, model_version="prod"
+    )
+    made = engine()
+    feed(made, [changed])
+    assert versions(made) == {("iris", "prod")}
+    assert made.learned == {}
+
+
+def test_most_specific_profile_is_chosen_and_how_it_was_found_is_told() -> None:
+    """Exact before inherited before none; the pattern with more literal characters wins."""
+    broad, narrow, other = profile("*"), profile("iris", "1"), profile("ir*", "9", label="texts")
+    made = engine(broad, narrow, other)
+    feed(made, [v2({"x": [1.0]}, {"y": [0.5]})])
+    lonely = engine(other)
+    feed(lonely, [v2({"x": [1.0]}, {"y": [0.5]})])
+    feed(lonely, [v2({"x": [1.0]}, {"y": [0.5]}, name="wine")])
+    assert set(found(made.snapshot().samples(), "model.info")) == {
+        ("iris", "1", V2, narrow.reference, "exact")
+    }
+    assert set(found(lonely.snapshot().samples(), "model.info")) == {
+        ("iris", "1", V2, other.reference, "inherited"),
+        ("wine", "1", V2, "", "none"),
+    }
+
+
+def test_profile_that_does_not_fit_is_counted_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Exchanges are counted by reason, the log has one line per model."""
+    made = engine(profile("iris"))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            feed(made, [v2({"width": [1.5]}, {"label": ["x"]})])
+    mismatches = found(made.snapshot().samples(), "model.profile.mismatches")
+    assert mismatches == {
+        ("iris", "missing_column"): 3,
+        ("iris", "extra_column"): 3,
+        ("iris", "wrong_type"): 3,
+    }
+    assert len(caplog.records) == 1
+    assert "iris" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"request_captured": False}, "not_captured"),
+        ({"status": 503}, "not_2xx"),
+        ({"status": 0}, "not_2xx"),
+        ({"response_body": b"<html>"}, "not_json"),
+        ({"request_body": b"{}"}, "missing_field"),
+        ({"response_head": b"HTTP/1.1 200 OK\r\ncontent-encoding: br\r\n\r\n"}, "content_coding"),
+    ],
+)
+def test_what_cannot_be_read_is_counted_by_reason(changes: dict[str, object], reason: str) -> None:
+    """An exchange whose body says nothing moves one outcome, which existed at 0 with all others."""
+    made = engine()
+    feed(made, [v2({"x": [1.0]}, {"y": [0.5]}, **changes)])
+    assert outcomes(made) == {("iris", V2, reason): 1}
+    every = found(made.snapshot().samples(), "model.exchanges.decoded")
+    assert {labels[2] for labels in every} == {"decoded", FAILED, *REASONS}
+
+
+def test_nan_and_infinity_in_json_are_values() -> None:
+    """Bare NaN and Infinity, which JSON does not have but servers write, are counted in their bins."""
+    made = engine()
+    body = json.dumps({"instances": [[float("nan")], [float("inf")], [1.0]]}).encode()
+    answer = json.dumps({"predictions": [float("nan"), float("-inf"), 0.5]}).encode()
+    feed(made, [exchange("/v1/models/m:predict", body, answer, model_version="unknown")])
+    bins = found(made.snapshot().samples(), "model.prediction.bin")
+    assert outcomes(made) == {("m", V1, "decoded"): 1}
+    assert bins["m", "unknown", "prediction", "", "<nan>"] == 1
+    assert sum(bins.values()) == 3
+
+
+@pytest.mark.parametrize("protocol", ["", "openai", "somebody_elses"])
+def test_protocol_without_a_dialect(protocol: str) -> None:
+    """It is counted as such, with the few outcomes that it can have; nothing else happens."""
+    made = engine()
+    feed(made, [v2({"x": [1.0]}, {"y": [1.0]}, protocol=protocol)])
+    assert outcomes(made) == {("iris", protocol or "unknown", "no_dialect"): 1}
+    assert len(found(made.snapshot().samples(), "model.exchanges.decoded")) == 4
+
+
+def test_decoder_that_raises_is_logged_once_and_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A defect of a decoder costs its exchanges, not the process."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("defect")
+
+    monkeypatch.setattr(module, "observe", broken)
+    made = engine()
+    feed(made, [v2({"x": [1.0]}, {"y": [0.5]})] * 3)
+    assert outcomes(made) == {("iris", V2, FAILED): 3}
+    assert len(caplog.records) == 1
+
+
+def test_switched_off_dialect_decodes_nothing() -> None:
+    """A dialect that is switched off leaves its exchanges without one; the others go on."""
+    made = engine()
+    made.switch_off([V2])
+    feed(made, [v2({"x": [1.0]}, {"y": [0.5]}), v1([1.0], [0.5])])
+    assert outcomes(made) == {("iris", V2, "no_dialect"): 1, ("m", V1, "decoded"): 1}
+
+
+def test_versions_are_bounded_and_idle_ones_retire() -> None:
+    """Over the bound a new version counts under <other>, unless one has been idle for long: that one goes."""
+    made = engine()
+    for n in range(MAX_SERIES):
+        feed(made, [v2({"x": [1.0]}, {"y": [0.5]}, version=f"v{n}")], NOW + n)
+    feed(made, [v2({"x": [1.0]}, {"y": [0.5]}, version="late")], NOW + 40)
+    assert ("<other>", "<other>") in versions(made)
+    assert ("iris", "late") not in versions(made)
+    feed(made, [v2({"x": [1.0]}, {"y": [0.5]}, version="later")], NOW + IDLE_SECONDS + 0.5)
+    assert ("iris", "later") in versions(made)
+    assert ("iris", "v0") not in versions(made)
+    assert ("iris", "v1") in versions(made)
+    assert len(versions(made)) <= MAX_SERIES + 1
+
+
+def test_outcomes_are_bounded() -> None:
+    """Names that only fail do not grow the series without bound, and no exchange is lost."""
+    made = engine()
+    feed(made, [v2({}, {}, name=f"m{n}", status=500) for n in range(MAX_OUTCOMES + 20)])
+    counts = outcomes(made)
+    assert counts["<other>", "<other>", "not_2xx"] == 20
+    assert sum(counts.values()) == MAX_OUTCOMES + 20
+
+
+def test_long_names_from_bodies_are_cut() -> None:
+    """Names and versions of bodies are no longer than label values may be."""
+    made = engine()
+    feed(made, [v2({"x": [1.0]}, {"y": [0.5]}, version="v" * 5000, name="n" * 5000, model_name="unknown")])
+    assert all(len(text) <= 128 for labels in versions(made) for text in labels)
+
+
+def test_exemplars_are_kept_for_sampled_exchanges_only() -> None:
+    """An exchange without a trace leaves no exemplar, an undecodable one with a trace does."""
+    made = engine()
+    feed(made, [v2({"x": [1.0]}, {"y": [0.5]}), v2({}, {}, trace=TRACE, duration=5_000_000)])
+    ((labels, buckets),) = made.exemplars.copy().items()
+    assert labels == ("iris", "1", "predict", V2, "200")
+    assert {place: one.trace_id for place, one in buckets.items()} == {1: TRACE.trace_id}
+
+
+def test_shape_changes_with_the_series() -> None:
+    """It is the same while only counts move, and another one when there is something new to export."""
+    made = engine()
+    shapes = []
+    for outputs in ({"y": ["a"]}, {"y": ["a"]}, {"y": ["b"]}):
+        feed(made, [v2({"x": [1.0]}, outputs)])
+        shapes.append(made.shape)
+    assert shapes[0] == shapes[1] != shapes[2]

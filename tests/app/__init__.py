@@ -1,0 +1,1 @@
+"""The process tree: the real command, real signals, a tiny upstream."""

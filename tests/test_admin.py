@@ -1,0 +1,130 @@
+"""admin.py: GET /metrics over a real socket, one scrape at a time."""
+
+import asyncio
+import gzip
+import socket
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import pytest
+
+from exporter import admin
+from exporter.publish.prometheus import OPENMETRICS, TEXT
+
+Body = Callable[[aiohttp.ClientSession, str], Awaitable[None]]
+
+
+def serve(render: admin.Render, body: Body, **options: object) -> None:
+    """Run `body(session, address)` against the admin side."""
+
+    async def main() -> None:
+        sock = socket.create_server(("127.0.0.1", 0))
+        sock.setblocking(False)
+        runner = await admin.serve(sock, render)
+        try:
+            async with aiohttp.ClientSession(**options) as session:  # type: ignore[arg-type]
+                await body(session, f"http://127.0.0.1:{sock.getsockname()[1]}")
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(main())
+
+
+async def echo(accept: str, names: frozenset[str]) -> tuple[bytes, str]:
+    """What was asked for, as the body."""
+    return f"{accept}|{','.join(sorted(names))}".encode(), OPENMETRICS if "openmetrics" in accept else TEXT
+
+
+def test_accept_and_names_reach_the_renderer() -> None:
+    """Repeated Accept headers are joined, `name[]` is a set, the content type is the renderer's."""
+
+    async def body(session: aiohttp.ClientSession, address: str) -> None:
+        headers = [("Accept", "application/openmetrics-text"), ("Accept", "text/plain;q=0.5")]
+        url = f"{address}/metrics?name[]=b&name[]=a&name[]=a"
+        async with session.get(url, headers=headers) as response:
+            assert response.headers["Content-Type"] == OPENMETRICS
+            assert await response.text() == "application/openmetrics-text, text/plain;q=0.5|a,b"
+
+    serve(echo, body)
+
+
+@pytest.mark.parametrize("size", [10, 1 << 20])
+def test_compression_is_used_if_accepted(size: int) -> None:
+    """A scraper that takes gzip gets it, small bodies and large; one that does not gets plain bytes."""
+
+    async def render(accept: str, names: frozenset[str]) -> tuple[bytes, str]:
+        return b"m 1\n" * size, TEXT
+
+    async def body(session: aiohttp.ClientSession, address: str) -> None:
+        async with session.get(f"{address}/metrics", headers={"Accept-Encoding": "gzip"}) as response:
+            assert response.headers["Content-Encoding"] == "gzip"
+            assert gzip.decompress(await response.read()) == b"m 1\n" * size
+        async with session.get(f"{address}/metrics", headers={"Accept-Encoding": "identity"}) as response:
+            assert "Content-Encoding" not in response.headers
+            assert len(await response.read()) == 4 * size
+
+    serve(render, body, auto_decompress=False)
+
+
+def test_index_points_to_the_metrics_and_nothing_else_is_there() -> None:
+    """The index names /metrics; other paths are 404, other methods 405."""
+
+    async def body(session: aiohttp.ClientSession, address: str) -> None:
+        async with session.get(f"{address}/") as response:
+            assert "/metrics" in await response.text()
+        async with session.get(f"{address}/debug") as response:
+            assert response.status == 404
+        async with session.post(f"{address}/metrics") as response:
+            assert response.status == 405
+
+    serve(echo, body)
+
+
+def test_storm_of_scrapes_is_rendered_one_by_one_and_refused_over_the_bound() -> None:
+    """Never two renderings at once; so many wait, the others get 503 with Retry-After; then it works again."""
+    running, most = 0, 0
+    gate = asyncio.Event()
+
+    async def render(accept: str, names: frozenset[str]) -> tuple[bytes, str]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await gate.wait()
+        running -= 1
+        return b"", TEXT
+
+    async def body(session: aiohttp.ClientSession, address: str) -> None:
+        async def get() -> tuple[int, str]:
+            async with session.get(f"{address}/metrics") as response:
+                refused = response.status == 503
+                if refused:
+                    gate.set()
+                return response.status, response.headers.get("Retry-After", "")
+
+        answers = await asyncio.gather(*(get() for _ in range(admin.MAX_WAITING + 10)))
+        assert set(answers) == {(200, ""), (503, "1")}
+        assert sum(status == 200 for status, _ in answers) >= admin.MAX_WAITING
+        assert (await get())[0] == 200
+        assert most == 1
+
+    serve(render, body, connector=None)
+
+
+def test_scraper_that_leaves_gives_its_place_back() -> None:
+    """A client that hangs up while it waits blocks nobody."""
+    gate = asyncio.Event()
+
+    async def render(accept: str, names: frozenset[str]) -> tuple[bytes, str]:
+        await gate.wait()
+        return b"", TEXT
+
+    async def body(session: aiohttp.ClientSession, address: str) -> None:
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await session.get(f"{address}/metrics")
+        gate.set()
+        async with session.get(f"{address}/metrics") as response:
+            assert response.status == 200
+
+    serve(render, body)

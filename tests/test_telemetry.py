@@ -1,0 +1,352 @@
+"""telemetry.py: the analysis process put together, over the same descriptors that the root hands it."""
+
+import asyncio
+import gc
+import json
+import logging
+import re
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families as text
+
+from exporter.config import Config
+from exporter.publish.prometheus import OPENMETRICS
+from exporter.records import status, totals
+from exporter.records.catalogue import CATALOGUE
+from exporter.records.exchange import Exchange
+from exporter.records.queue import Ack, Frames, Learned, Sender, decode_control
+from exporter.records.status import Status
+from exporter.records.totals import Layout, Writer
+from exporter.stats import save
+from exporter.telemetry import Telemetry, load_profiles
+from tests.analysis.world import BOUNDS, LABELS, TRACE, bump, profile, v2
+from tests.receivers.otlp import OtlpReceiver
+
+ONE = v2({"age": [40.5], "city": ["rome"]}, {"label": [1]}, trace=TRACE)
+# Families that need hardware which the machine of a test may not have.
+_HARDWARE = "hw."
+Body = Callable[["Sidecar"], Awaitable[None]]
+
+
+class Sidecar:
+    """What the root makes, and a data plane that counts and sends as the real one."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.upstream = socket.create_server(("127.0.0.1", 0))
+        upstream = f"http://127.0.0.1:{self.upstream.getsockname()[1]}"
+        self.config = Config(
+            upstream=upstream, latency_buckets=BOUNDS, analysis_memory=1 << 40, probe_interval=0.1, **settings
+        )
+        self.layout = Layout(BOUNDS)
+        self.totals = totals.create(self.layout)
+        self.status_fd = status.create()
+        self.status = Status(self.status_fd)
+        self.writer = Writer(self.totals, self.layout)
+        self.writer.set("started", 1_700_000_000_000_000_000)
+        self.sender = Sender(self.writer)
+        self.admin = socket.create_server(("127.0.0.1", 0))
+        self.admin.setblocking(False)
+        self.address = f"http://127.0.0.1:{self.admin.getsockname()[1]}/metrics"
+        self.heard: list[object] = []
+
+    async def start(self) -> None:
+        self.telemetry = Telemetry()
+        message = {
+            "kind": "start",
+            "config": msgspec.to_builtins(self.config),
+            "dialects_off": [],
+        }
+        fds = [self.admin.dup().detach(), self.status_fd, self.totals]
+        await self.telemetry.message(message, fds)
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        await self.telemetry.message({"kind": "link"}, [theirs.detach()])
+        reader, self.stream = await asyncio.open_connection(sock=ours)
+        self.sender.connect(self.stream.write)
+        self.listener = asyncio.create_task(self._listen(reader))
+
+    async def stop(self) -> None:
+        await self.telemetry.stop()
+        self.stream.close()
+        self.listener.cancel()
+
+    def close(self) -> None:
+        self.upstream.close()
+        self.admin.close()
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        frames = Frames()
+        while data := await reader.read(1 << 16):
+            for payload in frames.feed(data):
+                message = decode_control(payload)
+                self.heard.append(message)
+                if isinstance(message, Ack):
+                    self.sender.acknowledge(message.number)
+
+    async def send(self, *exchanges: Exchange) -> None:
+        """Count and hand over, then wait for the acknowledgement."""
+        for exchange in exchanges:
+            bump(self.writer, (*LABELS, str(exchange.status)), exchange.duration)
+            assert self.sender.admits(exchange.request_id)
+            assert self.sender.put(exchange)
+        self.sender.flush()
+        await until(lambda: not self.writer.slots[self.writer.scalar("unacknowledged")])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def scrape(sidecar: Sidecar, accept: str = OPENMETRICS, query: str = "") -> str:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(sidecar.address + query, headers={"Accept": accept}) as response,
+    ):
+        assert response.status == 200
+        return await response.text()
+
+
+def values(body: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Every sample of an OpenMetrics body, read by Prometheus' own client library."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in openmetrics(body)
+        for sample in family.samples
+    }
+
+
+def total(body: str, name: str, **labels: str) -> float:
+    return sum(
+        value
+        for (found, pairs), value in values(body).items()
+        if found == name and labels.items() <= set(pairs)
+    )
+
+
+@pytest.fixture(autouse=True)
+def unchanged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What belongs to the whole process is put back."""
+    level, thresholds = logging.getLogger().level, gc.get_threshold()
+    for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SDK_DISABLED"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+    logging.getLogger().setLevel(level)
+
+
+def run(body: Body, **settings: Any) -> None:
+    async def main() -> None:
+        sidecar = Sidecar(**settings)
+        await sidecar.start()
+        try:
+            await body(sidecar)
+        finally:
+            await sidecar.stop()
+            sidecar.close()
+
+    asyncio.run(main())
+
+
+def test_exchange_becomes_visible_in_every_family(tmp_path: Path) -> None:
+    """One sampled exchange moves totals, predictions, bins, drift states and an exemplar; versions are told back."""
+    save(profile("iris"), tmp_path / "iris.json")
+
+    async def body(sidecar: Sidecar) -> None:
+        before = await scrape(sidecar)
+        assert total(before, "model_prediction_bin_total") == 0
+        await sidecar.send(*[msgspec.structs.replace(ONE, model_version="unknown")] * 3)
+        first, second = await scrape(sidecar), await scrape(sidecar)
+        assert total(first, "model_request_duration_seconds_count", code="200") == 0
+        assert total(second, "model_request_duration_seconds_count", code="200") == 3
+        assert total(second, "model_predictions_total", model_version="1", **{"class": "1"}) == 3
+        assert total(second, "model_prediction_bin_total", model_version="1") == 3
+        assert "# {trace_id=" not in first
+        assert "# {trace_id=" not in second  # its labels were unknown's, which no total has
+        await sidecar.send(ONE)
+        assert f'trace_id="{TRACE.trace_id}"' in await scrape(sidecar)
+        await until(lambda: Learned({"iris": "1"}) in sidecar.heard)
+
+    run(body, reference=(str(tmp_path),))
+
+
+def test_scrapes_are_valid_while_batches_are_counted() -> None:
+    """Scrapers in both formats all the time while exchanges of changing shape stream in: all valid, none goes back."""
+    makers = [
+        v2({"age": [1.5] * 4, f"f{n}": [0.5] * 4}, {"label": ["a", "b", f"c{n}", ""]}, version=str(n % 3))
+        for n in range(40)
+    ]
+
+    async def body(sidecar: Sidecar) -> None:
+        done = False
+        seen: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+        scrapes = 0
+
+        async def scraper(accept: str) -> None:
+            nonlocal scrapes
+            while not done:
+                found = await scrape(sidecar, accept)
+                scrapes += 1
+                if accept != OPENMETRICS:
+                    assert sum(1 for _ in text(found)) > 20
+                    continue
+                for key, value in values(found).items():
+                    if key[0].endswith(("_total", "_bucket", "_count")):
+                        assert value >= seen.get(key, 0.0), key
+                        seen[key] = value
+
+        async def traffic() -> None:
+            nonlocal done
+            for n in range(30):
+                await sidecar.send(*(makers[(n + k) % len(makers)] for k in range(64)))
+            done = True
+
+        await asyncio.gather(traffic(), scraper(OPENMETRICS), scraper("text/plain"))
+        await scrape(sidecar)
+        final = await scrape(sidecar)
+        assert scrapes > 4
+        assert total(final, "model_exchanges_decoded_total", outcome="decoded") == 30 * 64
+        assert total(final, "model_predictions_total", output="label") == 30 * 64 * 4
+
+    run(body, tick_interval=0.1)
+
+
+def test_no_total_goes_back_over_a_restart_of_the_analysis() -> None:
+    """The analysis is replaced twice under traffic and scrapes: what the data plane counted only rises."""
+
+    async def main() -> None:
+        sidecar = Sidecar()
+        seen: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+        for life in range(3):
+            await sidecar.start()
+            for step in range(6):
+                status_code = (200, 404, 503)[(step + life) % 3]
+                await sidecar.send(msgspec.structs.replace(ONE, status=status_code))
+                for key, value in values(await scrape(sidecar)).items():
+                    if re.match(r"model_(request|response|client)_|modeltap_(records|restarts)", key[0]):
+                        assert value >= seen.get(key, 0.0), key
+                        seen[key] = value
+            await sidecar.stop()
+            sidecar.status.restarted("analysis", "exit")
+        sidecar.close()
+        created = {value for (name, _), value in seen.items() if name.endswith("restarts_created")}
+        assert created == {1_700_000_000.0}
+        restarts = [value for (name, _), value in seen.items() if name == "modeltap_restarts_total"]
+        assert sorted(restarts)[-1] == 2
+        assert seen["model_request_size_bytes_count", tuple(sorted(zip(_TRAFFIC, LABELS, strict=True)))] == 18
+
+    asyncio.run(main())
+
+
+_TRAFFIC = ("model_name", "model_version", "operation", "protocol")
+
+
+def test_filtered_scrape_does_not_use_up_the_zero() -> None:
+    """A scrape of another family leaves a new series to show its 0 to the next full one."""
+
+    async def body(sidecar: Sidecar) -> None:
+        await sidecar.send(ONE)
+        assert "model_predictions" not in await scrape(sidecar, query="?name[]=model_up")
+        assert total(await scrape(sidecar), "model_predictions_total") == 0
+        assert total(await scrape(sidecar), "model_predictions_total") == 1
+
+    run(body)
+
+
+def test_everything_that_can_go_wrong_with_a_body_is_counted() -> None:
+    """No JSON, no fields, not captured, an unknown protocol and 2 MiB of JSON: reasons, and the process lives."""
+    large = json.dumps({"inputs": [], "pad": "x" * (2 << 20)}).encode()
+    bad = {
+        "not_json": msgspec.structs.replace(ONE, response_body=b"<html>"),
+        "missing_field": msgspec.structs.replace(ONE, request_body=large),
+        "not_captured": msgspec.structs.replace(ONE, response_captured=False),
+        "no_dialect": msgspec.structs.replace(ONE, protocol="somebody_elses"),
+        "not_2xx": msgspec.structs.replace(ONE, status=500),
+    }
+
+    async def body(sidecar: Sidecar) -> None:
+        await sidecar.send(*bad.values())
+        found = await scrape(sidecar)
+        for outcome in bad:
+            assert total(found, "model_exchanges_decoded_total", outcome=outcome) == 1
+        await sidecar.telemetry.message({"kind": "nobody_knows"}, [])
+
+    run(body)
+
+
+def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """Traffic with a limit, a profile, drift and OTLP fill every family but those of absent hardware."""
+    save(profile("iris"), tmp_path / "iris.json")
+    many = [v2({"age": [40.5] * 200, "city": ["rome"] * 200}, {"label": [0, 1] * 100}) for _ in range(4)]
+    numeric = v2({"x": [1.5]}, {"y": [0.5]}, name="wine")
+
+    async def body(sidecar: Sidecar) -> None:
+        telemetry = sidecar.telemetry
+        in_flight = sidecar.writer.block(("iris", "predict", "v2")) + sidecar.layout.block_slots - 1
+        sidecar.writer.slots[in_flight] = 1
+        await sidecar.send(*many, numeric)
+        await telemetry._probing()
+        await telemetry._tick()
+        await telemetry._collect()
+        names = {sample.name for sample in telemetry._gather(*telemetry._copied())}
+        assert {row.name for row in CATALOGUE if not row.name.startswith(_HARDWARE)} - names == set()
+        assert names <= {row.name for row in CATALOGUE}
+
+    run(body, reference=(str(tmp_path),), max_concurrency=4)
+
+
+def test_end_pushes_what_is_left(receiver: OtlpReceiver) -> None:
+    """The last span and the last counts reach the collector; what is pushed is never held at 0."""
+
+    async def body(sidecar: Sidecar) -> None:
+        await sidecar.send(ONE)
+        started = asyncio.get_running_loop().time()
+        await sidecar.telemetry.stop()
+        await sidecar.telemetry.stop()
+        assert asyncio.get_running_loop().time() - started < 10
+
+    run(body)
+    assert len(receiver.spans) == 1
+    (point,) = receiver.metrics["model.request.duration"].histogram.data_points
+    assert point.count == 1
+    (predicted,) = receiver.metrics["model.predictions"].sum.data_points
+    assert predicted.as_int == 1
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[OtlpReceiver]:
+    """A real OTLP receiver that the environment names."""
+    with OtlpReceiver() as running:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", running.http_endpoint)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        yield running
+
+
+def test_stop_before_the_start_is_nothing() -> None:
+    """A role that was told to stop before it was told to start just ends."""
+    asyncio.run(Telemetry().stop())
+
+
+def test_profiles_that_cannot_be_used_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Files and folders are read; what is invalid, missing or empty is logged with its name and what was expected."""
+    good, empty = tmp_path / "good", tmp_path / "empty"
+    good.mkdir()
+    empty.mkdir()
+    save(profile("a"), good / "a.json")
+    save(profile("b"), good / "b.json.gz")
+    (good / "broken.json").write_text("{")
+    (good / "notes.txt").write_text("no profile")
+    found = load_profiles((str(good), str(empty), str(tmp_path / "none.json"), str(good / "a.json")))
+    assert [one.model_name for one in found] == ["a", "b", "a"]
+    assert len(caplog.records) == 3
+    for name in ("broken.json", "empty", "none.json"):
+        assert name in caplog.text
