@@ -7,7 +7,7 @@ the analysis.
 from bisect import bisect_left
 
 from exporter.proxy.labels import Labelled
-from exporter.proxy.plane import Plane
+from exporter.proxy.plane import Plane, nanosecond_bounds
 from exporter.records.catalogue import OVERHEAD_BUCKETS, SIZE_BUCKETS
 from exporter.records.exchange import ERROR_TYPES, NO_CODE, Exchange, Trace
 from exporter.records.routes import SIDE_OPERATIONS
@@ -16,12 +16,6 @@ from exporter.wire.head import RequestHead
 
 _MAX_PIECES = 16
 _ERROR_SLOT = {kind: index for index, kind in enumerate(ERROR_TYPES)}
-_NS_BOUNDS: dict[tuple[float, ...], tuple[int, ...]] = {}
-
-
-def nanosecond_bounds(bounds: tuple[float, ...]) -> tuple[int, ...]:
-    """Bounds in seconds as integers, so that one comparison does."""
-    return tuple(round(bound * 1e9) for bound in bounds)
 
 
 _OVERHEAD_NS = nanosecond_bounds(OVERHEAD_BUCKETS)
@@ -148,10 +142,7 @@ class Live:
         plane = self.plane
         slots = plane.slots
         block = plane.labels.block(self.labelled, str(self.status) if self.status else NO_CODE)
-        layout = plane.totals.layout
-        bounds = _NS_BOUNDS.get(layout.latency_bounds)
-        if bounds is None:
-            bounds = _NS_BOUNDS[layout.latency_bounds] = nanosecond_bounds(layout.latency_bounds)
+        bounds = plane.latency_bounds
         width = len(bounds) + EXPONENTIAL_SLOTS + 2
         # An answer that began before the request was sent has no time to first byte.
         first = self.first_byte - self.sent if self.sent and self.first_byte else -1
@@ -170,8 +161,8 @@ class Live:
             at += len(SIZE_BUCKETS) + 2
         if self.error:
             slots[at + _ERROR_SLOT[self.error]] += 1
-        slots[layout.overhead_at + bisect_left(_OVERHEAD_NS, self.overhead)] += 1
-        slots[plane.totals.scalar("overhead_sum")] += self.overhead
+        slots[plane.overhead_at + bisect_left(_OVERHEAD_NS, self.overhead)] += 1
+        slots[plane.overhead_sum] += self.overhead
         for capture in (self.request, self.response):
             if capture.reason:
                 plane.totals.count("captures", capture.reason)

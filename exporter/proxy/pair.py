@@ -10,7 +10,6 @@ from time import monotonic_ns
 
 from exporter.proxy import sockets
 from exporter.proxy.dial import dial
-from exporter.proxy.live import nanosecond_bounds
 from exporter.proxy.plane import Plane
 from exporter.proxy.sides import UpstreamSide
 from exporter.proxy.tap import Tap
@@ -62,7 +61,7 @@ class Pair:
         self.client = transport
         plane = self.plane
         plane.pairs.add(self)
-        plane.slots[plane.totals.scalar("connections_open")] += 1
+        plane.slots[plane.connections_open] += 1
         name = transport.get_extra_info("peername")
         self.peer = name[0] if isinstance(name, tuple) else ""
         self._dial()
@@ -381,13 +380,12 @@ class Pair:
         self.tap = None
         plane = self.plane
         plane.pairs.discard(self)
-        slots, totals = plane.slots, plane.totals
-        slots[totals.scalar("connections_open")] -= 1
-        layout = totals.layout
+        slots, width = plane.slots, plane.totals.layout.connection_slots
+        slots[plane.connections_open] -= 1
         duration = monotonic_ns() - self._opened
-        at = layout.connections_at + CONNECTION_PROTOCOLS.index(self.protocol) * layout.connection_slots
+        at = plane.connections_at + CONNECTION_PROTOCOLS.index(self.protocol) * width
         slots[at] += 1
         slots[at + 1] += self._received
         slots[at + 2] += self._sent
-        slots[at + 3 + bisect_left(nanosecond_bounds(layout.latency_bounds), duration)] += 1
-        slots[at + layout.connection_slots - 1] += duration
+        slots[at + 3 + bisect_left(plane.latency_bounds, duration)] += 1
+        slots[at + width - 1] += duration

@@ -17,6 +17,11 @@ FLUSH_SECONDS = 0.02
 RESOLVE_SECONDS = 30.0
 
 
+def nanosecond_bounds(bounds: tuple[float, ...]) -> tuple[int, ...]:
+    """Bounds in seconds as integers, so that one comparison does."""
+    return tuple(round(bound * 1e9) for bound in bounds)
+
+
 class Closable(Protocol):
     """A link, as far as the plane needs to know."""
 
@@ -30,8 +35,15 @@ class Plane:
     def __init__(self, settings: Settings, totals_fd: int, loop: asyncio.AbstractEventLoop) -> None:
         self.settings = settings
         self.loop = loop
-        self.totals = Writer(totals_fd, Layout(settings.latency_buckets))
+        layout = Layout(settings.latency_buckets)
+        self.totals = Writer(totals_fd, layout)
         self.slots = self.totals.slots
+        # Asked for at every exchange or connection, and sums over the whole layout each.
+        self.latency_bounds = nanosecond_bounds(layout.latency_bounds)
+        self.overhead_at = layout.overhead_at
+        self.overhead_sum = self.totals.scalar("overhead_sum")
+        self.connections_at = layout.connections_at
+        self.connections_open = self.totals.scalar("connections_open")
         self.labels = Labels(self.totals, settings.model_name, settings.model_version)
         self.sampler = Sampler(settings.sampler, settings.sampler_ratio, settings.root_spans_per_second)
         self.admission = Admission(settings.max_concurrency, settings.max_queue, self.totals)

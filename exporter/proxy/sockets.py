@@ -64,6 +64,6 @@ def gone(transport: asyncio.Transport | None) -> bool:
     sock = transport.get_extra_info("socket")
     try:
         state: bytes = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, ValueError):
         return False
     return state[0] == _TCP_CLOSE

@@ -60,8 +60,10 @@ def own(target: str) -> str:
     return target
 
 
-def ours(module: Module) -> list[str]:
-    return [own(item.target) for item in imports(module) if library(item) == PACKAGE]
+def ours(module: Module) -> set[str]:
+    """Our modules that this one imports when it runs; what only type checkers see cannot go round in circles."""
+    found = {own(item.target) for item in imports(module) if library(item) == PACKAGE and not item.typing}
+    return found - {module.name}
 
 
 def test_every_folder_is_a_room_or_beside_them() -> None:
@@ -98,7 +100,7 @@ def test_the_data_plane_has_no_numpy(module: Module) -> None:
     for item in imports(module):
         if library(item) != "numpy":
             continue
-        assert module.room not in ("proxy", "wire", "publish", "collect"), f"{module.file} imports numpy"
+        assert module.room not in ("proxy", "wire"), f"{module.file} imports numpy"
         if module.room == "records":
             assert item.typing or not item.top, f"{module.file} loads numpy at import"
 
@@ -112,7 +114,7 @@ def test_sans_io_rooms_see_no_world(module: Module) -> None:
 
 def test_no_import_cycles() -> None:
     """Modules import one another in one direction, imports inside functions included."""
-    graph = {module.name: {name for name in ours(module) if name != module.name} for module in modules()}
+    graph = {module.name: ours(module) for module in modules()}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:

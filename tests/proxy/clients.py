@@ -149,8 +149,12 @@ async def connect(address: tuple[str, int], receive_buffer: int = 0) -> Peer:
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     sock.setblocking(False)
-    async with asyncio.timeout(DEADLINE):
-        await asyncio.get_running_loop().sock_connect(sock, address)
+    try:
+        async with asyncio.timeout(DEADLINE):
+            await asyncio.get_running_loop().sock_connect(sock, address)
+    except OSError:
+        sock.close()
+        raise
     return Peer(sock)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.wire.events import Data, Desync, End, Head, Tunnel
-from exporter.wire.head import MAX_HEAD, RequestHead, ResponseHead
+from exporter.wire.head import MAX_HEAD
 from exporter.wire.http1 import MAX_EXTENSIONS, RequestFollower, ResponseFollower
 from tests.wire.follow import Part, Run, follow
 from tests.wire.messages import Message, requests, responses
@@ -295,33 +295,3 @@ def test_eof_ends_only_what_lasts_until_it() -> None:
     assert answers.eof() == [End(0)]
     assert answers.eof() == []
     assert answers.feed(b"more") == []
-
-
-def test_head_facts() -> None:
-    """What edits need: places of the trace context, the first request id, upgrades, and the fields to edit."""
-    raw = (
-        b"GET /x HTTP/1.1\r\nTraceParent:  abc \r\nX-Request-Id: one\r\nx-request-id: two\r\nUpgrade: H2C\r\n"
-        b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AA\r\n\r\n"
-    )
-    head = RequestHead(raw)
-    assert (head.method, head.target, head.minor) == (b"GET", b"/x", 1)
-    assert raw[head.line_end :].startswith(b"TraceParent")
-    assert head.trace_count == 1
-    assert raw[head.trace_start : head.trace_end].rstrip() == b"abc"
-    assert head.request_id == b"one"
-    assert head.upgrades == b",h2c"
-    lines = [raw[start:end] for _, start, end in head.fields]
-    assert lines == [
-        b"Upgrade: H2C\r\n",
-        b"Connection: Upgrade, HTTP2-Settings\r\n",
-        b"HTTP2-Settings: AA\r\n",
-    ]
-    assert [name for name, _, _ in head.fields] == [b"upgrade", b"connection", b"http2-settings"]
-
-
-def test_close_is_what_the_connection_field_says() -> None:
-    """An answer without length is no closing one by itself: the same head may answer HEAD."""
-    assert not ResponseHead(b"HTTP/1.1 204 x\r\n\r\n").close
-    assert ResponseHead(b"HTTP/1.1 200 x\r\nConnection: a, CLOSE\r\n\r\n").close
-    assert ResponseHead(b"HTTP/1.0 200 x\r\n\r\n").close
-    assert not ResponseHead(b"HTTP/1.0 200 x\r\nConnection: keep-alive\r\n\r\n").close
