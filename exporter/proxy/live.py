@@ -16,8 +16,6 @@ from exporter.wire.head import RequestHead
 
 _MAX_PIECES = 16
 _ERROR_SLOT = {kind: index for index, kind in enumerate(ERROR_TYPES)}
-
-
 _OVERHEAD_NS = nanosecond_bounds(OVERHEAD_BUCKETS)
 
 
@@ -45,17 +43,16 @@ class Capture:
             self._drop("capture_full", plane)
         else:
             plane.captured += size
-            self._keep(chunk if size == len(chunk) else chunk[start:end])
-
-    def _keep(self, piece: bytes) -> None:
-        chunks = self.chunks
-        if len(chunks) < _MAX_PIECES:
-            chunks.append(piece)
-            return
-        # A body that drips in would cost an object per byte.
-        if type(chunks[-1]) is not bytearray:
-            chunks[-1] = bytearray(chunks[-1])
-        chunks[-1] += piece
+            chunks = self.chunks
+            piece = chunk if size == len(chunk) else chunk[start:end]
+            if len(chunks) < _MAX_PIECES:
+                chunks.append(piece)
+            else:
+                # A body that drips in would cost an object per byte.
+                last = chunks[-1]
+                if type(last) is not bytearray:
+                    last = chunks[-1] = bytearray(last)
+                last += piece
 
     def _drop(self, reason: str, plane: Plane) -> None:
         self.reason = reason

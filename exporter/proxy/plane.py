@@ -96,3 +96,9 @@ class Plane:
         """Twice a second: follow steps of the wall clock, and find clients that left the queue unseen."""
         self.wall_offset = time.time_ns() - time.monotonic_ns()
         self.admission.sweep()
+
+    def close(self) -> None:
+        """Nothing more is asked of anybody. Safe twice."""
+        if self._resolving is not None:
+            self._resolving.cancel()
+            self._resolving = None

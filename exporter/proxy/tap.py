@@ -8,12 +8,12 @@ Where a limit was promised it fails closed instead: a request that cannot be fol
 import logging
 from collections import deque
 from time import monotonic_ns
-from typing import Protocol
 
 from exporter.proxy.edits import edit
 from exporter.proxy.labels import Labelled
 from exporter.proxy.live import Live
 from exporter.proxy.plane import Plane
+from exporter.proxy.wires import Wires
 from exporter.records.routes import SIDE_OPERATIONS
 from exporter.wire.events import Data, Desync, End, Event, Head, Tunnel
 from exporter.wire.head import Framing, RequestHead, ResponseHead
@@ -24,33 +24,6 @@ MAX_PIPELINED = 64
 MAX_BACKLOG = 65536  # bytes behind a held head; beyond, the client is not read
 _FULL = "the queue in front of the model is full"
 _DOWN = "the model server cannot be reached"
-
-
-class Wires(Protocol):
-    """What a tap asks of its connection pair."""
-
-    peer: str
-
-    def forward(self, data: bytes) -> None:
-        """Send to the model."""
-
-    def answer(self, data: bytes) -> None:
-        """Send to the client."""
-
-    def opaque(self, protocol: str) -> None:
-        """From now on relay without following."""
-
-    def refuse(self, status: int, reason: str, bodiless: bool = False) -> None:
-        """Answer locally in place of the model, then close with a linger."""
-
-    def abort(self) -> None:
-        """Reset both sides."""
-
-    def hold(self, held: bool) -> None:
-        """True: so much waits behind a held head that the client should not be read. False: nothing waits any more."""
-
-    def gone(self) -> bool:
-        """Whether the client reset the connection while it was not read."""
 
 
 class Tap:
@@ -119,12 +92,40 @@ class Tap:
                 self._fail("request", b"")
             return
         now = monotonic_ns()
+        # Most requests come in one read each; only those that may have to wait need to be taken apart.
+        if not self.plane.admission.limit and self._whole_request(data, now):
+            return
         pos = 0
         while pos < size:
             if self._blocked:
                 self._wait(data[pos:])
                 return
             pos = self._message(data, pos, now)
+
+    def _whole_request(self, data: bytes, now: int) -> bool:
+        """A request that came in one read: what `_message` does with it, in one go; False if it is none."""
+        self._went = False
+        try:
+            head = self._requests.whole(data)
+            if head is None:
+                return False
+            live = Live(self.plane, head, self._labelled(head), now)
+            live.peer = self.wires.peer
+            raw = self._prepare(live, now)
+            self._went = True
+            end = len(head.raw)
+            self.wires.forward(data if raw is head.raw else raw + data[end:] if len(data) > end else raw)
+            live.sent = after = monotonic_ns()
+            live.overhead = after - now
+            live.request_done = True
+            live.request_size = len(data)
+            if len(data) > end:
+                live.request.take(data, end, len(data), self.plane)
+            if len(self._fifo) > MAX_PIPELINED:
+                self._desync("request", "pipeline_too_deep", b"")
+        except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes
+            self._fail("request", b"" if self._went else self._requests.held + data)
+        return True
 
     def _message(self, data: bytes, pos: int, now: int) -> int:
         """Forward and follow up to the end of one message; returns where the next one begins."""
@@ -178,11 +179,23 @@ class Tap:
 
     def _go(self, live: Live, events: list[Event], data: bytes, stop: int, now: int) -> None:
         """Send the head, edited, with what of its body came along, in one write."""
-        plane, head, first = self.plane, live.head, events[0]
+        first = events[0]
         assert isinstance(first, Head)
+        self._sending = live
+        raw = self._prepare(live, now)
+        self._went = True
+        if raw is live.head.raw and first.start == 0 and stop == len(data):
+            self.wires.forward(data)
+        else:
+            self.wires.forward(raw + data[first.end : stop] if stop > first.end else raw)
+        live.overhead += monotonic_ns() - now
+        self._account(events, data, first.end, stop)
+
+    def _prepare(self, live: Live, now: int) -> bytes:
+        """Expect the answer, choose trace and id; returns the head as it is to be sent."""
+        plane, head = self.plane, live.head
         # First of all, so that whatever fails from here on is finished with the others.
         self._fifo.append(live)
-        self._sending = live
         if live.labelled.route.operation not in SIDE_OPERATIONS:
             plane.last_request = now
         if plane.settings.tracing:
@@ -195,13 +208,7 @@ class Tap:
             added = live.request_id = plane.sampler.request_id()
         raw = edit(head, live.trace, added)
         self._responses.expect(head.method)
-        self._went = True
-        if raw is head.raw and first.start == 0 and stop == len(data):
-            self.wires.forward(data)
-        else:
-            self.wires.forward(raw + data[first.end : stop] if stop > first.end else raw)
-        live.overhead += monotonic_ns() - now
-        self._account(events, data, first.end, stop)
+        return raw
 
     def _account(self, events: list[Event], data: bytes, pos: int, stop: int) -> None:
         """Note what was just forwarded of the request in hand: data[pos:stop]."""
@@ -286,6 +293,11 @@ class Tap:
         if not self._fifo:
             self._refuse(live, _FULL)
 
+    def _refuse_in_turn(self, live: Live) -> None:
+        """Once everything before it is answered."""
+        if not self._fifo and not self.dead:
+            self._refuse(live, _FULL)
+
     def _refuse(self, live: Live, reason: str) -> None:
         self.dead = True
         self.wires.refuse(503, reason, live.head.method == b"HEAD")
@@ -310,35 +322,47 @@ class Tap:
         self.wires.answer(data)
         if self._fifo:
             self._fifo[0].overhead += monotonic_ns() - now
+        mark = 0  # up to where the bytes of this read are counted
         try:
-            self._follow(self._responses.feed(data), data, now)
+            head = self._responses.whole(data)
+            if head is not None:
+                live, end = self._fifo[0], len(head.raw)
+                live.status, live.first_byte, live.response_head = head.status, now, head.raw
+                live.response_size += len(data)
+                if len(data) > end:
+                    live.response.take(data, end, len(data), self.plane)
+                self._response_end(live, now)
+                if self._refused is not None:
+                    self._refuse_in_turn(self._refused)
+                return
+            # One loop in one call: a streamed answer comes here for every token.
+            for event in self._responses.feed(data):
+                if type(event) is Data:
+                    self._fifo[0].response.take(data, event.start, event.end, self.plane)
+                elif type(event) is Head:
+                    mark = event.end
+                    self._response_head(self._fifo[0], event.head, now)
+                elif type(event) is End:
+                    self._fifo[0].response_size += event.at - mark
+                    mark = event.at
+                    self._response_end(self._fifo[0], now)
+                else:
+                    self._response_over(event, now)
+                    return
+            if self._answering:
+                self._fifo[0].response_size += len(data) - mark
         except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes
             self._fail("response", self._requests.held)
-        if self._refused is not None and not self._fifo and not self.dead:
-            self._refuse(self._refused, _FULL)
+        if self._refused is not None:
+            self._refuse_in_turn(self._refused)
 
-    def _follow(self, events: list[Event], data: bytes, now: int) -> None:
-        mark = 0  # up to where the bytes of this read are counted
-        for event in events:
-            if type(event) is Desync:
-                self._desync("response", event.reason, self._requests.held)
-                return
-            live = self._fifo[0]
-            if type(event) is Data:
-                live.response.take(data, event.start, event.end, self.plane)
-            elif type(event) is Head:
-                mark = event.end
-                self._response_head(live, event.head, now)
-            elif type(event) is End:
-                live.response_size += event.at - mark
-                mark = event.at
-                self._response_end(live, now)
-            elif type(event) is Tunnel:
-                self._response_end(live, now)
-                self._give_up("upgraded", self._requests.held)
-                return
-        if self._answering:
-            self._fifo[0].response_size += len(data) - mark
+    def _response_over(self, event: Event, now: int) -> None:
+        """The answers are followed no further: for good reason, or because sync is lost."""
+        if type(event) is Tunnel:
+            self._response_end(self._fifo[0], now)
+            self._give_up("upgraded", self._requests.held)
+        elif type(event) is Desync:
+            self._desync("response", event.reason, self._requests.held)
 
     def _response_head(self, live: Live, head: RequestHead | ResponseHead, now: int) -> None:
         assert isinstance(head, ResponseHead)

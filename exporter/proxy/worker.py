@@ -85,6 +85,7 @@ class Worker:
         for server in self._servers:
             server.close()
         self._servers = []
+        self.plane.close()
         for pair in list(self.plane.pairs):
             assert isinstance(pair, Pair)
             for transport in (pair.client, pair.upstream):

@@ -259,6 +259,29 @@ class RequestFollower(_Follower):
         self._enter(head.framing, head.length, end, events)
         return end
 
+    def whole(self, data: bytes) -> RequestHead | None:
+        """The head, if `data` is exactly one message and nothing else; None, with nothing followed, if it is not.
+
+        Most requests come in one read; this says what `feed` would say of such a one, without an event for each part.
+        """
+        if self._state or self._held or self._closed:
+            return None
+        end = data.find(b"\r\n\r\n") + 4
+        size = len(data)
+        if end < 4 or end > MAX_HEAD:
+            return None
+        head = self._last
+        if head is None or head.raw != data[:end]:
+            try:
+                head = RequestHead(data[:end])
+            except Ambiguous:
+                return None
+        if size - end != (head.length if head.framing is Framing.LENGTH else 0) or head.framing is Framing.CHUNKED:
+            return None
+        self._last = head
+        self._closed = head.close
+        return head
+
     def _opens(self, held: bytes | bytearray) -> bool:
         return _OPENING.match(held) is not None
 
@@ -309,6 +332,31 @@ class ResponseFollower(_Follower):
             self._closed = head.close
             self._enter(framing, head.length, end, events)
         return end
+
+    def whole(self, data: bytes) -> ResponseHead | None:
+        """The head, if `data` is exactly one final answer and nothing else; None, with nothing followed, if it is not."""
+        if self._state or self._held or self._closed or not self._methods:
+            return None
+        end = data.find(b"\r\n\r\n") + 4
+        size = len(data)
+        if end < 4 or end > MAX_HEAD:
+            return None
+        head = self._last
+        if head is None or head.raw != data[:end]:
+            try:
+                head = ResponseHead(data[:end])
+            except Ambiguous:
+                return None
+        framing = head.framing_for(self._methods[0])
+        if framing is Framing.LENGTH:
+            if size - end != head.length:
+                return None
+        elif framing is not Framing.NONE or size != end or head.status < 200:
+            return None
+        self._methods.popleft()
+        self._last = head
+        self._closed = head.close
+        return head
 
     def _opens(self, held: bytes | bytearray) -> bool:
         return b"HTTP/1.".startswith(bytes(held[:7]))

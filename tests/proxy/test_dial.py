@@ -99,8 +99,7 @@ async def test_last_good_answer_serves_while_the_resolver_is_dead(lab: Lab) -> N
     lab.plane.loop.getaddrinfo = hanging
     lab.plane._resolved -= 3600
     assert (await lab.ask(get("/a", ID))).status == 200
-    lab.plane._resolving.cancel()
-    lab.plane.loop = lab.loop
+    # Stopping the worker, when the lab is left, ends the question that hangs.
 
 
 async def test_ipv6_only(lab: Lab) -> None:

@@ -105,7 +105,7 @@ async def test_model_that_does_not_read(lab: Lab) -> None:
 
 async def test_deadlock_of_two_full_directions(lab: Lab) -> None:
     """Both directions full at once, both read later: everything arrives."""
-    size = 1_000_000
+    size = 40_000_000
 
     async def model(peer: Peer) -> None:
         await peer.read_to(b"\r\n\r\n")
@@ -114,15 +114,20 @@ async def test_deadlock_of_two_full_directions(lab: Lab) -> None:
         await peer.read_bytes(size)
         await peer.read_all()
 
-    await lab.start(model, send_buffer=BUFFER)
-    client = await lab.client(receive_buffer=BUFFER)
+    await lab.start(model)
+    client = await lab.client()
     await client.send(request(INFER, b"", ID, f"Content-Length: {size}"))
     sending = asyncio.ensure_future(client.send(b"x" * size))
-    await asyncio.sleep(0.05)
+    (pair,) = lab.plane.pairs
+    await lab.until(lambda: all(side and side.get_write_buffer_size() > HIGH_WATER for side in _sides(pair)))
     assert (await client.read_message()).body == b"y" * size
     await sending
     await lab.finished(1)
     assert lab.outcomes() == {("200", ""): 1}
+
+
+def _sides(pair: pairs.Pair) -> list[asyncio.Transport | None]:
+    return [pair.client, pair.upstream]
 
 
 LARGE = """

@@ -1,10 +1,13 @@
 """What the pair asks of sockets: resets that are resets, the rest that a failed write leaves behind, who is gone."""
 
 import asyncio
+import socket
 
 from exporter.proxy import sockets
 from tests.proxy.clients import Peer, connect
 from tests.proxy.upstreams import Upstream, deaf
+
+CLOSE_WAIT = 8  # linux/tcp_states.h: the peer sent its FIN
 
 
 class Keeper(asyncio.Protocol):
@@ -80,7 +83,9 @@ async def test_gone() -> None:
     server, keeper, peer = await _pair()
     assert not sockets.gone(keeper.transport)
     peer.fin()
-    await asyncio.sleep(0.01)
+    sock = keeper.transport.get_extra_info("socket")
+    while sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != CLOSE_WAIT:
+        await asyncio.sleep(0.001)
     assert not sockets.gone(keeper.transport)
     peer.reset()
     while not sockets.gone(keeper.transport):

@@ -119,7 +119,7 @@ def saying(*pieces: bytes, then: str = "fin") -> Script:
 async def say(peer: Peer, pieces: tuple[bytes, ...], then: str) -> None:
     for piece in pieces:
         await peer.send(piece)
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0)  # the other callbacks of this loop get their turn, the data plane's among them
     if then == "reset":
         peer.reset()
     elif then == "fin":
