@@ -82,6 +82,13 @@ class _Follower:
             self._held.clear()
         return events, pos
 
+    def _head_end(self, data: bytes) -> int:
+        """Where the head ends that `data` begins with, if nothing is under way; -1 for anything out of the ordinary."""
+        if self._state != _HEAD or self._held or self._closed:
+            return -1
+        end = data.find(b"\r\n\r\n") + 4
+        return end if 4 <= end <= MAX_HEAD else -1
+
     def _step(self, data: bytes, pos: int, events: list[Event]) -> int:
         state = self._state
         if state == _HEAD:
@@ -264,11 +271,8 @@ class RequestFollower(_Follower):
 
         Most requests come in one read; this says what `feed` would say of such a one, without an event for each part.
         """
-        if self._state or self._held or self._closed:
-            return None
-        end = data.find(b"\r\n\r\n") + 4
-        size = len(data)
-        if end < 4 or end > MAX_HEAD:
+        end = self._head_end(data)
+        if end < 0:
             return None
         head = self._last
         if head is None or head.raw != data[:end]:
@@ -276,7 +280,10 @@ class RequestFollower(_Follower):
                 head = RequestHead(data[:end])
             except Ambiguous:
                 return None
-        if size - end != (head.length if head.framing is Framing.LENGTH else 0) or head.framing is Framing.CHUNKED:
+        if (
+            len(data) - end != (head.length if head.framing is Framing.LENGTH else 0)
+            or head.framing is Framing.CHUNKED
+        ):
             return None
         self._last = head
         self._closed = head.close
@@ -335,11 +342,8 @@ class ResponseFollower(_Follower):
 
     def whole(self, data: bytes) -> ResponseHead | None:
         """The head, if `data` is exactly one final answer and nothing else; None, with nothing followed, if it is not."""
-        if self._state or self._held or self._closed or not self._methods:
-            return None
-        end = data.find(b"\r\n\r\n") + 4
-        size = len(data)
-        if end < 4 or end > MAX_HEAD:
+        end = self._head_end(data) if self._methods else -1
+        if end < 0:
             return None
         head = self._last
         if head is None or head.raw != data[:end]:
@@ -349,9 +353,9 @@ class ResponseFollower(_Follower):
                 return None
         framing = head.framing_for(self._methods[0])
         if framing is Framing.LENGTH:
-            if size - end != head.length:
+            if len(data) - end != head.length:
                 return None
-        elif framing is not Framing.NONE or size != end or head.status < 200:
+        elif framing is not Framing.NONE or len(data) != end or head.status < 200:
             return None
         self._methods.popleft()
         self._last = head
