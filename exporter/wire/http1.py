@@ -341,7 +341,7 @@ class ResponseFollower(_Follower):
         return end
 
     def whole(self, data: bytes) -> ResponseHead | None:
-        """The head, if `data` is exactly one final answer and nothing else; None, with nothing followed, if it is not."""
+        """The head, if `data` is exactly one final answer; None, with nothing followed, if it is not."""
         end = self._head_end(data) if self._methods else -1
         if end < 0:
             return None
