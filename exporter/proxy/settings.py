@@ -23,6 +23,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     root_spans_per_second: int = 50
     max_concurrency: int = 0  # 0: no admission limit
     max_queue: int = 100
-    queue_timeout: float = 30.0
     drain_quiet: float = 0.0  # seconds without a request before a drain stops accepting
     grace: float = 25.0  # seconds that a drain may take in all
