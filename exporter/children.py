@@ -8,6 +8,8 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
@@ -132,6 +134,9 @@ def yield_to_all() -> None:
         os.nice(_LOWEST_PRIORITY)
     except OSError as error:
         log.warning("the analysis keeps its priority: %s", error.strerror)
+    with suppress(OSError):
+        # Where sessions are scheduled as groups, niceness counts only within this one, which has no other member.
+        Path("/proc/self/autogroup").write_text(str(_LOWEST_PRIORITY))
     try:
         with open("/proc/self/oom_score_adj", "w") as stream:
             stream.write(str(_FIRST_TO_GO))

@@ -21,6 +21,7 @@ log = logging.getLogger("modeltap")
 FIRST_DELAY, LAST_DELAY = 0.1, 30.0
 HEALTHY_SECONDS = 60.0  # a child that lived this long starts the back-off anew
 CHECK_SECONDS = 1.0
+STARVED_SHARE = 0.5  # of its silence spent waiting for a CPU
 HUNG_SECONDS = 5.0  # without a beat
 START_SECONDS = 60.0  # before the first beat: imports at the lowest priority of a busy machine
 MEMORY_EXIT = 75  # the child ended itself at its memory bound
@@ -80,6 +81,7 @@ class Child:
         finally:
             theirs.close()
         self.started = self.beat = loop.time()
+        self.waited = 0.0
         self.beating = False
         self.killed = ""
         loop.add_reader(self.control, self.read)
@@ -103,7 +105,12 @@ class Child:
                 self._collect()
             elif found[0].get("kind") == "beat":
                 self.beat = self._loop.time()
+                self.waited = waited_seconds(self.process.pid)
                 self.beating = True
+
+    def starved(self, now: float) -> bool:
+        """Whether it has been ready to run for most of its silence: it yields to the data plane, it does not hang."""
+        return waited_seconds(self.process.pid) - self.waited > STARVED_SHARE * (now - self.beat)
 
     def _collect(self) -> None:
         # The kernel closes a dying process's descriptors a moment before it can be waited for.
@@ -117,6 +124,14 @@ class Child:
         """SIGKILL; the reason is what the restart is counted under."""
         self.killed = self.killed or reason
         self.process.kill()
+
+
+def waited_seconds(pid: int, proc: Path = Path("/proc")) -> float:
+    """How long a process' main thread has waited for a CPU in its life; 0 where the kernel does not tell."""
+    try:
+        return int((proc / str(pid) / "schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 class Backoff:
@@ -183,7 +198,7 @@ class Keeper:
             # The root did not run itself, and perhaps the whole pod was frozen: silence says nothing.
             child.beat = now
         child.read()
-        if now - child.beat > (HUNG_SECONDS if child.beating else START_SECONDS):
+        if now - child.beat > (HUNG_SECONDS if child.beating else START_SECONDS) and not child.starved(now):
             child.kill("hung")
 
     def _gone(self, child: Child, status: int) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -69,6 +70,9 @@ def test_the_analysis_yields(start: Start) -> None:
     sidecar.metrics()
     analysis = psutil.Process(sidecar.analysis())
     assert analysis.nice() == 19
+    groups = Path(f"/proc/{analysis.pid}/autogroup")
+    if groups.exists() and groups.read_text().strip():
+        assert groups.read_text().split()[-1] == "19", "its session's group is as nice as it is itself"
     assert psutil.Process(sidecar.root).nice() == psutil.Process().nice()
     scores = []
     for pid in (analysis.pid, sidecar.root, os.getpid()):

@@ -5,11 +5,15 @@ import os
 import resource
 import signal
 import socket
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from exporter import tree
 from exporter.tree import (
     FIRST_DELAY,
     HEALTHY_SECONDS,
@@ -21,6 +25,7 @@ from exporter.tree import (
     Keeper,
     receive,
     send,
+    waited_seconds,
 )
 from tests.app.command import gone, lives
 
@@ -239,3 +244,22 @@ def test_the_end_of_the_control_socket() -> None:
         assert child.process.wait() == 1
 
     keeping("worker", scenario)
+
+
+def test_waiting_for_a_cpu_is_read_from_the_kernel(tmp_path: Path) -> None:
+    """The second field of schedstat in seconds; 0 for what is absent or says something else."""
+    for pid, text in ((1, "100 2500000000 7\n"), (2, "x"), (3, "1")):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "schedstat").write_text(text)
+    assert [waited_seconds(pid, tmp_path) for pid in (1, 2, 3, 4)] == [2.5, 0.0, 0.0, 0.0]
+    assert waited_seconds(os.getpid()) > 0, "this process has waited at least once"
+
+
+def test_a_child_that_only_waits_for_a_cpu_is_not_hung(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence spent in the run queue is starvation, which a restart would make worse; any other silence is a hang."""
+    child = object.__new__(Child)
+    child.process = cast("subprocess.Popen[bytes]", SimpleNamespace(pid=1))
+    child.beat, child.waited = 100.0, 7.0
+    for waited, starved in ((7.0, False), (9.4, False), (9.6, True), (12.0, True)):
+        monkeypatch.setattr(tree, "waited_seconds", lambda pid, waited=waited: waited)
+        assert child.starved(105.0) is starved
