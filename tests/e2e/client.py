@@ -17,6 +17,7 @@ from tests.e2e.processes import LOOPBACK
 
 Row = dict[str, float]
 TIMEOUT_SECONDS = 60.0
+CLASS_OUTPUT = "predict"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Client:
         self._ledger.callers.append(caller)
         self._ledger.answers[model, str(answer.code)] += 1
         if answer.code == http.HTTPStatus.OK:
-            (output,) = json.loads(answer.body)["outputs"]
+            output = next(out for out in json.loads(answer.body)["outputs"] if out["name"] == CLASS_OUTPUT)
             self._ledger.classes.update(str(value) for value in output["data"])
             self._ledger.rows += len(output["data"])
 
@@ -115,10 +116,11 @@ def read_rows(data: Path, leave_out: Sequence[str] = ()) -> list[Row]:
         ]
 
 
-def inference_request(rows: Sequence[Row]) -> bytes:
+def inference_request(rows: Sequence[Row], outputs: Sequence[str] = (CLASS_OUTPUT,)) -> bytes:
     """A V2 request of those rows, one named input per column, as MLServer's pandas content type wants it."""
     inputs = [
         {"name": name, "shape": [len(rows), 1], "datatype": "FP64", "data": [row[name] for row in rows]}
         for name in rows[0]
     ]
-    return json.dumps({"parameters": {"content_type": "pd"}, "inputs": inputs}).encode()
+    wanted = [{"name": name} for name in outputs]
+    return json.dumps({"parameters": {"content_type": "pd"}, "inputs": inputs, "outputs": wanted}).encode()

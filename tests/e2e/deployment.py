@@ -105,6 +105,8 @@ def profile(data: Path, folder: Path) -> Path:
     """The reference profile of the training data, made by the command that a user would type."""
     target = folder / "profile.json"
     command = [sys.executable, "-m", "exporter", "profile", "--data", str(data), "--out", str(target)]
-    command += ["--model", mlserver.MODEL_NAME, "--prediction", "predict"]
+    command += ["--model", mlserver.MODEL_NAME]
+    for answer in mlserver.ANSWERS:
+        command += ["--prediction", answer]
     subprocess.run(command, cwd=sidecar.ROOT, check=True)
     return target

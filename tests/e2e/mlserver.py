@@ -14,6 +14,8 @@ from tests.environments.make import environment
 
 MODEL_NAME = "wine"
 MODEL_VERSION = "v1"
+OUTPUTS = ("predict", "predict_proba")  # the class, and a probability for each of the three
+ANSWERS = ("predict", *(f"predict_proba_{number}" for number in range(3)))  # as columns of the training data
 TRAINING = """
 import joblib
 from sklearn.datasets import load_wine
@@ -24,13 +26,14 @@ from sklearn.preprocessing import StandardScaler
 data = load_wine(as_frame=True)
 model = make_pipeline(StandardScaler(), LogisticRegression()).fit(data.data, data.target)
 joblib.dump(model, "model.joblib")
-data.data.assign(predict=model.predict(data.data)).to_csv("training.csv", index=False)
+answers = {f"predict_proba_{n}": column for n, column in enumerate(model.predict_proba(data.data).T)}
+data.data.assign(predict=model.predict(data.data), **answers).to_csv("training.csv", index=False)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """`folder` is what MLServer serves; `data` is the training data as CSV, the model's prediction last."""
+    """`folder` is what MLServer serves; `data` is the training data as CSV, the model's answers last."""
 
     folder: Path
     data: Path
