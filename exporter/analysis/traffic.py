@@ -17,6 +17,7 @@ from exporter.records.totals import (
     DROP_REASONS,
     EXPONENTIAL_OFFSET,
     EXPONENTIAL_SLOTS,
+    FINISHED_LABELS,
     LATENCY_FAMILIES,
     SCALE,
     SIZE_FAMILIES,
@@ -77,7 +78,7 @@ class Traffic:
         in_flight: dict[tuple[str, ...], int] = {}
         for reader in self._readers:
             for number, labels in enumerate(reader.label_sets()):
-                if len(labels) == 5:
+                if len(labels) == len(FINISHED_LABELS):
                     block = reader.block(number)
                     finished[labels] = finished[labels] + block if labels in finished else block.copy()
                 else:

@@ -8,8 +8,6 @@ import argparse
 import sys
 from pathlib import Path
 
-SUMMARY = "a real model on real data behind the sidecar, with traffic that drifts, slows down and fails"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""

@@ -4,8 +4,6 @@ import argparse
 
 from exporter.records.catalogue import CATALOGUE, prometheus_name
 
-HELP = "list every metric that can be exported"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """None."""

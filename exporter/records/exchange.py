@@ -4,13 +4,8 @@ Encoded with msgpack as an array, so its fields may only be appended. Heads trav
 they are needed; bodies are what the capture kept (without transfer coding), whole or not at all unless `truncated`.
 """
 
-from typing import Literal
-
 import msgspec
 
-ErrorType = Literal[
-    "", "refused", "reset", "timeout", "5xx", "incomplete", "stream_error", "4xx", "abort", "shed", "rejected"
-]
 # Every error type with its owner; the order is the order of the slots in the shared totals.
 ERROR_OWNERS: dict[str, str] = {
     **dict.fromkeys(("refused", "reset", "timeout", "5xx", "incomplete", "stream_error"), "server"),

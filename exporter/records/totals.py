@@ -69,22 +69,9 @@ LATENCY_FAMILIES = ("duration", "time_to_first_byte", "client_wait", "queue_wait
 SIZE_FAMILIES = ("request_size", "response_size")
 
 
-class LabelSet(msgspec.Struct, frozen=True, array_like=True):
-    """The labels of one block: those that an exchange has when it is finished."""
-
-    model_name: str
-    model_version: str
-    operation: str
-    protocol: str
-    code: str
-
-
-class InFlightSet(msgspec.Struct, frozen=True, array_like=True):
-    """The labels that the head alone gives."""
-
-    model_name: str
-    operation: str
-    protocol: str
+# The labels of a block: those of a finished exchange, and those that the head alone gives.
+FINISHED_LABELS = ("model_name", "model_version", "operation", "protocol", "code")
+IN_FLIGHT_LABELS = ("model_name", "operation", "protocol")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +223,7 @@ class Writer:
     def block(self, labels: tuple[str, ...]) -> int:
         """The first slot of the block of a label set; over the bound the block of `<other>`.
 
-        Labels of length 5 (LabelSet) are for finished exchanges, of length 3 (InFlightSet) for those in flight.
+        Labels are values of FINISHED_LABELS, or of IN_FLIGHT_LABELS for those in flight.
         """
         at = self._blocks.get(labels)
         return at if at is not None else self._new_block(labels)

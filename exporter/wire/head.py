@@ -98,7 +98,7 @@ class RequestHead:
 class ResponseHead:
     """A response head as it came."""
 
-    __slots__ = ("_plain", "close", "framing", "length", "minor", "raw", "status")
+    __slots__ = ("close", "framing", "length", "minor", "raw", "status")
 
     def __init__(self, raw: bytes) -> None:
         """Scan `raw`; the framing is that of an answer to GET until `answers` says otherwise."""

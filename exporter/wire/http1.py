@@ -277,7 +277,8 @@ class RequestFollower(_Follower):
         head = self._last
         if head is None or head.raw != data[:end]:
             try:
-                head = RequestHead(data[:end])
+                # Kept also if the message is not whole: `feed` then does not scan it again.
+                head = self._last = RequestHead(data[:end])
             except Ambiguous:
                 return None
         if (
@@ -285,7 +286,6 @@ class RequestFollower(_Follower):
             or head.framing is Framing.CHUNKED
         ):
             return None
-        self._last = head
         self._closed = head.close
         return head
 
@@ -348,7 +348,7 @@ class ResponseFollower(_Follower):
         head = self._last
         if head is None or head.raw != data[:end]:
             try:
-                head = ResponseHead(data[:end])
+                head = self._last = ResponseHead(data[:end])
             except Ambiguous:
                 return None
         framing = head.framing_for(self._methods[0])
@@ -358,7 +358,6 @@ class ResponseFollower(_Follower):
         elif framing is not Framing.NONE or len(data) != end or head.status < 200:
             return None
         self._methods.popleft()
-        self._last = head
         self._closed = head.close
         return head
 
