@@ -142,6 +142,15 @@ def _traffic() -> Sequence[Panel]:
             ),
             NO_LIMIT,
         ),
+        empty(
+            timeseries(
+                "Requests shed",
+                "Requests per second that were answered by the sidecar because of the admission limit.",
+                "reqps",
+                Query(total(rate("model.requests.shed", TARGET), "reason"), "{{reason}}"),
+            ),
+            NO_LIMIT,
+        ),
         empty(latency("Queue wait", "Time an admitted exchange waited for admission.", waits), NO_LIMIT),
         _sizes(),
         *_connections(),
@@ -190,6 +199,13 @@ def _connections() -> Sequence[Panel]:
                 Query(lifetime, "median lifetime"),
             ),
             "None ended",
+        ),
+        timeseries(
+            "Connections held or ended by the sidecar",
+            "Connections ended because a bound on time was over, and pauses in which none was accepted, per second.",
+            "cps",
+            Query(total(rate("model.connection.timeouts", TARGET), "reason"), "timeout: {{reason}}"),
+            Query(total(rate("model.connection.accept_pauses", TARGET), "reason"), "pause: {{reason}}"),
         ),
         empty(
             timeseries(

@@ -4,17 +4,16 @@ Every problem is reported at once, each with the key, the value and what was exp
 here: a Config is a value that travels to the other processes as JSON.
 """
 
-import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from exporter.proxy.settings import Settings
+from exporter.options import SETTINGS, Setting
+from exporter.proxy.settings import Settings, Tls, Upstream
 from exporter.proxy.trace import SAMPLERS
 from exporter.records.catalogue import LATENCY_BUCKETS
 
@@ -34,12 +33,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     listen: str = "[::]:9000"
     admin: str = "[::]:9464"
     health: str = "[::]:9465"
+    forward: tuple[str, ...] = ()
+    mode: str = ""
     workers: int = 1
     reference: tuple[str, ...] = ()
     model_name: str = ""
     model_version: str = ""
     max_concurrency: int = 0
     max_queue: int = 100
+    queue_timeout: float = 0.0
+    shed_status: int = 503
+    max_connections: int = 0
+    header_timeout: float = 30.0
+    idle_timeout: float = 0.0
+    half_closed_timeout: float = 60.0
+    write_timeout: float = 300.0
+    tunnel_timeout: float = 3600.0
     capture_bytes: int = 1 << 20
     capture_total: int = 64 << 20
     latency_buckets: tuple[float, ...] = LATENCY_BUCKETS
@@ -48,8 +57,20 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     series_hold: float = 15.0
     connect_timeout: float = 1.0
     upstream_source: str = "client"
+    proxy_protocol: bool = False
+    forwarded_for: bool = False
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+    tls_client_auth: str = "none"
+    upstream_ca: str = ""
+    upstream_cert: str = ""
+    upstream_key: str = ""
+    upstream_name: str = ""
+    upstream_verify: bool = True
     drain_quiet: float = 0.0
     grace: float = 25.0
+    final_scrape_wait: float = 0.0
     probe_path: str = ""
     probe_interval: float = 5.0
     analysis_cpu: float = 0.0
@@ -57,171 +78,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row: `parse` takes text or a YAML value and returns the field's value, or raises ValueError("expected …")."""
-
-    key: str
-    parse: Callable[[Any], Any]
-    help: str
-    repeat: bool = False
-
-    @property
-    def flag(self) -> str:
-        """On the command line."""
-        return "--" + self.key.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        """In the environment."""
-        return "MODELTAP_" + self.key.upper()
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str | int) or isinstance(value, bool):
-        raise ValueError("expected text")
-    return str(value)
-
-
-def _label(value: Any) -> str:
-    text = _text(value)
-    if len(text) > 128 or not text.isprintable():
-        raise ValueError("expected at most 128 printable characters")
-    return text
-
-
-def _path(value: Any) -> str:
-    text = _text(value)
-    if text and (not text.startswith("/") or not text.isascii() or not text.isprintable() or " " in text):
-        raise ValueError("expected a path that begins with /, percent-encoded")
-    return text
-
-
-def _url(value: Any) -> str:
-    try:
-        parts = urlsplit(_text(value))
-        port = parts.port
-    except ValueError:
-        raise ValueError("expected http://HOST[:PORT]") from None
-    host = parts.hostname or ""
-    if parts.scheme != "http" or not host or port == 0 or "@" in parts.netloc or parts.netloc.endswith(":"):
-        raise ValueError("expected http://HOST[:PORT]")
-    if not parts.netloc.isascii() or not parts.netloc.isprintable() or " " in parts.netloc:
-        raise ValueError("expected http://HOST[:PORT] in ASCII")
-    if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError("expected http://HOST[:PORT] without a path")
-    return f"http://{parts.netloc}"
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """HOST:PORT or [V6]:PORT or :PORT -> (host without brackets, port); ValueError if it is none of these."""
-    host, colon, port = address.rpartition(":")
-    bracketed = host[:1] == "[" and host[-1:] == "]"
-    bare = host[1:-1] if bracketed else host
-    number = port.isascii() and port.isdecimal() and int(port[:6]) <= 65535
-    if not colon or not number or (":" in bare) is not bracketed or set(bare) & set("[] /@"):
-        raise ValueError("expected HOST:PORT, [V6]:PORT or :PORT")
-    return bare, int(port)
-
-
-def _address(value: Any) -> str:
-    text = _text(value)
-    split_address(text)
-    return text
-
-
-def _number(low: float, high: float, kind: type) -> Callable[[Any], Any]:
-    word = "a whole number" if kind is int else "a number"
-
-    def parse(value: Any) -> Any:
-        try:
-            number = None if isinstance(value, bool) else kind(value)
-        except (TypeError, ValueError, OverflowError):
-            number = None
-        if number is None or not low <= number <= high or (kind is int and number != float(value)):
-            raise ValueError(f"expected {word} from {low} to {high}")
-        return number
-
-    return parse
-
-
-def _choice(*words: str) -> Callable[[Any], Any]:
-    def parse(value: Any) -> Any:
-        word = value.lower() if isinstance(value, str) else None
-        if word not in words:
-            raise ValueError(f"expected one of {', '.join(words)}")
-        return word
-
-    return parse
-
-
-def _numbers(most: int, low: float, high: float) -> Callable[[Any], Any]:
-    def parse(value: Any) -> Any:
-        items = value.split(",") if isinstance(value, str) else value
-        try:
-            numbers = [float("nan") if isinstance(item, bool) else float(item) for item in items]
-        except (TypeError, ValueError, OverflowError):
-            numbers = []
-        rising = all(a < b for a, b in itertools.pairwise(numbers))
-        if not rising or not 0 < len(numbers) <= most or not (low <= numbers[0] and numbers[-1] <= high):
-            raise ValueError(f"expected 1 to {most} rising numbers from {low} to {high}, separated by commas")
-        return tuple(numbers)
-
-    return parse
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, list | tuple) or not all(isinstance(item, str) and item for item in items):
-        raise ValueError("expected file or folder names")
-    return tuple(items)
-
-
-SETTINGS: tuple[Setting, ...] = (
-    Setting("upstream", _url, "the model server: http://HOST:PORT"),
-    Setting("listen", _address, "where clients connect (default [::]:9000)"),
-    Setting("admin", _address, "where /metrics is served (default [::]:9464)"),
-    Setting("health", _address, "where /livez and /readyz are served (default [::]:9465)"),
-    Setting("workers", _number(1, 64, int), "data-plane processes (default 1)"),
-    Setting(
-        "reference", _texts, "reference profile: a file or a folder of them; may be repeated", repeat=True
-    ),
-    Setting("model_name", _label, "name of the model, where neither path nor body tells it"),
-    Setting("model_version", _label, "version of the model; wins over what answers say"),
-    Setting(
-        "max_concurrency", _number(0, 100_000, int), "requests that the model works on at once; 0 = no limit"
-    ),
-    Setting("max_queue", _number(0, 1_000_000, int), "requests that may wait for a slot (default 100)"),
-    Setting(
-        "capture_bytes", _number(0, 1 << 30, int), "largest body that is kept for decoding (default 1 MiB)"
-    ),
-    Setting("capture_total", _number(0, 1 << 36, int), "all bodies kept at once (default 64 MiB)"),
-    Setting("latency_buckets", _numbers(64, 1e-6, 86400), "bounds of the latency histograms in seconds"),
-    Setting(
-        "windows", _numbers(8, 1, 31 * 86400), "lengths of the rolling windows in seconds (default 300,3600)"
-    ),
-    Setting(
-        "tick_interval",
-        _number(0.1, 3600, float),
-        "seconds between comparisons with the reference (default 5)",
-    ),
-    Setting(
-        "series_hold", _number(0, 15, float), "seconds for which a new series may show 0 first; 0 = never"
-    ),
-    Setting("connect_timeout", _number(0.01, 600, float), "seconds to reach the model server (default 1)"),
-    Setting("upstream_source", _choice("client", "loopback"), "address to dial from: client's or loopback"),
-    Setting(
-        "drain_quiet", _number(0, 3600, float), "seconds without a request before a drain stops accepting"
-    ),
-    Setting("grace", _number(0.1, 86400, float), "seconds that a drain may take in all (default 25)"),
-    Setting("probe_path", _path, "path that answers 2xx when the model is ready (default: connect only)"),
-    Setting("probe_interval", _number(0.1, 3600, float), "seconds between probes of the model (default 5)"),
-    Setting("analysis_cpu", _number(0, 64, float), "CPU budget of the analysis in cores; 0 = by the quota"),
-    Setting(
-        "analysis_memory", _number(0, 1 << 40, int), "memory bound of the analysis in bytes; 0 = by the limit"
-    ),
-    Setting("log_level", _choice("debug", "info", "warning", "error"), "what is logged (default info)"),
-)
 _KEYS = {setting.key: setting for setting in SETTINGS}
 
 
@@ -246,13 +102,38 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
         problems.append(
             "--upstream (MODELTAP_UPSTREAM, upstream): missing; expected http://HOST:PORT of the model server"
         )
-    if values.get("workers", 1) > 1 and values.get("max_concurrency"):
-        problems.append("--max-concurrency: a limit needs one worker; expected --workers 1 or no limit")
+    problems += _contradictions(values)
     problems += _sampler_problems(environ)
     problems += _otlp(environ)[1]
     if problems:
         raise ConfigError(problems)
     return Config(**values)
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """What each setting allows and all together do not."""
+    problems = []
+    limited, mode = values.get("max_concurrency"), values.get("mode")
+    if limited and values.get("workers", 1) > 1:
+        problems.append("--max-concurrency: a limit needs one worker; expected --workers 1 or no limit")
+    if limited and mode in ("observe", "annotate"):
+        problems.append(
+            f"--mode {mode}: never refuses, so it cannot keep --max-concurrency; expected gate or strict"
+        )
+    if mode == "observe" and values.get("forwarded_for"):
+        problems.append(
+            "--mode observe: changes nothing, so it cannot keep --forwarded-for; expected annotate"
+        )
+    for first, second in (("tls_cert", "tls_key"), ("upstream_cert", "upstream_key")):
+        if bool(values.get(first)) is not bool(values.get(second)):
+            problems.append(
+                f"--{first.replace('_', '-')} and --{second.replace('_', '-')}: expected both or neither"
+            )
+    if values.get("tls_client_auth", "none") != "none" and not values.get("tls_client_ca"):
+        problems.append(
+            "--tls-client-auth: expected --tls-client-ca, the authorities of clients' certificates"
+        )
+    return problems
 
 
 def _take(
@@ -337,26 +218,44 @@ def tracing_configured(environ: Mapping[str, str]) -> bool:
     return _otlp(environ)[0]
 
 
+def upstream_of(url: str) -> Upstream:
+    """The parts of what `values.upstream` read."""
+    if url.startswith("unix:"):
+        return Upstream(path=url.removeprefix("unix:"))
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return Upstream(
+        host=parts.hostname or "", port=port, tls=parts.scheme == "https", opaque=parts.scheme == "tcp"
+    )
+
+
+def listeners(config: Config) -> list[tuple[str, str]]:
+    """(where clients connect, the upstream behind it), the main one first."""
+    found = [(config.listen, config.upstream)]
+    for item in config.forward:
+        place, _, target = item.partition("=")
+        found.append((place, target))
+    return found
+
+
 def proxy_settings(config: Config, environ: Mapping[str, str] | None = None) -> Settings:
     """The part that the data plane needs."""
     environ = os.environ if environ is None else environ
-    parts = urlsplit(config.upstream)
-    sampler = environ.get("OTEL_TRACES_SAMPLER") or "parentbased_traceidratio"
+    same = {name: getattr(config, name) for name in Settings.__struct_fields__ if hasattr(config, name)}
+    tls = {name: getattr(config, source) for name, source in _TLS_FIELDS.items()}
     return Settings(
-        upstream_host=parts.hostname or "",
-        upstream_port=parts.port or 80,
-        upstream_source=config.upstream_source,
-        connect_timeout=config.connect_timeout,
-        capture_bytes=config.capture_bytes,
-        capture_total=config.capture_total,
-        latency_buckets=config.latency_buckets,
-        model_name=config.model_name,
-        model_version=config.model_version,
-        tracing=tracing_configured(environ),
-        sampler=sampler,
-        sampler_ratio=float(environ.get("OTEL_TRACES_SAMPLER_ARG") or 0.01),
-        max_concurrency=config.max_concurrency,
-        max_queue=config.max_queue,
-        drain_quiet=config.drain_quiet,
-        grace=config.grace,
+        **{
+            **same,
+            "upstreams": tuple(upstream_of(url) for _, url in listeners(config)),
+            "mode": config.mode or ("gate" if config.max_concurrency else "annotate"),
+            "tls": Tls(**tls),
+            "tracing": tracing_configured(environ),
+            "sampler": environ.get("OTEL_TRACES_SAMPLER") or "parentbased_traceidratio",
+            "sampler_ratio": float(environ.get("OTEL_TRACES_SAMPLER_ARG") or 0.01),
+        }
     )
+
+
+_TLS_FIELDS = {
+    name: name if name.startswith("upstream_") else f"tls_{name}" for name in Tls.__struct_fields__
+}

@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.config import Config, split_address
+from exporter.config import Config
+from exporter.values import split_address
 
 _BACKLOG = 1024
 _IPV6_ABSENT = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)

@@ -16,7 +16,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -31,7 +30,7 @@ from exporter.analysis.report import gauges
 from exporter.analysis.traffic import Traffic
 from exporter.collect import COLLECTORS, Finder, HealthProbe, State, World, find_listener, grouped, load_nvml
 from exporter.collect import run as collect
-from exporter.config import Config
+from exporter.config import Config, upstream_of
 from exporter.limits import cpu_budget, memory_bound
 from exporter.publish import Pusher, SpanPusher, read_config, server_span
 from exporter.publish.prometheus import SeriesCache, render
@@ -89,7 +88,7 @@ class Telemetry:
         admin_fd, status_fd, *totals = fds
         self._status = Status(status_fd)
         _watch_memory(memory_bound(config.analysis_memory))
-        self._traffic = Traffic(totals, Layout(config.latency_buckets), config.max_concurrency > 0)
+        self._traffic = Traffic(totals, Layout(config.latency_buckets))
         self._hold = Hold(config.series_hold)
         if any(count for (component, _), count in self._status.restarts().items() if component == "analysis"):
             self._hold.release(self._traffic.samples({}))
@@ -123,8 +122,8 @@ class Telemetry:
                 publisher.start()
 
     def _collectors(self, config: Config) -> None:
-        parts = urlsplit(config.upstream)
-        address = (parts.hostname or "", parts.port or 80)
+        upstream = upstream_of(config.upstream)
+        address = (upstream.host, upstream.port)
         components: dict[str, int | Finder] = {"model": find_listener(address), "analysis": os.getpid()}
         # The root and its workers; the collector leaves out what is a component of its own.
         components["data_plane"] = os.getppid()

@@ -11,15 +11,15 @@ import msgspec
 import pytest
 
 from exporter.config import (
-    SETTINGS,
     Config,
     ConfigError,
-    Setting,
     load,
     proxy_settings,
-    split_address,
     tracing_configured,
 )
+from exporter.options import SETTINGS, Setting
+from exporter.proxy.settings import Upstream
+from exporter.values import split_address
 
 UPSTREAM = "http://127.0.0.1:8080"
 # Three values for each setting that differ from each other and from the default.
@@ -49,6 +49,36 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "analysis_cpu": ("0.1", "0.2", "0.3"),
     "analysis_memory": ("1", "2", "3"),
     "log_level": ("debug", "warning", "ERROR"),
+    "forward": (":1=http://a", ":1=unix:/b,unix:/a=tcp://b:2", "[::1]:3=https://c"),
+    "mode": ("observe", "gate", "STRICT"),
+    "queue_timeout": ("1", "2", "0.5"),
+    "shed_status": ("429", "503", "429"),
+    "max_connections": ("1", "2", "3"),
+    "header_timeout": ("1", "2", "0"),
+    "idle_timeout": ("1", "2", "3"),
+    "half_closed_timeout": ("1", "2", "3"),
+    "write_timeout": ("1", "2", "0"),
+    "tunnel_timeout": ("1", "2", "0"),
+    "proxy_protocol": ("true", "false", "True"),
+    "forwarded_for": ("true", "false", "TRUE"),
+    "tls_cert": ("a", "b", "c"),
+    "tls_key": ("a", "b", "c"),
+    "tls_client_ca": ("a", "b", "c"),
+    "tls_client_auth": ("optional", "none", "required"),
+    "upstream_ca": ("a", "b", "c"),
+    "upstream_cert": ("a", "b", "c"),
+    "upstream_key": ("a", "b", "c"),
+    "upstream_name": ("a", "b", "c"),
+    "upstream_verify": ("false", "true", "False"),
+    "final_scrape_wait": ("1", "2", "3"),
+}
+# What a setting cannot do without.
+NEEDS = {
+    "tls_cert": {"tls_key": "k"},
+    "tls_key": {"tls_cert": "c"},
+    "tls_client_auth": {"tls_client_ca": "a"},
+    "upstream_cert": {"upstream_key": "k"},
+    "upstream_key": {"upstream_cert": "c"},
 }
 
 
@@ -75,7 +105,7 @@ def test_every_field_has_a_setting_and_every_setting_a_field() -> None:
 def test_flags_beat_environment_beats_file_beats_default(setting: Setting, tmp_path: Path) -> None:
     """For every setting the stronger source wins, and each source is read in the same way."""
     in_file, in_environment, flag = VALUES[setting.key]
-    base = {} if setting.key == "upstream" else {"upstream": UPSTREAM}
+    base = {} if setting.key == "upstream" else {"upstream": UPSTREAM, **NEEDS.get(setting.key, {})}
     file = write(tmp_path, f"{setting.key}: {in_file}\n")
     by_file = load({**base, "config": file}, {})
     by_environment = load({**base, "config": file}, {setting.variable: in_environment})
@@ -84,7 +114,26 @@ def test_flags_beat_environment_beats_file_beats_default(setting: Setting, tmp_p
     got = [getattr(config, setting.key) for config in (by_file, by_environment, by_flag)]
     assert got == [setting.parse(in_file), setting.parse(in_environment), setting.parse(given)]
     if base:
-        assert getattr(load(base, {}), setting.key) == getattr(Config(upstream=UPSTREAM), setting.key)
+        assert getattr(load({"upstream": UPSTREAM}, {}), setting.key) == getattr(
+            Config(upstream=UPSTREAM), setting.key
+        )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"mode": "annotate", "max_concurrency": "1"}, "--mode annotate: never refuses"),
+        ({"mode": "observe", "max_concurrency": "1"}, "--mode observe: never refuses"),
+        ({"mode": "observe", "forwarded_for": "true"}, "--mode observe: changes nothing"),
+        ({"tls_cert": "c"}, "--tls-cert and --tls-key: expected both or neither"),
+        ({"upstream_key": "k"}, "--upstream-cert and --upstream-key: expected both or neither"),
+        ({"tls_client_auth": "required"}, "--tls-client-auth: expected --tls-client-ca"),
+    ],
+)
+def test_settings_that_contradict_each_other(given: dict[str, str], expected: str) -> None:
+    """What each setting allows and all together do not is told with what was expected."""
+    (found,) = problems({"upstream": UPSTREAM, **given})
+    assert found.startswith(expected)
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
@@ -207,7 +256,20 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *(("upstream", value) for value in ("", "h:1", "https://h", "http://", "http://h:0", "http://h:x")),
+        *(
+            ("upstream", value)
+            for value in (
+                "",
+                "h:1",
+                "ftp://h",
+                "tcp://h",
+                "unix:a",
+                "unix:///" + "a" * 108,
+                "http://",
+                "http://h:0",
+                "http://h:x",
+            )
+        ),
         *(("upstream", value) for value in ("http://h:99999", "http://h/p", "http://h?q", "http://h#f")),
         *(("upstream", value) for value in ("http://u:p@h", "http://[::1", "http://a b", "http://h:", True)),
         *(
@@ -276,10 +338,34 @@ def test_data_plane_gets_the_settings_that_it_shares() -> None:
         {"upstream": "http://[::1]:2", "grace": "3", "max_queue": "7", "latency_buckets": "1,2"}, {}
     )
     settings = proxy_settings(config, {"OTEL_TRACES_SAMPLER": "always_on", "OTEL_TRACES_SAMPLER_ARG": "0.5"})
-    for name in set(settings.__struct_fields__) & set(Config.__struct_fields__):
+    for name in set(settings.__struct_fields__) & set(Config.__struct_fields__) - {"mode"}:
         assert getattr(settings, name) == getattr(config, name)
-    assert (settings.upstream_host, settings.upstream_port) == ("::1", 2)
+    assert settings.upstreams == (Upstream(host="::1", port=2),)
     assert (settings.sampler, settings.sampler_ratio) == ("always_on", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://a", Upstream(host="a", port=80)),
+        ("https://a", Upstream(host="a", port=443, tls=True)),
+        ("https://[::1]:8443", Upstream(host="::1", port=8443, tls=True)),
+        ("unix:///run/model.sock", Upstream(path="/run/model.sock")),
+        ("unix:/run/model.sock", Upstream(path="/run/model.sock")),
+        ("tcp://a:5000", Upstream(host="a", port=5000, opaque=True)),
+    ],
+)
+def test_upstreams_by_their_scheme(url: str, expected: Upstream) -> None:
+    """http, https, unix and tcp: each says how the model is reached and whether it is followed."""
+    config = load({"upstream": url, "forward": [":1=" + url]}, {})
+    assert proxy_settings(config, {}).upstreams == (expected, expected)
+
+
+@pytest.mark.parametrize(("limit", "mode"), [("0", "annotate"), ("3", "gate")])
+def test_limit_is_a_promise(limit: str, mode: str) -> None:
+    """With a limit the default mode is the one that fails closed."""
+    config = load({"upstream": UPSTREAM, "max_concurrency": limit}, {})
+    assert proxy_settings(config, {}).mode == mode
 
 
 @pytest.fixture(scope="module")

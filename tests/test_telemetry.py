@@ -49,6 +49,7 @@ class Sidecar:
         self.status_fd = status.create()
         self.status = Status(self.status_fd)
         self.writer = Writer(self.totals, self.layout)
+        self.writer.set("admission_limit", self.config.max_concurrency)
         self.writer.set("started", 1_700_000_000_000_000_000)
         self.sender = Sender(self.writer)
         self.admin = socket.create_server(("127.0.0.1", 0))

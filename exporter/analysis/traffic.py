@@ -19,8 +19,11 @@ from exporter.records.totals import (
     EXPONENTIAL_SLOTS,
     FINISHED_LABELS,
     LATENCY_FAMILIES,
+    PAUSE_REASONS,
     SCALE,
+    SHED_REASONS,
     SIZE_FAMILIES,
+    TIMEOUT_REASONS,
     TRACE_OUTCOMES,
     Layout,
     Reader,
@@ -38,15 +41,14 @@ _SIZE_NAMES = {"request_size": "model.request.size", "response_size": "model.res
 
 
 class Traffic:
-    """`fds` are the memfds of the workers, all of one layout; `limited` says that admission has a limit.
+    """`fds` are the memfds of the workers, all of one layout.
 
     `samples` is not for two threads at once.
     """
 
-    def __init__(self, fds: Iterable[int], layout: Layout, limited: bool) -> None:
+    def __init__(self, fds: Iterable[int], layout: Layout) -> None:
         self._layout = layout
         self._readers = [Reader(fd, layout) for fd in fds]
-        self._limited = limited
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -67,8 +69,10 @@ class Traffic:
         yield from self._errors(finished, created)
         for key, count in sorted(in_flight.items()):
             yield Sample("model.requests.in_flight", key, count)
-        if self._limited:
+        if self._limited():
             yield Sample("model.queue.length", ("admission",), self._scalar("queue_length"))
+            for reason, count in self._reasons("shed", SHED_REASONS).items():
+                yield Sample("model.requests.shed", (reason,), count, created)
         yield from self._connections(created)
         yield from self._own(created)
 
@@ -85,6 +89,10 @@ class Traffic:
                     in_flight[labels] = in_flight.get(labels, 0) + reader.in_flight(number)
         return finished, in_flight
 
+    def _limited(self) -> bool:
+        """Whether there is an admission limit now."""
+        return self._scalar("admission_limit") > 0
+
     def _scalar(self, name: str) -> int:
         return sum(reader.scalar(name) for reader in self._readers)
 
@@ -97,7 +105,7 @@ class Traffic:
     ) -> Iterator[Sample]:
         width = self._layout.latency_slots
         for index, family in enumerate(LATENCY_FAMILIES):
-            if family == "queue_wait" and not self._limited:
+            if family == "queue_wait" and not self._limited():
                 continue
             cells = slice(index * width, (index + 1) * width)
             series: dict[tuple[str, ...], Counts] = {}
@@ -155,6 +163,10 @@ class Traffic:
         for protocol, cells in found.items():
             yield Sample("model.connection.io", (protocol, "receive"), int(cells[1]), created)
             yield Sample("model.connection.io", (protocol, "transmit"), int(cells[2]), created)
+        for reason, count in self._reasons("timeouts", TIMEOUT_REASONS).items():
+            yield Sample("model.connection.timeouts", (reason,), count, created)
+        for reason, count in self._reasons("accept_pauses", PAUSE_REASONS).items():
+            yield Sample("model.connection.accept_pauses", (reason,), count, created)
 
     def _own(self, created: float) -> Iterator[Sample]:
         overhead = np.sum([reader.overhead() for reader in self._readers], axis=0)

@@ -7,7 +7,8 @@ import argparse
 import sys
 
 from exporter import logs
-from exporter.config import SETTINGS, ConfigError, load
+from exporter.config import ConfigError, load
+from exporter.options import SETTINGS
 from exporter.sockets import BindError, allow_many, bind_all
 
 

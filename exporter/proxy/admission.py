@@ -28,6 +28,7 @@ class Admission:
         self._used = 0
         self._queue: deque[Ticket] = deque()
         self._totals = totals
+        totals.set("admission_limit", limit)
 
     def ask(self, ticket: Ticket) -> bool | None:
         """True: go now. False: queued, `admitted` will be called. None: the queue is full, shed it."""

@@ -28,7 +28,7 @@ async def dial(plane: Plane, pair: "Pair") -> None:
         sock: socket.socket | None = None
         try:
             async with asyncio.timeout_at(deadline):
-                for family, address in await plane.addresses():
+                for family, address in await pair.destination.addresses():
                     sock = await _attempt(loop, family, address, source)
                     if sock is not None:
                         break

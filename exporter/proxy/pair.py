@@ -9,6 +9,7 @@ from bisect import bisect_left
 from time import monotonic_ns
 
 from exporter.proxy import sockets
+from exporter.proxy.destination import Destination
 from exporter.proxy.dial import dial
 from exporter.proxy.plane import Plane
 from exporter.proxy.sides import UpstreamSide
@@ -30,14 +31,27 @@ class Pair:
     """Also the `Wires` of its tap."""
 
     __slots__ = (
-        *("plane", "client", "upstream", "tap", "peer", "protocol", "_phase", "_early", "_dialing", "_down"),
+        *(
+            "plane",
+            "destination",
+            "client",
+            "upstream",
+            "tap",
+            "peer",
+            "protocol",
+            "_phase",
+            "_early",
+            "_dialing",
+            "_down",
+        ),
         *("_opened", "_received", "_sent", "_unread", "_paused", "_client_eof", "_upstream_eof", "_timer"),
         *("_counted", "__weakref__"),
     )
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Plane, destination: Destination) -> None:
         # per connection
         self.plane = plane
+        self.destination = destination
         self.client: asyncio.Transport | None = None
         self.upstream: asyncio.Transport | None = None
         self.tap: Tap | None = None

@@ -9,6 +9,7 @@ import gc
 import socket
 import time
 
+from exporter.proxy.destination import Destination
 from exporter.proxy.link import attach
 from exporter.proxy.pair import Pair
 from exporter.proxy.plane import Plane
@@ -29,19 +30,24 @@ class Worker:
         self._due = 0.0
 
     async def start(self, sockets: list[socket.socket]) -> None:
-        """Accept on the bound sockets."""
+        """Accept on the bound sockets: the n-th leads to the n-th upstream of the settings."""
         plane = self.plane
         if not plane.slots[plane.totals.scalar("started")]:
             plane.totals.set("started", time.time_ns())
-        for sock in sockets:
-            server = await plane.loop.create_server(
-                lambda: ClientSide(Pair(plane)), sock=sock, backlog=_BACKLOG
-            )
-            self._servers.append(server)
+        for sock, destination in zip(sockets, plane.destinations, strict=True):
+            await self._listen(sock, destination)
         self._schedule()
         # What lives now lives for good; a full collection should not walk it again and again.
         gc.collect()
         gc.freeze()
+
+    async def _listen(self, sock: socket.socket, destination: Destination) -> None:
+        plane = self.plane
+
+        def accepted() -> ClientSide:
+            return ClientSide(Pair(plane, destination))
+
+        self._servers.append(await plane.loop.create_server(accepted, sock=sock, backlog=_BACKLOG))
 
     async def attach(self, sock: socket.socket) -> None:
         """Hand exchanges to the analysis behind this socket from now on."""

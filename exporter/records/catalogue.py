@@ -95,6 +95,14 @@ CATALOGUE: tuple[Metric, ...] = (
         LATENCY_BUCKETS,
     ),
     Metric(
+        "model.requests.shed",
+        "counter",
+        "{request}",
+        ("reason",),
+        "Requests answered by the sidecar because of the admission limit, by reason; exists only where one is set.",
+        "stable",
+    ),
+    Metric(
         "model.request.errors",
         "counter",
         "{request}",
@@ -142,6 +150,20 @@ CATALOGUE: tuple[Metric, ...] = (
         "By",
         ("protocol", "direction"),
         "Bytes relayed on ended client connections; direction is receive (from the client) or transmit.",
+    ),
+    Metric(
+        "model.connection.timeouts",
+        "counter",
+        "{connection}",
+        ("reason",),
+        "Connections that the sidecar ended because a bound on time was over, by bound.",
+    ),
+    Metric(
+        "model.connection.accept_pauses",
+        "counter",
+        "{pause}",
+        ("reason",),
+        "Times that no further client was accepted for a while, because of the bound on connections or descriptors.",
     ),
     # --- the model's life
     Metric("model.up", "gauge", "1", (), "1 if the upstream answered the last probe, else 0.", "stable"),

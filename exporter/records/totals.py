@@ -35,7 +35,7 @@ _OVERFLOW_BYTES = 128  # of those, kept for the two sets that are all `<other>`
 # What one number tells. Appending is fine; the layout is private to one running process tree.
 SCALARS = (
     *("started", "offered", "acknowledged", "unacknowledged", "queue_bytes", "sampling_millionths"),
-    *("connections_open", "queue_length", "loop_lag", "overhead_sum", "directory_used"),
+    *("connections_open", "queue_length", "admission_limit", "loop_lag", "overhead_sum", "directory_used"),
 )
 DROP_REASONS = (
     *(
@@ -65,6 +65,9 @@ DESYNC_REASONS = (
     *("trailer_malformed", "trailer_framing", "after_close", "unsolicited_response", "pipeline_too_deep"),
     *("follower_failed", "other"),
 )
+SHED_REASONS = ("queue_full", "queue_timeout")
+TIMEOUT_REASONS = ("header", "idle", "half_closed", "write", "tunnel")
+PAUSE_REASONS = ("max_connections", "descriptors")
 LATENCY_FAMILIES = ("duration", "time_to_first_byte", "client_wait", "queue_wait")
 SIZE_FAMILIES = ("request_size", "response_size")
 
@@ -140,6 +143,9 @@ REASONS: dict[str, tuple[str, ...]] = {
     "trace": TRACE_OUTCOMES,
     "desync_request": DESYNC_REASONS,
     "desync_response": DESYNC_REASONS,
+    "shed": SHED_REASONS,
+    "timeouts": TIMEOUT_REASONS,
+    "accept_pauses": PAUSE_REASONS,
 }
 
 

@@ -96,14 +96,14 @@ def test_no_exported_number_goes_back_over_a_restart(seed: int) -> None:
     fd = totals.create(layout())
     writer = Writer(fd, layout())
     seen: dict[tuple[str, tuple[str, ...]], tuple[float, ...]] = {}
-    traffic, hold = Traffic([fd], layout(), limited=True), Hold(15.0)
+    traffic, hold = Traffic([fd], layout()), Hold(15.0)
     for scrape in range(300):
         now = NOW + scrape * 5.0
         for _ in range(int(rng.integers(4))):
             labels = ("iris", str(rng.integers(3)), "predict", "v2", str(rng.choice([200, 201, 400, 503])))
             bump(writer, labels, int(rng.integers(10**9)), "5xx" if labels[-1] == "503" else "")
         if scrape in (100, 200):
-            traffic, hold = Traffic([fd], layout(), limited=True), Hold(15.0)
+            traffic, hold = Traffic([fd], layout()), Hold(15.0)
             hold.release(traffic.samples({}))
         if rng.random() < 0.5:
             hold.notice(traffic.samples({}), now)

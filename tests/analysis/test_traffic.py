@@ -16,7 +16,8 @@ def two_workers() -> tuple[list[Writer], Traffic]:
     writers = [Writer(fd, layout()) for fd in fds]
     for offset, writer in enumerate(writers):
         writer.set("started", int((NOW + offset) * 1e9))
-    return writers, Traffic(fds, layout(), limited=True)
+    writers[0].set("admission_limit", 4)
+    return writers, Traffic(fds, layout())
 
 
 def test_workers_are_summed() -> None:
@@ -73,10 +74,12 @@ def test_families_come_together_and_fit_the_catalogue() -> None:
 def test_queue_families_exist_only_with_a_limit() -> None:
     """Without an admission limit neither queue length nor queue wait is shown."""
     fd = totals.create(layout())
-    bump(Writer(fd, layout()), LABELS, 1)
-    names = {sample.name for sample in Traffic([fd], layout(), limited=False).samples({})}
+    writer = Writer(fd, layout())
+    bump(writer, LABELS, 1)
+    names = {sample.name for sample in Traffic([fd], layout()).samples({})}
     assert not {"model.queue.length", "model.queue.wait"} & names
-    limited = {sample.name for sample in Traffic([fd], layout(), limited=True).samples({})}
+    writer.set("admission_limit", 1)
+    limited = {sample.name for sample in Traffic([fd], layout()).samples({})}
     assert {"model.queue.length", "model.queue.wait"} <= limited
 
 
@@ -96,7 +99,7 @@ def test_dead_worker_in_flight_is_gone_and_its_counts_stay() -> None:
     writer = Writer(fd, layout())
     bump(writer, LABELS, 1)
     writer.slots[writer.block(("iris", "predict", "v2")) + layout().block_slots - 1] = 3
-    traffic = Traffic([fd], layout(), limited=False)
+    traffic = Traffic([fd], layout())
     Writer(fd, layout())
     samples = list(traffic.samples({}))
     assert found(samples, "model.requests.in_flight") == {("iris", "predict", "v2"): 0}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from exporter.config import SETTINGS
+from exporter.options import SETTINGS
 from exporter.records.catalogue import CATALOGUE, prometheus_name
 from exporter.sockets import address, bind
 from tests.app.command import ROOT

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from exporter.proxy import settings as proxy
 from exporter.proxy.settings import Settings
 from exporter.proxy.worker import Worker
 from exporter.records import queue, totals
@@ -75,14 +76,21 @@ class Lab:
         return self
 
     async def start(
-        self, script: Script | None = None, *, send_buffer: int = 0, listen: str = "127.0.0.1", **changes: Any
+        self,
+        script: Script | None = None,
+        *,
+        send_buffer: int = 0,
+        listen: str = "127.0.0.1",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        **changes: Any,
     ) -> None:
         """A model that follows the script (None: nobody listens) and a worker with these settings in front of it."""
         if script is not None:
             self.upstream = Upstream(script, send_buffer=send_buffer)
             self.upstream.start()
-        port = self.upstream.address[1] if self.upstream else closed_port()
-        settings = Settings(**{"upstream_host": "127.0.0.1", "upstream_port": port, **changes})
+        port = port or (self.upstream.address[1] if self.upstream else closed_port())
+        settings = Settings(**{"upstreams": (proxy.Upstream(host=host, port=port),), **changes})
         self._layout = totals.Layout(settings.latency_buckets)
         self._totals_fd = totals.create(self._layout)
         self.reader = totals.Reader(self._totals_fd, self._layout)

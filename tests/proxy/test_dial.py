@@ -17,7 +17,7 @@ ID = "x-request-id: 7"
 async def test_refused_then_listening(lab: Lab) -> None:
     """A model that begins to listen within the connect timeout serves the request that came before it did."""
     port = closed_port()
-    await lab.start(None, upstream_port=port, connect_timeout=5.0)
+    await lab.start(None, port=port, connect_timeout=5.0)
     client = await lab.client()
     await client.send(get("/a", ID))
     await lab.until(lambda: any(pair._early for pair in lab.plane.pairs))
@@ -30,7 +30,7 @@ async def test_refused_then_listening(lab: Lab) -> None:
 async def test_model_restarts_while_the_sidecar_lives(lab: Lab) -> None:
     """503 while the model is away, 200 again after; a connection opened meanwhile dials when it is used."""
     port = closed_port()
-    await lab.start(None, upstream_port=port, connect_timeout=0.05)
+    await lab.start(None, port=port, connect_timeout=0.05)
     waiting = await lab.client()
     assert (await lab.ask(get("/a", ID))).status == 503
     await lab.until(lambda: all(pair._down for pair in lab.plane.pairs))
@@ -64,7 +64,7 @@ def _resolving(lab: Lab, known: dict[str, Any]) -> None:
 
 async def test_addresses_are_tried_in_order(lab: Lab) -> None:
     """IPv6 first refuses, then an IPv4 address does, then the one that listens serves."""
-    await lab.start(serving(ok), upstream_host="model")
+    await lab.start(serving(ok), host="model")
     known = {
         "model": [(socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.9"), (socket.AF_INET, "127.0.0.1")]
     }
@@ -74,7 +74,7 @@ async def test_addresses_are_tried_in_order(lab: Lab) -> None:
 
 async def test_name_that_does_not_resolve(lab: Lab) -> None:
     """Without an address the request gets 503; once the name resolves, the next one is served."""
-    await lab.start(serving(ok), upstream_host="model", connect_timeout=0.05)
+    await lab.start(serving(ok), host="model", connect_timeout=0.05)
     known: dict[str, Any] = {}
     _resolving(lab, known)
     assert (await lab.ask(get("/a", ID))).status == 503
@@ -84,12 +84,12 @@ async def test_name_that_does_not_resolve(lab: Lab) -> None:
 
 async def test_last_good_answer_serves_while_the_resolver_is_dead(lab: Lab) -> None:
     """A resolver that hangs or fails later delays nobody."""
-    await lab.start(serving(ok), upstream_host="model", connect_timeout=0.2)
+    await lab.start(serving(ok), host="model", connect_timeout=0.2)
     known: dict[str, Any] = {"model": [(socket.AF_INET, "127.0.0.1")]}
     _resolving(lab, known)
     assert (await lab.ask(get("/a", ID))).status == 200
     known.clear()
-    lab.plane._resolved -= 3600
+    lab.plane.destinations[0]._resolved -= 3600
     assert (await lab.ask(get("/a", ID))).status == 200
 
     async def hanging(*_: Any, **__: Any) -> list[Any]:
@@ -97,7 +97,7 @@ async def test_last_good_answer_serves_while_the_resolver_is_dead(lab: Lab) -> N
         return []
 
     lab.plane.loop.getaddrinfo = hanging
-    lab.plane._resolved -= 3600
+    lab.plane.destinations[0]._resolved -= 3600
     assert (await lab.ask(get("/a", ID))).status == 200
     # Stopping the worker, when the lab is left, ends the question that hangs.
 
@@ -105,7 +105,7 @@ async def test_last_good_answer_serves_while_the_resolver_is_dead(lab: Lab) -> N
 async def test_ipv6_only(lab: Lab) -> None:
     """A model that listens on ::1 alone is reached."""
     sock = listener("::1", family=socket.AF_INET6)
-    await lab.start(None, upstream_host="::1", upstream_port=sock.getsockname()[1])
+    await lab.start(None, host="::1", port=sock.getsockname()[1])
     lab.upstream = Upstream(serving(ok), sock)
     lab.upstream.start()
     assert (await lab.ask(get("/a", ID))).status == 200
@@ -187,7 +187,7 @@ async def test_black_hole_is_given_up(lab: Lab) -> None:
         sock.setblocking(False)
         sock.connect_ex(full.getsockname())
         waiting.append(sock)
-    await lab.start(None, upstream_port=full.getsockname()[1], connect_timeout=0.2)
+    await lab.start(None, port=full.getsockname()[1], connect_timeout=0.2)
     client = await lab.client()
     await client.send(get("/a", ID))
     gone = await lab.client()

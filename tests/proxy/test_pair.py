@@ -133,15 +133,15 @@ def _sides(pair: pairs.Pair) -> list[asyncio.Transport | None]:
 LARGE = """
 import asyncio, resource, socket, sys
 import uvloop
-from exporter.proxy.settings import Settings
+from exporter.proxy.settings import Settings, Upstream
 from exporter.proxy.worker import Worker
 from exporter.records import totals
 
 async def main():
     sock = socket.socket(fileno=int(sys.argv[1]))
     sock.setblocking(False)
-    layout = totals.Layout(Settings(upstream_host="", upstream_port=0).latency_buckets)
-    settings = Settings(upstream_host="127.0.0.1", upstream_port=int(sys.argv[2]))
+    layout = totals.Layout(Settings(upstreams=()).latency_buckets)
+    settings = Settings(upstreams=(Upstream(host="127.0.0.1", port=int(sys.argv[2])),))
     worker = Worker(settings, totals.create(layout), asyncio.get_running_loop())
     await worker.start([sock])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

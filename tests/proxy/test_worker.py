@@ -4,9 +4,10 @@ import asyncio
 import os
 import socket
 
+import msgspec
 import pytest
 
-from exporter.proxy.settings import Settings
+from exporter.proxy.settings import Settings, Upstream
 from exporter.proxy.worker import Worker
 from exporter.records import totals
 from tests.proxy.clients import Peer, answer, get, request
@@ -97,7 +98,7 @@ async def test_drain_accepts_until_it_is_quiet(lab: Lab) -> None:
 
 async def test_stop_without_start(lab: Lab) -> None:
     """A worker that was never started stops."""
-    settings = Settings(upstream_host="127.0.0.1", upstream_port=1)
+    settings = Settings(upstreams=(Upstream(host="127.0.0.1", port=1),))
     fd = totals.create(totals.Layout(settings.latency_buckets))
     worker = Worker(settings, fd, asyncio.get_running_loop())
     worker.stop()
@@ -111,7 +112,7 @@ async def test_totals_outlive_a_worker(lab: Lab) -> None:
     busy = await lab.client()
     await busy.send(request(INFER, b"{}", ID))
     await lab.until(lambda: lab.in_flight() == 1)
-    settings = lab.plane.settings
+    settings = msgspec.structs.replace(lab.plane.settings, upstreams=())
     started = lab.reader.scalar("started")
     successor = Worker(settings, lab._totals_fd, lab.loop)
     assert lab.in_flight() == 0

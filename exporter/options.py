@@ -1,0 +1,153 @@
+"""Every setting, declared once: its key, how it is read, what it means; flags, variables and the file obey it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from exporter import values
+from exporter.proxy.settings import MODES
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row: `parse` takes text or a YAML value and returns the field's value, or raises ValueError("expected …")."""
+
+    key: str
+    parse: Callable[[Any], Any]
+    help: str
+    repeat: bool = False
+
+    @property
+    def flag(self) -> str:
+        """On the command line."""
+        return "--" + self.key.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """In the environment."""
+        return "MODELTAP_" + self.key.upper()
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("upstream", values.upstream, "the model server: http://HOST:PORT"),
+    Setting("listen", values.listen, "where clients connect (default [::]:9000)"),
+    Setting(
+        "forward",
+        values.forwards,
+        "a further listener: LISTEN=UPSTREAM; tcp://HOST:PORT is relayed unread; may be repeated",
+        repeat=True,
+    ),
+    Setting(
+        "mode", values.choice(*MODES), "observe, annotate (default), gate (default with a limit) or strict"
+    ),
+    Setting("admin", values.address, "where /metrics is served (default [::]:9464)"),
+    Setting("health", values.address, "where /livez and /readyz are served (default [::]:9465)"),
+    Setting("workers", values.number(1, 64, int), "data-plane processes (default 1)"),
+    Setting(
+        "reference",
+        values.texts,
+        "reference profile: a file or a folder of them; may be repeated",
+        repeat=True,
+    ),
+    Setting("model_name", values.label, "name of the model, where neither path nor body tells it"),
+    Setting("model_version", values.label, "version of the model; wins over what answers say"),
+    Setting(
+        "max_concurrency",
+        values.number(0, 100_000, int),
+        "requests that the model works on at once; 0 = no limit",
+    ),
+    Setting("max_queue", values.number(0, 1_000_000, int), "requests that may wait for a slot (default 100)"),
+    Setting(
+        "queue_timeout", values.number(0, 86400, float), "seconds that a request may wait for a slot; 0 = any"
+    ),
+    Setting("shed_status", values.shed_status, "answer to what is shed: 503 (default) or 429"),
+    Setting(
+        "max_connections", values.number(0, 1_000_000, int), "clients at once; 0 = by the descriptor limit"
+    ),
+    Setting("header_timeout", values.number(0, 3600, float), "seconds for a whole request head (default 30)"),
+    Setting(
+        "idle_timeout", values.number(0, 86400, float), "seconds between requests; 0 = as the model has it"
+    ),
+    Setting(
+        "half_closed_timeout",
+        values.number(1, 86400, float),
+        "seconds without progress after a FIN (default 60)",
+    ),
+    Setting(
+        "write_timeout",
+        values.number(0, 86400, float),
+        "seconds in which nothing is taken (default 300); 0 = any",
+    ),
+    Setting(
+        "tunnel_timeout",
+        values.number(0, 604800, float),
+        "seconds of silence after an upgrade (default 3600)",
+    ),
+    Setting(
+        "capture_bytes",
+        values.number(0, 1 << 30, int),
+        "largest body that is kept for decoding (default 1 MiB)",
+    ),
+    Setting("capture_total", values.number(0, 1 << 36, int), "all bodies kept at once (default 64 MiB)"),
+    Setting(
+        "latency_buckets", values.numbers(64, 1e-6, 86400), "bounds of the latency histograms in seconds"
+    ),
+    Setting(
+        "windows",
+        values.numbers(8, 1, 31 * 86400),
+        "lengths of the rolling windows in seconds (default 300,3600)",
+    ),
+    Setting(
+        "tick_interval",
+        values.number(0.1, 3600, float),
+        "seconds between comparisons with the reference (default 5)",
+    ),
+    Setting(
+        "series_hold",
+        values.number(0, 15, float),
+        "seconds for which a new series may show 0 first; 0 = never",
+    ),
+    Setting(
+        "connect_timeout", values.number(0.01, 600, float), "seconds to reach the model server (default 1)"
+    ),
+    Setting(
+        "upstream_source", values.choice("client", "loopback"), "address to dial from: client's or loopback"
+    ),
+    Setting("proxy_protocol", values.flag, "tell the model who connected, by PROXY protocol version 2"),
+    Setting("forwarded_for", values.flag, "append the client's address to X-Forwarded-For"),
+    Setting("tls_cert", values.file, "certificate chain of the listeners (PEM); read again when it changes"),
+    Setting("tls_key", values.file, "key of the listeners (PEM)"),
+    Setting("tls_client_ca", values.file, "authorities of clients' certificates (PEM)"),
+    Setting("tls_client_auth", values.choice("none", "optional", "required"), "certificates of clients"),
+    Setting(
+        "upstream_ca", values.file, "authorities of the model's certificate (PEM; default: the system's)"
+    ),
+    Setting("upstream_cert", values.file, "certificate shown to the model (PEM)"),
+    Setting("upstream_key", values.file, "its key (PEM)"),
+    Setting("upstream_name", values.label, "name in the model's certificate (default: its host)"),
+    Setting("upstream_verify", values.flag, "whether the model's certificate must be valid (default true)"),
+    Setting(
+        "drain_quiet",
+        values.number(0, 3600, float),
+        "seconds without a request before a drain stops accepting",
+    ),
+    Setting("grace", values.number(0.1, 86400, float), "seconds that a drain may take in all (default 25)"),
+    Setting(
+        "final_scrape_wait", values.number(0, 300, float), "seconds to wait for a last scrape after a drain"
+    ),
+    Setting(
+        "probe_path", values.path, "path that answers 2xx when the model is ready (default: connect only)"
+    ),
+    Setting(
+        "probe_interval", values.number(0.1, 3600, float), "seconds between probes of the model (default 5)"
+    ),
+    Setting(
+        "analysis_cpu", values.number(0, 64, float), "CPU budget of the analysis in cores; 0 = by the quota"
+    ),
+    Setting(
+        "analysis_memory",
+        values.number(0, 1 << 40, int),
+        "memory bound of the analysis in bytes; 0 = by the limit",
+    ),
+    Setting("log_level", values.choice("debug", "info", "warning", "error"), "what is logged (default info)"),
+)

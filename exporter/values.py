@@ -1,0 +1,182 @@
+"""Readers of single settings: text or a YAML value in, the value out, or ValueError("expected …").
+
+They know nothing of the table that names them, and open and resolve nothing.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+_UPSTREAM = "expected http://HOST[:PORT], https://HOST[:PORT], unix:/PATH or tcp://HOST:PORT"
+
+
+def text(value: Any) -> str:
+    """Text as it stands."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise ValueError("expected text")
+    return str(value)
+
+
+def label(value: Any) -> str:
+    """What may become a label value."""
+    found = text(value)
+    if len(found) > 128 or not found.isprintable():
+        raise ValueError("expected at most 128 printable characters")
+    return found
+
+
+def path(value: Any) -> str:
+    """The path of a URL."""
+    found = text(value)
+    if found and (
+        not found.startswith("/") or not found.isascii() or not found.isprintable() or " " in found
+    ):
+        raise ValueError("expected a path that begins with /, percent-encoded")
+    return found
+
+
+def upstream(value: Any) -> str:
+    """A place that serves: http, https (TLS), unix (HTTP over a socket's path) or tcp (relayed without following)."""
+    found = text(value)
+    if found.startswith("unix:"):
+        socket_path = found.removeprefix("unix:").removeprefix("//")
+        return f"unix:{unix_path(socket_path)}"
+    try:
+        parts = urlsplit(found)
+        port = parts.port
+    except ValueError:
+        raise ValueError(_UPSTREAM) from None
+    if parts.scheme not in ("http", "https", "tcp") or not parts.hostname or port == 0 or "@" in parts.netloc:
+        raise ValueError(_UPSTREAM)
+    if parts.netloc.endswith(":") or (parts.scheme == "tcp" and port is None):
+        raise ValueError(_UPSTREAM)
+    _check_plain(parts)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _check_plain(parts: SplitResult) -> None:
+    if not parts.netloc.isascii() or not parts.netloc.isprintable() or " " in parts.netloc:
+        raise ValueError(f"{_UPSTREAM}, in ASCII")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError(f"{_UPSTREAM}, without a path")
+
+
+def unix_path(found: str) -> str:
+    """The path of a Unix socket: absolute, and short enough for the kernel."""
+    if not found.startswith("/") or "\0" in found or len(found.encode()) > 107:
+        raise ValueError("expected the absolute path of a socket, at most 107 bytes")
+    return found
+
+
+def listen(value: Any) -> str:
+    """HOST:PORT or unix:/PATH."""
+    found = text(value)
+    if found.startswith("unix:"):
+        return f"unix:{unix_path(found.removeprefix('unix:').removeprefix('//'))}"
+    return address(found)
+
+
+def forwards(value: Any) -> tuple[str, ...]:
+    """Further listeners, each LISTEN=UPSTREAM."""
+    found = []
+    for item in texts(value):
+        place, equals, target = item.partition("=")
+        if not equals:
+            raise ValueError("expected LISTEN=UPSTREAM, as in [::]:9001=tcp://127.0.0.1:8001")
+        found.append(f"{listen(place)}={upstream(target)}")
+    return tuple(found)
+
+
+def shed_status(value: Any) -> int:
+    """The status code of an answer to what is shed."""
+    if str(value) not in ("503", "429"):
+        raise ValueError("expected 503 or 429")
+    return int(value)
+
+
+def flag(value: Any) -> bool:
+    """true or false."""
+    word = str(value).lower() if isinstance(value, bool | str) else ""
+    if word not in ("true", "false"):
+        raise ValueError("expected true or false")
+    return word == "true"
+
+
+def file(value: Any) -> str:
+    """The name of a file; whether it is there is told when it is opened."""
+    found = text(value)
+    if "\0" in found:
+        raise ValueError("expected the name of a file")
+    return found
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """HOST:PORT or [V6]:PORT or :PORT -> (host without brackets, port); ValueError if it is none of these."""
+    host, colon, port = address.rpartition(":")
+    bracketed = host[:1] == "[" and host[-1:] == "]"
+    bare = host[1:-1] if bracketed else host
+    number = port.isascii() and port.isdecimal() and int(port[:6]) <= 65535
+    if not colon or not number or (":" in bare) is not bracketed or set(bare) & set("[] /@"):
+        raise ValueError("expected HOST:PORT, [V6]:PORT or :PORT")
+    return bare, int(port)
+
+
+def address(value: Any) -> str:
+    """HOST:PORT, [V6]:PORT or :PORT."""
+    found = text(value)
+    split_address(found)
+    return found
+
+
+def number(low: float, high: float, kind: type) -> Callable[[Any], Any]:
+    """A number within bounds."""
+    word = "a whole number" if kind is int else "a number"
+
+    def parse(value: Any) -> Any:
+        try:
+            number = None if isinstance(value, bool) else kind(value)
+        except (TypeError, ValueError, OverflowError):
+            number = None
+        if number is None or not low <= number <= high or (kind is int and number != float(value)):
+            raise ValueError(f"expected {word} from {low} to {high}")
+        return number
+
+    return parse
+
+
+def choice(*words: str) -> Callable[[Any], Any]:
+    """One of the words."""
+
+    def parse(value: Any) -> Any:
+        word = value.lower() if isinstance(value, str) else None
+        if word not in words:
+            raise ValueError(f"expected one of {', '.join(words)}")
+        return word
+
+    return parse
+
+
+def numbers(most: int, low: float, high: float) -> Callable[[Any], Any]:
+    """Rising numbers, separated by commas."""
+
+    def parse(value: Any) -> Any:
+        items = value.split(",") if isinstance(value, str) else value
+        try:
+            numbers = [float("nan") if isinstance(item, bool) else float(item) for item in items]
+        except (TypeError, ValueError, OverflowError):
+            numbers = []
+        rising = all(a < b for a, b in itertools.pairwise(numbers))
+        if not rising or not 0 < len(numbers) <= most or not (low <= numbers[0] and numbers[-1] <= high):
+            raise ValueError(f"expected 1 to {most} rising numbers from {low} to {high}, separated by commas")
+        return tuple(numbers)
+
+    return parse
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Names, separated by commas."""
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) and item for item in items):
+        raise ValueError("expected file or folder names")
+    return tuple(items)
