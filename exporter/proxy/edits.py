@@ -1,19 +1,25 @@
-"""The three edits that a request head may get: trace context, `x-request-id`, and no `Upgrade: h2c`.
+"""The edits that a request head may get: trace context, `x-request-id`, no `Upgrade: h2c`, and the client's address.
 
 Whole lines are spliced in right after the request line, or digits overwritten in place, so framing fields and every
 other byte stay as they came. h2c is removed because servers that decline it have lost the body of such requests.
 """
+
+import re
 
 from exporter.records.exchange import Trace
 from exporter.wire.head import RequestHead
 
 # The smallest limit known among Python model servers; a head that would cross it is not lengthened.
 MAX_EDITED_HEAD = 16384
+_FORWARDED = re.compile(rb"(?i)\nx-forwarded-for:[ \t]*+([^\r]*+)\r")
 _PARENT_AT = 36  # offset of the parent id in a traceparent value
 
 
-def edit(head: RequestHead, trace: Trace | None, request_id: str) -> bytes:
-    """The head to forward. `request_id` is "" if the client sent one; otherwise it is added."""
+def edit(head: RequestHead, trace: Trace | None, request_id: str, client: str = "") -> bytes:
+    """The head to forward. `request_id` is "" if the client sent one; otherwise it is added.
+
+    `client` is the address to append to X-Forwarded-For, "" for none.
+    """
     raw = head.raw
     lines = b""
     if trace is not None:
@@ -26,9 +32,23 @@ def edit(head: RequestHead, trace: Trace | None, request_id: str) -> bytes:
         raw = _without_h2c(raw, head)
     if request_id:
         lines += f"x-request-id: {request_id}\r\n".encode()
+    if client and len(raw) + len(lines) + len(client) + 24 <= MAX_EDITED_HEAD:
+        raw, line = _forwarded(raw, client)
+        lines += line
     if not lines or len(raw) + len(lines) > MAX_EDITED_HEAD:
         return raw
     return raw[: head.line_end] + lines + raw[head.line_end :]
+
+
+def _forwarded(raw: bytes, client: str) -> tuple[bytes, bytes]:
+    """The head with the address behind those that are there, or a line to add where there are none."""
+    found = list(_FORWARDED.finditer(raw))
+    if not found:
+        return raw, f"x-forwarded-for: {client}\r\n".encode()
+    last = found[-1]
+    value = last.group(1).rstrip(b" \t")
+    joined = value + b", " + client.encode() if value else client.encode()
+    return raw[: last.start(1)] + joined + raw[last.end(1) :], b""
 
 
 def _overwrite(raw: bytes, start: int, trace: Trace) -> bytes:

@@ -4,9 +4,7 @@ A model name or version becomes a label value only after a 2xx answer confirmed 
 exchange is counted as `unknown`. A counted exchange never changes its labels.
 """
 
-from weakref import WeakSet
-
-from exporter.records.exchange import OTHER, UNKNOWN
+from exporter.records.exchange import NO_CODE, OTHER, UNKNOWN
 from exporter.records.routes import Route, match, path_of
 from exporter.records.totals import Writer
 
@@ -19,14 +17,15 @@ _MAX_CACHED_BYTES = 512  # a longer path is matched anew each time, so that the 
 class Labelled:
     """A route with the blocks that its exchanges were counted in so far."""
 
-    __slots__ = ("__weakref__", "blocks", "in_flight", "method", "path", "route")
+    __slots__ = ("blocks", "generation", "in_flight", "method", "path", "route")
 
     def __init__(self, route: Route, method: str, path: str) -> None:
         self.route = route
         self.method = method
         self.path = path
-        self.blocks: dict[str, int] = {}
+        self.blocks: dict[int, int] = {}
         self.in_flight = -1
+        self.generation = 0
 
 
 class Labels:
@@ -39,7 +38,7 @@ class Labels:
         self._confirmed: dict[str, set[str]] = {}
         self._learned: dict[str, str] = {}
         self._cache: dict[tuple[bytes, bytes], Labelled] = {}
-        self._alive: WeakSet[Labelled] = WeakSet()  # those that connections hold may have left the cache
+        self._generation = 0  # of the names; what was looked up under an older one is looked up anew
 
     def labelled(self, method: bytes, target: bytes) -> Labelled:
         """The route of a request head; cached by method and path, the query left out."""
@@ -48,7 +47,6 @@ class Labels:
         if found is None:
             text, word = path_of(path.decode("latin-1")), method.decode("latin-1")
             found = Labelled(match(word, text), word, text)
-            self._alive.add(found)
             if len(method) + len(path) <= _MAX_CACHED_BYTES:
                 if len(self._cache) >= _MAX_CACHED_TARGETS:
                     self._cache.clear()
@@ -58,25 +56,36 @@ class Labels:
     def learn(self, versions: dict[str, str]) -> None:
         """Versions that the analysis read from answers, by model name."""
         self._learned = dict(versions)
-        self._forget_blocks()
+        self._generation += 1
 
-    def block(self, labelled: Labelled, code: str) -> int:
-        """The block of a finished exchange; a 2xx code confirms the names in its path."""
-        at = labelled.blocks.get(code)
-        if at is not None:
-            return at
+    def block(self, labelled: Labelled, status: int) -> int:
+        """The block of a finished exchange; a 2xx status confirms the names in its path. 0: no status line came."""
+        if labelled.generation == self._generation:
+            at = labelled.blocks.get(status)
+            if at is not None:
+                return at
         route = labelled.route
-        if code[:1] == "2" and route.model_name and self._confirm(route):
-            self._forget_blocks()
+        if 200 <= status < 300 and route.model_name and self._confirm(route):
+            self._generation += 1
+        self._renew(labelled)
         name = self.name(route)
+        code = str(status) if status else NO_CODE
         at = self._totals.block(
             (name, self.version(route, name), route.operation, route.protocol or UNKNOWN, code)
         )
-        labelled.blocks[code] = at
+        labelled.blocks[status] = at
         return at
+
+    def _renew(self, labelled: Labelled) -> None:
+        """Names changed since it was looked up: later exchanges may get other labels, counted ones keep theirs."""
+        if labelled.generation != self._generation:
+            labelled.generation = self._generation
+            labelled.blocks.clear()
+            labelled.in_flight = -1
 
     def in_flight_slot(self, labelled: Labelled) -> int:
         """The slot that counts exchanges in flight for what the head tells."""
+        self._renew(labelled)
         at = labelled.in_flight
         if at < 0:
             route = labelled.route
@@ -115,9 +124,3 @@ class Labels:
         if route.model_version:
             versions.add(route.model_version)
         return True
-
-    def _forget_blocks(self) -> None:
-        """Names changed: later exchanges may get other labels, counted ones keep theirs."""
-        for labelled in self._alive:
-            labelled.blocks.clear()
-            labelled.in_flight = -1

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from exporter.proxy.labels import Labelled
 from exporter.proxy.plane import Plane, nanosecond_bounds
 from exporter.records.catalogue import OVERHEAD_BUCKETS, SIZE_BUCKETS
-from exporter.records.exchange import ERROR_TYPES, NO_CODE, Exchange, Trace
+from exporter.records.exchange import ERROR_TYPES, Exchange, Trace
 from exporter.records.routes import SIDE_OPERATIONS
 from exporter.records.totals import EXPONENTIAL_SLOTS, LATENCY_FAMILIES, SIZE_FAMILIES, exponential_index
 from exporter.wire.head import RequestHead
@@ -79,7 +79,6 @@ class Live:
         *("request_size", "response_size", "response_head", "request", "response", "trace", "request_id"),
         *(
             "overhead",
-            "queued",
             "queue_wait",
             "client_wait",
             "slot",
@@ -107,7 +106,7 @@ class Live:
         self.trace: Trace | None = None
         self.request_id = ""
         self.overhead = 0
-        self.queued = self.queue_wait = self.client_wait = 0
+        self.queue_wait = self.client_wait = 0
         self.slot = plane.labels.in_flight_slot(labelled)
         self.admitted = False
         self.done = self.request_done = False
@@ -138,7 +137,7 @@ class Live:
     def _count(self, duration: int) -> None:
         plane = self.plane
         slots = plane.slots
-        block = plane.labels.block(self.labelled, str(self.status) if self.status else NO_CODE)
+        block = plane.labels.block(self.labelled, self.status)
         bounds = plane.latency_bounds
         width = len(bounds) + EXPONENTIAL_SLOTS + 2
         # An answer that began before the request was sent has no time to first byte.

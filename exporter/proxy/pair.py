@@ -9,9 +9,21 @@ from bisect import bisect_left
 from time import monotonic_ns
 
 from exporter.proxy import sockets
+from exporter.proxy.bounded import (
+    CLIENT_SIDE,
+    CLOSING,
+    GLANCE,
+    HTTP,
+    LINGER,
+    NEW,
+    RELAY,
+    UPSTREAM_SIDE,
+    Bounded,
+)
 from exporter.proxy.destination import Destination
 from exporter.proxy.dial import dial
 from exporter.proxy.plane import Plane
+from exporter.proxy.refusals import Refusal
 from exporter.proxy.sides import UpstreamSide
 from exporter.proxy.tap import Tap
 from exporter.records.totals import CONNECTION_PROTOCOLS
@@ -19,53 +31,39 @@ from exporter.wire.sniff import sniff
 
 # Set explicitly: uvloop's default low-water mark is 16 bytes, so its resume comes only when all is drained.
 HIGH_WATER, LOW_WATER = 65536, 16384
-LINGER_SECONDS, LINGER_BYTES = 2.0, 1 << 20
-HALF_CLOSED_SECONDS = 60.0
-_NEW, _HTTP, _RELAY, _CLOSING = range(4)
+LINGER_BYTES = 1 << 20
 # Reasons not to read the client.
 _UPSTREAM_FULL, _HELD, _EARLY = 1, 2, 4
-_STATUS_LINES = {400: b"400 Bad Request\r\n", 503: b"503 Service Unavailable\r\nRetry-After: 1\r\n"}
 
 
-class Pair:
+class Pair(Bounded):
     """Also the `Wires` of its tap."""
 
     __slots__ = (
         *(
-            "plane",
             "destination",
-            "client",
-            "upstream",
-            "tap",
             "peer",
             "protocol",
-            "_phase",
             "_early",
             "_dialing",
             "_down",
+            "_unread",
+            "_paused",
+            "_admitted",
         ),
-        *("_opened", "_received", "_sent", "_unread", "_paused", "_client_eof", "_upstream_eof", "_timer"),
-        *("_counted", "__weakref__"),
     )
 
     def __init__(self, plane: Plane, destination: Destination) -> None:
         # per connection
-        self.plane = plane
+        super().__init__(plane)
         self.destination = destination
-        self.client: asyncio.Transport | None = None
-        self.upstream: asyncio.Transport | None = None
-        self.tap: Tap | None = None
         self.peer = ""
         self.protocol = "none"
-        self._phase = _NEW
         self._early = b""  # what came before it was known where it goes
         self._dialing: asyncio.Task[None] | None = None
         self._down = False
-        self._opened = monotonic_ns()
-        self._received = self._sent = 0
         self._unread = self._paused = 0
-        self._client_eof = self._upstream_eof = self._counted = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._admitted = False  # an upgraded connection keeps the slot of its request
 
     # ---------------------------------------------------------------- opening
 
@@ -78,6 +76,11 @@ class Pair:
         plane.slots[plane.connections_open] += 1
         name = transport.get_extra_info("peername")
         self.peer = name[0] if isinstance(name, tuple) else ""
+        if self.destination.upstream.opaque:
+            self.protocol = "opaque"
+            self._bound(self._opened, plane.bounds.tunnel)
+        else:
+            self._bound(self._opened, plane.bounds.header)
         self._dial()
 
     def _dial(self) -> None:
@@ -115,28 +118,37 @@ class Pair:
 
     def _start(self) -> None:
         """Decide what is spoken here and send what has come so far."""
-        if self.upstream is None or self._phase != _NEW or not self._early:
+        if self.upstream is None or self._phase != NEW:
             return
-        kind = sniff(self._early)
+        if self.destination.upstream.opaque:
+            self.opaque("opaque")
+            return
+        kind = sniff(self._early) if self._early else None
         if kind is None:
+            return
+        if kind != "http1" and self.plane.closed:
+            # What is not followed cannot be limited.
+            self.plane.totals.count("desync_request", "other_protocol")
+            self.abort()
             return
         early, self._early = self._early, b""
         self.protocol = kind
         if kind == "http1":
-            self._phase = _HTTP
+            self._phase = HTTP
             self.tap = Tap(self.plane, self)
             self.tap.request_data(early)
         else:
-            self._phase = _RELAY
+            self._relay()
             self.forward(early)
 
     def _refuse_early(self) -> None:
         """Nobody is there: a request gets a 503; what is none gets a reset, as from a closed port."""
-        if self._phase != _NEW or not self._early:
+        if self._phase != NEW or not self._early:
             return
         early, self._early = self._early, b""
         if self.tap is None:
-            self.protocol = sniff(early) or "http1"
+            if not self.destination.upstream.opaque:
+                self.protocol = sniff(early) or "http1"
             self.tap = Tap(self.plane, self)
         if self.protocol == "http1":
             self.tap.refused(early)
@@ -149,11 +161,11 @@ class Pair:
         """Bytes from the client."""
         self._received += len(data)
         phase = self._phase
-        if phase == _HTTP:
+        if phase == HTTP:
             self.tap.request_data(data)  # type: ignore[union-attr]
-        elif phase == _RELAY:
+        elif phase == RELAY:
             self.forward(data)
-        elif phase == _NEW:
+        elif phase == NEW:
             self._early += data
             if self._down and self.tap is None:
                 self._dial()
@@ -170,11 +182,14 @@ class Pair:
     def upstream_data(self, data: bytes) -> None:
         """Bytes from the model."""
         self._sent += len(data)
-        if self._phase == _HTTP:
+        if self._phase == HTTP:
             self.tap.response_data(data)  # type: ignore[union-attr]
         else:
-            if self._phase == _NEW:
+            if self._phase == NEW:
                 self.plane.totals.count("desync_response", "unsolicited_response")
+                if self.plane.closed:
+                    self.abort()
+                    return
                 self.opaque("opaque")
             self.answer(data)
 
@@ -192,20 +207,23 @@ class Pair:
         """From now on relay without following."""
         self.protocol = protocol
         self.tap = None
-        self._phase = _RELAY
+        self._relay()
         self.read_client(_HELD, True)
         if self._early:
             early, self._early = self._early, b""
             self.forward(early)
 
-    def refuse(self, status: int, reason: str, bodiless: bool = False) -> None:
+    def _relay(self) -> None:
+        self._phase = RELAY
+        self._progress_from_now(self.plane.bounds.tunnel)
+
+    def keep_slot(self) -> None:
+        """The exchange is over, but what it was admitted for goes on until the connection ends."""
+        self._admitted = True
+
+    def refuse(self, refusal: Refusal, bodiless: bool = False) -> None:
         """A local answer, then a lingering close, so that a client still sending gets to read it."""
-        body = b'{"error":"modeltap: ' + reason.encode() + b'"}'
-        head = (
-            b"HTTP/1.1 " + _STATUS_LINES[status] + b"Content-Type: application/json\r\n"
-            b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
-        )
-        whole = head if bodiless else head + body
+        whole = refusal.answer(bodiless)
         if not self._upstream_eof:
             self._sent += len(whole)
             self.answer(whole)
@@ -214,13 +232,13 @@ class Pair:
     def abort(self) -> None:
         """Reset both sides."""
         self.tap = None
-        self._phase = _CLOSING
+        self._phase = CLOSING
         sockets.reset(self.upstream)
         sockets.reset(self.client)
 
     def _linger(self) -> None:
         """FIN behind what was answered; what the client still sends is read and thrown away, for a while."""
-        self._phase = _CLOSING
+        self._phase = CLOSING
         self.tap = None
         if self.upstream is not None:
             self.upstream.close()
@@ -231,7 +249,8 @@ class Pair:
             return
         sockets.finish_writing(self.client)
         self.read_client(_UPSTREAM_FULL | _HELD | _EARLY, True)
-        self._after(LINGER_SECONDS)
+        self._seen_at = monotonic_ns()
+        self._bound(self._seen_at, LINGER)
 
     # ---------------------------------------------------------------- flow control
 
@@ -259,43 +278,56 @@ class Pair:
     def upstream_full(self, full: bool) -> None:
         """The client is not read while the model does not read."""
         self.read_client(_UPSTREAM_FULL, not full)
+        self._filled(UPSTREAM_SIDE, full, monotonic_ns())
 
     def client_full(self, now: int) -> None:
         """The model is not read while the client does not read."""
         if self.upstream is not None and not self.upstream.is_closing():
             self.upstream.pause_reading()
         if self.tap is not None:
-            self.tap.stalled(now)
+            self.tap.stalled(now, True)
+        self._filled(CLIENT_SIDE, True, now)
 
     def client_drained(self, now: int) -> None:
         """Both go on."""
         if self.upstream is not None and not self.upstream.is_closing():
             self.upstream.resume_reading()
         if self.tap is not None:
-            self.tap.resumed(now)
+            self.tap.stalled(now, False)
+        self._filled(CLIENT_SIDE, False, now)
 
     # ---------------------------------------------------------------- ends
 
     def client_eof(self) -> None:
         """FIN from the client goes on as FIN, behind everything that it sent."""
         self._client_eof = True
-        if self._phase == _CLOSING or self._upstream_eof or self._down:
+        if self._phase == CLOSING or self._upstream_eof or self._down:
             self._close()
         else:
             self._pass_eof()
 
     def _pass_eof(self) -> None:
-        if self.upstream is None or self._phase == _CLOSING:
+        if self.upstream is None or self._phase == CLOSING:
             return
         if self._early:
             self.opaque("opaque")  # fewer bytes than any protocol begins with
         elif self.tap is not None:
             if self.tap.waiting:
+                self._leave_queue()
                 return
             self.tap.client_eof()
-        if self._phase != _CLOSING:
+        if self._phase != CLOSING:
             sockets.finish_writing(self.upstream)
-            self._after(HALF_CLOSED_SECONDS)
+            self._progress_from_now(GLANCE)
+
+    def _leave_queue(self) -> None:
+        """A client that ends while its request is queued is gone, as far as can be told: the model never hears of it.
+
+        Unless it still waits for answers to what it sent before: then its last request waits on with it.
+        """
+        if self.tap is not None and not self.tap.asked:
+            self.tap.lost("abort", monotonic_ns())
+            self._close()
 
     def upstream_eof(self) -> None:
         """FIN from the model goes on as FIN."""
@@ -308,24 +340,7 @@ class Pair:
             self._close()
         elif self.client is not None:
             sockets.finish_writing(self.client)
-            self._after(HALF_CLOSED_SECONDS)
-
-    def _after(self, seconds: float) -> None:
-        """Give a half-closed connection that long, counted anew from its last progress."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.plane.loop.call_later(seconds, self._expired, seconds, self._received + self._sent)
-
-    def _expired(self, seconds: float, seen: int) -> None:
-        self._timer = None
-        if self._phase != _CLOSING:
-            # Once the model sends no more, nothing that is under way can end.
-            busy = self.tap is not None and self.tap.busy and not self._upstream_eof
-            if self._received + self._sent > seen or (busy and not sockets.gone(self.client)):
-                self._after(seconds)
-                return
-        sockets.end(self.client)
-        sockets.end(self.upstream)
+            self._progress_from_now(self.plane.bounds.half_closed)
 
     def _close(self) -> None:
         for transport in (self.client, self.upstream):
@@ -334,13 +349,19 @@ class Pair:
 
     def close_idle(self) -> bool:
         """For a drain: close if nothing is under way; whether it did."""
-        if self._phase == _HTTP:
+        if self._phase == HTTP:
             idle = self.tap is None or not (self.tap.busy or self.tap.holding)
         else:
-            idle = self._phase == _NEW and not self._early and self.tap is None
+            idle = self._phase == NEW and not self._early and self.tap is None
         if idle:
             self._close()
         return idle
+
+    def stop(self) -> None:
+        """Close at once, whatever is under way."""
+        for transport in (self.client, self.upstream):
+            if transport is not None:
+                transport.abort()
 
     def client_lost(self, exc: Exception | None) -> None:
         """The client is gone: the model learns it in the same way."""
@@ -362,7 +383,7 @@ class Pair:
     def upstream_lost(self, exc: Exception | None) -> None:
         """The model's side is gone: nothing is added to what it said, and what it said before is not lost."""
         upstream, self.upstream = self.upstream, None
-        if self._phase == _CLOSING or upstream is None:
+        if self._phase == CLOSING or upstream is None:
             return
         if exc is not None and not self._upstream_eof:
             rest = sockets.unread(upstream)
@@ -374,10 +395,10 @@ class Pair:
                 return
             answered = tap.answered
             tap.lost("abort" if self._client_eof else "reset", monotonic_ns())
-            if answered and self._phase == _HTTP:
+            if answered and self._phase == HTTP:
                 self._linger()
                 return
-        self._phase = _CLOSING
+        self._phase = CLOSING
         if exc is not None:
             sockets.reset(self.client)
         elif self.client is not None:
@@ -388,11 +409,12 @@ class Pair:
         if self._counted:
             return
         self._counted = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         self.tap = None
         plane = self.plane
+        plane.deadlines.drop(self)
+        if self._admitted:
+            self._admitted = False
+            plane.admission.release(monotonic_ns())
         plane.pairs.discard(self)
         slots, width = plane.slots, plane.totals.layout.connection_slots
         slots[plane.connections_open] -= 1

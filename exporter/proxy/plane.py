@@ -5,6 +5,7 @@ import time
 from typing import Protocol
 
 from exporter.proxy.admission import Admission
+from exporter.proxy.deadlines import Deadlines, Timed
 from exporter.proxy.destination import Destination
 from exporter.proxy.labels import Labels
 from exporter.proxy.settings import Settings
@@ -13,6 +14,7 @@ from exporter.records.queue import Sender
 from exporter.records.totals import Layout, Writer
 
 FLUSH_SECONDS = 0.02
+STALL = 2_000_000_000  # nanoseconds between two beats; what is longer was no late timer
 
 
 def nanosecond_bounds(bounds: tuple[float, ...]) -> tuple[int, ...]:
@@ -20,11 +22,35 @@ def nanosecond_bounds(bounds: tuple[float, ...]) -> tuple[int, ...]:
     return tuple(round(bound * 1e9) for bound in bounds)
 
 
+class Bounds:
+    """The settings' bounds on time in nanoseconds; 0 for none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.header = round(settings.header_timeout * 1e9)
+        self.idle = round(settings.idle_timeout * 1e9)
+        self.half_closed = round(settings.half_closed_timeout * 1e9)
+        self.write = round(settings.write_timeout * 1e9)
+        self.tunnel = round(settings.tunnel_timeout * 1e9)
+
+
 class Closable(Protocol):
     """A link, as far as the plane needs to know."""
 
     def close(self) -> None:
         """Drop it."""
+
+
+class Connection(Timed, Protocol):
+    """A pair, as far as the plane needs to know."""
+
+    def forgive(self, stood: int) -> None:
+        """So many nanoseconds do not count."""
+
+    def close_idle(self) -> bool:
+        """For a drain: close if nothing is under way; whether it did."""
+
+    def stop(self) -> None:
+        """Close at once."""
 
 
 class Plane:
@@ -45,15 +71,29 @@ class Plane:
         self.destinations = tuple(Destination(upstream, loop) for upstream in settings.upstreams)
         self.labels = Labels(self.totals, settings.model_name, settings.model_version)
         self.sampler = Sampler(settings.sampler, settings.sampler_ratio, settings.root_spans_per_second)
-        self.admission = Admission(settings.max_concurrency, settings.max_queue, self.totals)
+        self.admission = Admission(self.totals, loop)
+        self.deadlines = Deadlines(time.monotonic_ns())
         self.sender = Sender(self.totals)
-        self.pairs: set[object] = set()
+        self.pairs: set[Connection] = set()
         self.link: Closable | None = None  # the channel to the analysis
         self.captured = 0  # bytes of bodies kept now, bounded by capture_total
         self.draining = False
         self.last_request = time.monotonic_ns()
         self.wall_offset = time.time_ns() - time.monotonic_ns()
         self._flush_due = False
+        self._beat_at = time.monotonic_ns()
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Bounds that may change while connections live; upstreams and layout are those of the start."""
+        self.settings = settings
+        self.bounds = Bounds(settings)
+        self.edits = settings.mode != "observe"
+        self.closed = settings.mode in ("gate", "strict")
+        self.strict = settings.mode == "strict"
+        self.admission.configure(
+            settings.max_concurrency, settings.max_queue, settings.queue_timeout, time.monotonic_ns()
+        )
 
     def flush_soon(self) -> None:
         """A record waits in the sender; send it with its neighbours."""
@@ -65,12 +105,19 @@ class Plane:
         self._flush_due = False
         self.sender.flush()
 
-    def beat(self) -> None:
-        """Twice a second: follow steps of the wall clock, and find clients that left the queue unseen."""
+    def beat(self, now: int) -> None:
+        """Twice a second, `now` in monotonic nanoseconds: the wall clock's steps, bounds on time, clients unseen."""
         self.wall_offset = time.time_ns() - time.monotonic_ns()
+        stood, self._beat_at = now - self._beat_at, now
+        if stood > STALL:
+            # This process stood still: nobody is late by what nobody could have read.
+            for pair in list(self.pairs):
+                pair.forgive(stood)
+        self.deadlines.run(now)
         self.admission.sweep()
 
     def close(self) -> None:
         """Nothing more is asked of anybody. Safe twice."""
+        self.admission.close()
         for destination in self.destinations:
             destination.close()

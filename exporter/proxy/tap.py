@@ -13,6 +13,7 @@ from exporter.proxy.edits import edit
 from exporter.proxy.labels import Labelled
 from exporter.proxy.live import Live
 from exporter.proxy.plane import Plane
+from exporter.proxy.refusals import DOWN, FULL, LATE, UNCERTAIN, Refusal, refusal_of
 from exporter.proxy.wires import Wires
 from exporter.records.routes import SIDE_OPERATIONS
 from exporter.wire.events import Data, Desync, End, Event, Head, Tunnel
@@ -22,8 +23,6 @@ from exporter.wire.http1 import RequestFollower, ResponseFollower
 log = logging.getLogger(__name__)
 MAX_PIPELINED = 64
 MAX_BACKLOG = 65536  # bytes behind a held head; beyond, the client is not read
-_FULL = "the queue in front of the model is full"
-_DOWN = "the model server cannot be reached"
 
 
 class Tap:
@@ -32,7 +31,7 @@ class Tap:
     __slots__ = (
         *("plane", "wires", "_requests", "_responses", "_fifo", "_sending", "_stalled", "_answering"),
         *("_parked", "_backlog", "_backlog_size", "_refused", "_blocked", "_went", "dead"),
-        *("_memo_head", "_memo_labelled"),
+        *("_memo_head", "_memo_labelled", "held_since", "queued"),
     )
 
     def __init__(self, plane: Plane, wires: Wires) -> None:
@@ -46,6 +45,8 @@ class Tap:
         self._memo_head: RequestHead | None = None
         self._memo_labelled: Labelled | None = None
         self.dead = False
+        self.held_since = 0  # when the beginning of a head came that is not whole yet
+        self.queued = 0  # since when a head waits for admission
         # per message
         self._sending: Live | None = None  # the request whose body is still coming
         self._answering = False  # within the body of an answer
@@ -53,7 +54,9 @@ class Tap:
         self._parked: tuple[Live, list[Event], bytes, int] | None = None  # a head that waits for admission
         self._backlog: list[bytes] = []  # what the client sent after it
         self._backlog_size = 0
-        self._refused: Live | None = None  # to be answered locally once everything before is answered
+        self._refused: tuple[Refusal, bool] | None = (
+            None  # said (without a body?) once all before is answered
+        )
         self._blocked = False  # parked or refused: nothing of what the client sends goes on
 
     @property
@@ -65,6 +68,11 @@ class Tap:
     def busy(self) -> bool:
         """Whether an exchange is under way."""
         return bool(self._fifo) or self._sending is not None or self._blocked
+
+    @property
+    def asked(self) -> bool:
+        """Whether the model still owes an answer."""
+        return bool(self._fifo)
 
     @property
     def holding(self) -> bool:
@@ -93,7 +101,7 @@ class Tap:
             return
         now = monotonic_ns()
         # Most requests come in one read each; only those that may have to wait need to be taken apart.
-        if not self.plane.admission.limit and self._whole_request(data, now):
+        if not self.plane.closed and self._whole_request(data, now):
             return
         pos = 0
         while pos < size:
@@ -135,6 +143,9 @@ class Tap:
         try:
             events, stop = self._requests.feed_message(data, pos)
             if not events and self._sending is None:
+                if not held:
+                    self.held_since = now
+                    self.wires.head_begins(now)
                 return stop  # the follower holds it
             if events and type(events[0]) is Head:
                 self._begin(events, data, stop, now)
@@ -145,14 +156,13 @@ class Tap:
             last = events[-1] if events else None
             if type(last) is Desync:
                 self._desync("request", last.reason, data[stop:] if self._went else held + data[pos:])
-                return len(data)
-            if len(self._fifo) > MAX_PIPELINED:
+            elif len(self._fifo) > MAX_PIPELINED:
                 self._desync("request", "pipeline_too_deep", data[stop:])
-                return len(data)
-            return stop
+            else:
+                return stop
         except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes
             self._fail("request", data[stop:] if self._went else held + data[pos:])
-            return len(data)
+        return len(data)
 
     def _begin(self, events: list[Event], data: bytes, stop: int, now: int) -> None:
         """A head is complete: it goes on its way, waits for admission, or is shed."""
@@ -164,14 +174,18 @@ class Tap:
         labelled = self._labelled(head)
         live = Live(plane, head, labelled, now)
         live.peer = self.wires.peer
+        if plane.closed and (refusal := refusal_of(head, plane.strict)):
+            self._blocked = self._went = True
+            self._turn_away(live, now, refusal)
+            return
         if plane.admission.limit and labelled.route.operation not in SIDE_OPERATIONS:
             answer = plane.admission.ask(self)
             if not answer:
                 self._blocked = self._went = True
                 if answer is None:
-                    self._shed(live, now)
+                    self._shed(live, now, "queue_full", FULL)
                 else:
-                    live.queued = now
+                    self.queued = now
                     self._parked = (live, events, data, stop)
                 return
             live.admitted = True
@@ -206,9 +220,10 @@ class Tap:
             live.request_id = head.request_id.decode("latin-1")
         else:
             added = live.request_id = plane.sampler.request_id()
-        raw = edit(head, live.trace, added)
         self._responses.expect(head.method)
-        return raw
+        if not plane.edits:
+            return head.raw
+        return edit(head, live.trace, added, live.peer if plane.settings.forwarded_for else "")
 
     def _account(self, events: list[Event], data: bytes, pos: int, stop: int) -> None:
         """Note what was just forwarded of the request in hand: data[pos:stop]."""
@@ -238,7 +253,7 @@ class Tap:
         held = self._requests.held
         if not held or self._blocked:
             return
-        if not self.plane.admission.limit:
+        if not self.plane.closed:
             self.wires.forward(held)
         elif not self._fifo:
             self._desync("request", "malformed_head", held)
@@ -251,10 +266,8 @@ class Tap:
             return
         live, events, data, stop = self._parked
         live.admitted = True
-        live.queue_wait = now - live.queued
-        if self.wires.gone():
-            self.lost("abort", now)
-            self.wires.abort()
+        live.queue_wait = now - self.queued
+        if self._gone(now):
             return
         self._parked = None
         self._blocked = False
@@ -271,36 +284,49 @@ class Tap:
 
     def left(self) -> bool:
         """Asked now and then of a ticket in the queue: whether its client is gone though it is not being read."""
-        if self._parked is None or not self.wires.gone():
+        return self._parked is not None and self._gone(monotonic_ns())
+
+    def _gone(self, now: int) -> bool:
+        if not self.wires.gone():
             return False
-        self.lost("abort", monotonic_ns())
+        self.lost("abort", now)
         self.wires.abort()
         return True
 
     def _wait(self, data: bytes) -> None:
         """Behind a held head: kept, and the client is not read any more once there is a lot of it."""
-        if self._refused is not None:
-            return  # it will never be read by anyone
-        self._backlog.append(data)
-        self._backlog_size += len(data)
-        if self._backlog_size > MAX_BACKLOG:
-            self.wires.hold(True)
+        if self._refused is None:  # otherwise it will never be read by anyone
+            self._backlog.append(data)
+            self._backlog_size += len(data)
+            if self._backlog_size > MAX_BACKLOG:
+                self.wires.hold(True)
 
-    def _shed(self, live: Live, now: int) -> None:
-        live.status = 503
-        live.finish(now, "shed")
-        self._refused = live
-        if not self._fifo:
-            self._refuse(live, _FULL)
+    def expired(self, now: int) -> None:
+        """It waited for admission as long as it may: answered in its turn."""
+        if self._parked is None:
+            return
+        (live, *_), self._parked = self._parked, None
+        self._backlog, self._backlog_size = [], 0
+        live.queue_wait = now - self.queued
+        self._shed(live, now, "queue_timeout", LATE)
+        if not self.dead:
+            self.wires.hold(False)
 
-    def _refuse_in_turn(self, live: Live) -> None:
-        """Once everything before it is answered."""
-        if not self._fifo and not self.dead:
-            self._refuse(live, _FULL)
+    def _shed(self, live: Live, now: int, reason: str, text: str) -> None:
+        self.plane.totals.count("shed", reason)
+        self._turn_away(live, now, Refusal(self.plane.settings.shed_status, text, "shed"))
 
-    def _refuse(self, live: Live, reason: str) -> None:
-        self.dead = True
-        self.wires.refuse(503, reason, live.head.method == b"HEAD")
+    def _turn_away(self, live: Live, now: int, refusal: Refusal) -> None:
+        """Answer it in the model's place once everything before is answered; nothing of it is forwarded."""
+        live.status = refusal.status
+        live.finish(now, refusal.error)
+        self._refused = (refusal, live.head.method == b"HEAD")
+        self._refuse_in_turn()
+
+    def _refuse_in_turn(self) -> None:
+        if self._refused is not None and not self._fifo and not self.dead:
+            self.dead = True
+            self.wires.refuse(self._refused[0], self._refused[1])
 
     def refuse_waiting(self) -> bool:
         """The model's side is gone; if all that was sent is answered, the head that waits gets a 503. Whether so."""
@@ -309,9 +335,7 @@ class Tap:
         live = self._parked[0]
         self._parked = None
         self.plane.admission.leave(self)
-        live.status = 503
-        live.finish(monotonic_ns(), "refused")
-        self._refuse(live, _DOWN)
+        self._turn_away(live, monotonic_ns(), DOWN)
         return True
 
     # ---------------------------------------------------------------- model to client
@@ -332,8 +356,7 @@ class Tap:
                 if len(data) > end:
                     live.response.take(data, end, len(data), self.plane)
                 self._response_end(live, now)
-                if self._refused is not None:
-                    self._refuse_in_turn(self._refused)
+                self._refuse_in_turn()
                 return
             # One loop in one call: a streamed answer comes here for every token.
             for event in self._responses.feed(data):
@@ -353,12 +376,14 @@ class Tap:
                 self._fifo[0].response_size += len(data) - mark
         except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes
             self._fail("response", self._requests.held)
-        if self._refused is not None:
-            self._refuse_in_turn(self._refused)
+        self._refuse_in_turn()
 
     def _response_over(self, event: Event, now: int) -> None:
         """The answers are followed no further: for good reason, or because sync is lost."""
         if type(event) is Tunnel:
+            if self._fifo[0].admitted:
+                self._fifo[0].admitted = False
+                self.wires.keep_slot()
             self._response_end(self._fifo[0], now)
             self._give_up("upgraded", self._requests.held)
         elif type(event) is Desync:
@@ -396,15 +421,11 @@ class Tap:
 
     # ---------------------------------------------------------------- flow control, ends and faults
 
-    def stalled(self, now: int) -> None:
-        """The client does not read: from now the answer waits for it."""
-        self._stalled = now
-
-    def resumed(self, now: int) -> None:
-        """The client reads again."""
+    def stalled(self, now: int, full: bool) -> None:
+        """Whether from now on the answer waits for a client that does not read."""
         if self._stalled and self._fifo:
             self._fifo[0].client_wait += now - max(self._stalled, self._fifo[0].started)
-        self._stalled = 0
+        self._stalled = now if full else 0
 
     def refused(self, data: bytes) -> None:
         """There is no connection to the model: the first complete request is counted and answered locally."""
@@ -415,9 +436,7 @@ class Tap:
                     live = Live(self.plane, event.head, self._labelled(event.head), now)
                     live.peer = self.wires.peer
                     live.request_done = event.head.framing is Framing.NONE
-                    live.status = 503
-                    live.finish(now, "refused")
-                    self._refuse(live, _DOWN)
+                    self._turn_away(live, now, DOWN)
                     return
                 if type(event) is Desync:
                     self._desync("request", event.reason, b"")
@@ -445,7 +464,7 @@ class Tap:
 
     def _fail_answers(self, error: str, now: int) -> None:
         if self._stalled:
-            self.resumed(now)
+            self.stalled(now, False)
         fifo, self._fifo = self._fifo, deque()
         self._answering = False
         for live in fifo:
@@ -455,6 +474,10 @@ class Tap:
         if self._refused is not None and direction == "request":
             return  # of a request that nobody will read
         self.plane.totals.count(f"desync_{direction}", reason)
+        if self.plane.closed and direction == "request" and self._fifo and self._sending is None:
+            # Those before it were followed and will be answered; nothing of this one has been forwarded.
+            self._blocked, self._refused = True, (UNCERTAIN, False)
+            return
         self._give_up("opaque", rest, direction)
 
     def _fail(self, direction: str, rest: bytes) -> None:
@@ -464,7 +487,7 @@ class Tap:
 
     def _give_up(self, protocol: str, rest: bytes, direction: str = "") -> None:
         """Relay from now on, `rest` first: what the client sent that did not go out yet."""
-        closed = protocol == "opaque" and self.plane.admission.limit > 0
+        closed = protocol == "opaque" and self.plane.closed
         untouched = direction == "request" and not self._fifo and self._sending is None
         self.lost("rejected" if closed else "", monotonic_ns())
         if not closed:
@@ -472,6 +495,6 @@ class Tap:
             if rest:
                 self.wires.forward(rest)
         elif untouched:
-            self.wires.refuse(400, "the request cannot be followed, and the number of requests is limited")
+            self.wires.refuse(UNCERTAIN)
         else:
             self.wires.abort()

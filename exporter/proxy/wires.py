@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from exporter.proxy.refusals import Refusal
+
 
 class Wires(Protocol):
     """What a tap asks of its connection pair."""
@@ -17,7 +19,7 @@ class Wires(Protocol):
     def opaque(self, protocol: str) -> None:
         """From now on relay without following."""
 
-    def refuse(self, status: int, reason: str, bodiless: bool = False) -> None:
+    def refuse(self, refusal: Refusal, bodiless: bool = False) -> None:
         """Answer locally in place of the model, then close with a linger."""
 
     def abort(self) -> None:
@@ -28,3 +30,9 @@ class Wires(Protocol):
 
     def gone(self) -> bool:
         """Whether the client reset the connection while it was not read."""
+
+    def head_begins(self, now: int) -> None:
+        """The beginning of a head is held: it should become whole in time."""
+
+    def keep_slot(self) -> None:
+        """What was admitted goes on as a tunnel: its slot is free when the connection ends."""

@@ -60,7 +60,7 @@ class Worker:
     def _beat(self) -> None:
         late = max(0.0, self.plane.loop.time() - self._due)
         self.plane.totals.set("loop_lag", round(late * 1e9))
-        self.plane.beat()
+        self.plane.beat(time.monotonic_ns())
         self._schedule()
 
     async def drain(self) -> None:
@@ -78,7 +78,6 @@ class Worker:
             server.close()
         while plane.pairs and time.monotonic() < deadline:
             for pair in list(plane.pairs):
-                assert isinstance(pair, Pair)
                 pair.close_idle()
             await asyncio.sleep(0.02)
         plane.sender.flush()
@@ -93,7 +92,4 @@ class Worker:
         self._servers = []
         self.plane.close()
         for pair in list(self.plane.pairs):
-            assert isinstance(pair, Pair)
-            for transport in (pair.client, pair.upstream):
-                if transport is not None:
-                    transport.abort()
+            pair.stop()

@@ -63,7 +63,7 @@ DESYNC_REASONS = (
     *("coding_in_http10", "coding_unknown", "coding_without_body", "body_on_connect"),
     *("chunk_malformed", "line_too_long"),
     *("trailer_malformed", "trailer_framing", "after_close", "unsolicited_response", "pipeline_too_deep"),
-    *("follower_failed", "other"),
+    *("too_many_fields", "other_protocol", "follower_failed", "other"),
 )
 SHED_REASONS = ("queue_full", "queue_timeout")
 TIMEOUT_REASONS = ("header", "idle", "half_closed", "write", "tunnel")

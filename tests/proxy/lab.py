@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic_ns
 from typing import Any, Self
 
 from exporter.proxy import settings as proxy
@@ -68,6 +69,7 @@ class Lab:
         self.analysis = Analysis()
         self.upstream: Upstream | None = None
         self._peers: list[Peer] = []
+        self._later = 0
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
@@ -83,6 +85,7 @@ class Lab:
         listen: str = "127.0.0.1",
         host: str = "127.0.0.1",
         port: int = 0,
+        opaque: bool = False,
         **changes: Any,
     ) -> None:
         """A model that follows the script (None: nobody listens) and a worker with these settings in front of it."""
@@ -90,7 +93,11 @@ class Lab:
             self.upstream = Upstream(script, send_buffer=send_buffer)
             self.upstream.start()
         port = port or (self.upstream.address[1] if self.upstream else closed_port())
-        settings = Settings(**{"upstreams": (proxy.Upstream(host=host, port=port),), **changes})
+        if changes.get("max_concurrency"):
+            changes = {"mode": "gate", **changes}
+        settings = Settings(
+            **{"upstreams": (proxy.Upstream(host=host, port=port, opaque=opaque),), **changes}
+        )
         self._layout = totals.Layout(settings.latency_buckets)
         self._totals_fd = totals.create(self._layout)
         self.reader = totals.Reader(self._totals_fd, self._layout)
@@ -198,6 +205,11 @@ class Lab:
         while not holds():
             assert self.loop.time() < deadline, "what was waited for did not come"
             await asyncio.sleep(0.002)
+
+    def later(self, seconds: float) -> None:
+        """As if so much time had gone by for the bounds on time."""
+        self._later += round(seconds * 1e9)
+        self.plane.deadlines.run(monotonic_ns() + self._later)
 
     async def finished(self, count: int) -> None:
         """So many exchanges are counted."""

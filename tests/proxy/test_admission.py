@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from exporter.proxy.admission import Admission
@@ -187,27 +188,24 @@ async def test_body_behind_a_held_head(lab: Lab) -> None:
 
 
 async def test_pipelined_behind_a_held_head(lab: Lab) -> None:
-    """Requests behind a held one follow it one by one, each through the queue, FIN last."""
+    """Requests behind a held one follow it one by one, each through the queue."""
     gate = Gate()
     await lab.start(gate, max_concurrency=1)
     (first,) = await _asking(lab, gate, "a")
     second = await lab.client()
     whole = infer("b") + infer("c", b"x" * 3000) + infer("d")
     await second.send_pieces(whole, 700)
-    second.fin()
     await _queued(lab, 1)
     gate.release(4)
     await first.read_message()
     assert [(await second.read_message()).body for _ in range(3)] == [b"{}", b"x" * 3000, b"{}"]
-    assert await second.read_all() == b""
     assert gate.targets == list("abcd")
     assert gate.most == 1
     await lab.finished(4)
-    assert lab.model.peers[1].over == "fin"
 
 
 async def test_many_clients_pipelining_under_a_limit(lab: Lab) -> None:
-    """Slots are neither lost nor doubled when every client pipelines and half-closes."""
+    """Slots are neither lost nor doubled when every client pipelines."""
     gate = Gate()
     gate.release(10_000)
     await lab.start(gate, max_concurrency=2, max_queue=1000)
@@ -215,7 +213,6 @@ async def test_many_clients_pipelining_under_a_limit(lab: Lab) -> None:
     async def one(number: int) -> None:
         client = await lab.client()
         await client.send_pieces(b"".join(infer(f"{number}.{turn}") for turn in range(5)), 60 + number)
-        client.fin()
         for _ in range(5):
             assert (await client.read_message()).status == 200
         client.close()
@@ -231,33 +228,95 @@ async def test_many_clients_pipelining_under_a_limit(lab: Lab) -> None:
         assert mine == [f"{number}.{turn}" for turn in range(5)]
 
 
-async def test_half_close_while_queued(lab: Lab) -> None:
-    """A queued client that half-closes is answered all the same; its FIN follows its request."""
+async def test_client_that_closes_while_queued(lab: Lab) -> None:
+    """A FIN from a queued client is an abort: it leaves the queue at once and never reaches the model."""
     gate = Gate()
     await lab.start(gate, max_concurrency=1)
     await _asking(lab, gate, "a")
     second = await lab.client()
     await second.send(infer("b"))
-    second.fin()
     await _queued(lab, 1)
-    gate.release(2)
-    assert (await second.read_message()).status == 200
+    second.fin()
+    await _queued(lab, 0)
     assert await second.read_all() == b""
-    assert lab.model.peers[1].received == infer("b")
-    assert lab.model.peers[1].over == "fin"
+    gate.release()
+    await lab.finished(2)
+    assert lab.outcomes() == {("200", ""): 1, ("none", "abort"): 1}
+    assert lab.model.requests == infer("a")
 
 
-async def test_whole_request_and_fin_before_the_model_is_dialled(lab: Lab) -> None:
-    """Bytes and FIN that come while the connection is still being made are passed on in order when admitted."""
+async def test_half_close_behind_a_queued_request(lab: Lab) -> None:
+    """A client that still waits for an answer is not gone: its last request waits on, and its FIN comes last."""
     gate = Gate()
     await lab.start(gate, max_concurrency=1)
-    await _asking(lab, gate, "a")
-    quick = await lab.client()
-    quick.sock.send(infer("b"))
-    quick.fin()
-    await _queued(lab, 1)
+    client = await lab.client()
+    await client.send(infer("a") + infer("b"))
+    await lab.until(lambda: gate.targets == ["a"])
+    client.fin()
+    await lab.until(lambda: [pair for pair in lab.plane.pairs if pair._client_eof])
     gate.release(2)
-    assert (await quick.read_message()).status == 200
+    assert [(await client.read_message()).status for _ in range(2)] == [200, 200]
+    assert await client.read_all() == b""
+    assert lab.model.peers[0].over == "fin"
+
+
+@pytest.mark.parametrize("status", [503, 429])
+async def test_time_in_the_queue_is_bounded(lab: Lab, status: int) -> None:
+    """Who waited too long is answered with the configured status, in the order of answers, and counted."""
+    gate = Gate()
+    await lab.start(gate, max_concurrency=1, queue_timeout=0.05, shed_status=status)
+    (first,) = await _asking(lab, gate, "a")
+    await first.send(infer("behind"))
+    second = await lab.client()
+    await second.send(infer("b", b"", "Content-Length: 600000"))
+    assert (await second.read_message()).status == status
+    await lab.finished(2)
+    assert lab.reasons("shed") == {"queue_timeout": 2}
+    gate.release()
+    assert [(await first.read_message()).status for _ in range(2)] == [200, status]
+    await lab.finished(3)
+    assert lab.outcomes() == {("200", ""): 1, (str(status), "shed"): 2}
+    assert lab.model.requests == infer("a")
+
+
+async def test_new_bounds_hold_at_once(lab: Lab) -> None:
+    """A higher limit lets the queue move, a lower one holds as exchanges end, none lets everybody go."""
+    gate = Gate()
+    await lab.start(gate, max_concurrency=1)
+    await _asking(lab, gate, "abcd")
+    assert gate.targets == ["a"]
+    lab.plane.configure(msgspec.structs.replace(lab.plane.settings, max_concurrency=3))
+    await lab.until(lambda: gate.targets == list("abc"))
+    lab.plane.configure(msgspec.structs.replace(lab.plane.settings, max_concurrency=1))
+    gate.release(2)
+    await lab.finished(2)
+    assert gate.targets == list("abc")
+    lab.plane.configure(msgspec.structs.replace(lab.plane.settings, max_concurrency=0))
+    await lab.until(lambda: gate.targets == list("abcd"))
+    gate.release(2)
+    await lab.finished(4)
+
+
+async def test_upgraded_connection_keeps_its_slot(lab: Lab) -> None:
+    """What was admitted as a request and became a tunnel is at the model until the connection ends."""
+
+    async def model(peer: Peer) -> None:
+        message = await peer.read_message()
+        if b"Upgrade" in message.head:
+            await peer.send(b"HTTP/1.1 101 Go\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n")
+            await peer.read_all()
+        else:
+            await peer.send(answer())
+
+    await lab.start(model, max_concurrency=1)
+    tunnel = await lab.client()
+    await tunnel.send(request(INFER, b"", ID, "Upgrade: echo", "Connection: upgrade", method="GET"))
+    assert (await tunnel.read_message()).status == 101
+    second = await lab.client()
+    await second.send(infer("b"))
+    await _queued(lab, 1)
+    tunnel.close()
+    assert (await second.read_message()).status == 200
 
 
 ENDS = [
@@ -367,7 +426,7 @@ async def test_uncertain_framing_fails_closed(lab: Lab) -> None:
     await lab.start(silent, max_concurrency=1)
     message = await lab.ask(UNCERTAIN)
     assert message.status == 400
-    assert b"cannot be followed" in message.body
+    assert b"more than one way" in message.body
     assert lab.model.requests == b""
     assert lab.desyncs() == {"length_repeated": 1}
     client = await lab.client()
@@ -377,16 +436,18 @@ async def test_uncertain_framing_fails_closed(lab: Lab) -> None:
 
 
 async def test_uncertain_framing_behind_an_exchange_fails_closed(lab: Lab) -> None:
-    """With an exchange under way there is no place for an answer: both sides are reset, the exchange is `rejected`."""
-    await lab.start(silent, max_concurrency=1)
+    """What was asked before is answered, then comes the 400; nothing of the uncertain request reaches the model."""
+    gate = Gate()
+    await lab.start(gate, max_concurrency=1)
     client = await lab.client()
     await client.send(infer("a") + UNCERTAIN)
-    await client.read_all()
-    assert client.over == "reset"
-    await lab.idle()
-    assert lab.outcomes() == {("none", "rejected"): 1}
-    assert lab.model.requests in (b"", infer("a"))
-    assert (await lab.client()).over == ""
+    await lab.until(lambda: lab.desyncs() == {"length_repeated": 1})
+    gate.release()
+    assert [(await client.read_message()).status for _ in range(2)] == [200, 400]
+    assert await client.read_all() == b""
+    await lab.finished(1)
+    assert lab.outcomes() == {("200", ""): 1}
+    assert lab.model.requests == infer("a")
 
 
 def test_queue_by_itself() -> None:
@@ -396,16 +457,22 @@ def test_queue_by_itself() -> None:
     order: list[str] = []
 
     class Ticket:
-        def __init__(self, name: str) -> None:
+        def __init__(self, name: str, queued: int = 0) -> None:
             self.name = name
+            self.queued = queued
 
         def admitted(self, now: int) -> None:
             order.append(self.name)
 
+        def expired(self, now: int) -> None:
+            order.append(f"{self.name} is late")
+
         def left(self) -> bool:
             return False
 
-    admission = Admission(2, 2, writer)
+    loop = asyncio.new_event_loop()
+    admission = Admission(writer, loop)
+    admission.configure(2, 2, 0, 0)
     a, b, c, d = (Ticket(name) for name in "abcd")
     assert [admission.ask(ticket) for ticket in (a, b, c, d, Ticket("e"))] == [True, True, False, False, None]
     admission.leave(a)  # not in the queue: nothing happens
@@ -415,3 +482,11 @@ def test_queue_by_itself() -> None:
     admission.release(0)
     admission.release(0)
     assert [admission.ask(Ticket(name)) for name in "fgh"] == [True, True, False]
+    admission.configure(2, 3, 5, 0)
+    assert [admission.ask(Ticket("i", 3_000_000_000)), admission.ask(Ticket("j", 0))] == [False, False]
+    admission.configure(2, 3, 5, 5_000_000_000)
+    assert order == ["d", "h is late"]
+    admission.configure(2, 3, 5, 8_000_000_000)
+    assert order == ["d", "h is late", "i is late", "j is late"]
+    admission.close()
+    loop.close()

@@ -22,7 +22,7 @@ def _infer(name: str, version: str = "") -> bytes:
     return f"/v2/models/{name}{'/versions/' + version if version else ''}/infer".encode()
 
 
-def _counted(labels: Labels, writer: totals.Writer, target: bytes, code: str = "200") -> tuple[str, ...]:
+def _counted(labels: Labels, writer: totals.Writer, target: bytes, code: int = 200) -> tuple[str, ...]:
     """The labels under which an exchange with that target would be counted now."""
     block = labels.block(labels.labelled(b"POST", target), code)
     return writer._sets[(block - writer.layout.blocks_at) // writer.layout.block_slots]
@@ -115,9 +115,9 @@ def test_names_are_capped(writer: totals.Writer) -> None:
     for number in range(MAX_NAMES):
         assert _counted(labels, writer, _infer(f"m{number}"))[0] == f"m{number}"
     assert _counted(labels, writer, _infer("more"))[0] == "<other>"
-    assert _counted(labels, writer, _infer("more"), "500")[0] == "<other>"
-    assert _counted(labels, writer, _infer("m0"), "500")[0] == "m0"
-    assert _counted(labels, writer, b"/nowhere", "500")[0] == "unknown"
+    assert _counted(labels, writer, _infer("more"), 500)[0] == "<other>"
+    assert _counted(labels, writer, _infer("m0"), 500)[0] == "m0"
+    assert _counted(labels, writer, b"/nowhere", 500)[0] == "unknown"
 
 
 def test_versions_are_capped(writer: totals.Writer) -> None:
@@ -141,28 +141,28 @@ def test_label_sets_are_capped(writer: totals.Writer) -> None:
     labels = Labels(writer, "", "")
     for number in range(100):
         for code in range(200, 208):
-            _counted(labels, writer, _infer(f"m{number}"), str(code))
-    assert _counted(labels, writer, _infer("m99"), "299") == ("<other>",) * 5
-    assert _counted(labels, writer, _infer("m0"), "200")[0] == "m0"
+            _counted(labels, writer, _infer(f"m{number}"), code)
+    assert _counted(labels, writer, _infer("m99"), 299) == ("<other>",) * 5
+    assert _counted(labels, writer, _infer("m0"), 200)[0] == "m0"
 
 
 def test_version_in_the_path_with_a_configured_name(writer: totals.Writer) -> None:
     """The owner's name for the model does not hide the version that the path gives."""
     labels = Labels(writer, "prod", "")
     assert _counted(labels, writer, _infer("iris", "3"))[:2] == ("prod", "3")
-    assert _counted(labels, writer, _infer("iris", "4"), "500")[:2] == ("prod", "unknown")
+    assert _counted(labels, writer, _infer("iris", "4"), 500)[:2] == ("prod", "unknown")
 
 
 def test_name_learned_reaches_what_left_the_cache(writer: totals.Writer) -> None:
     """A connection that holds a label set across a full cache gets new names like any other."""
     labels = Labels(writer, "", "")
     held = labels.labelled(b"POST", _infer("iris"))
-    assert labels.block(held, "500") >= 0
+    assert labels.block(held, 500) >= 0
     for number in range(5000):
         labels.labelled(b"GET", b"/%d" % number)
     assert labels.labelled(b"POST", _infer("iris")) is not held
-    labels.block(labels.labelled(b"POST", _infer("iris")), "200")
-    block = labels.block(held, "500")
+    labels.block(labels.labelled(b"POST", _infer("iris")), 200)
+    block = labels.block(held, 500)
     assert writer._sets[(block - writer.layout.blocks_at) // writer.layout.block_slots][0] == "iris"
 
 

@@ -7,11 +7,11 @@ import resource
 import socket
 import subprocess
 import sys
-import weakref
 
 import pytest
 
 from exporter.proxy import pair as pairs
+from exporter.proxy.live import Live
 from exporter.proxy.pair import HIGH_WATER
 from tests.proxy.clients import Peer, answer, chunked, get, request
 from tests.proxy.lab import Lab
@@ -309,19 +309,22 @@ async def test_abort_is_passed_on_while_the_model_computes(lab: Lab) -> None:
     await lab.until(lambda: lab.model.peers[0].over == "reset")
 
 
-async def test_half_closed_without_progress_ends(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_half_closed_without_progress_ends(lab: Lab) -> None:
     """A half-closed connection on which nothing is under way and nothing moves ends after its time."""
-    monkeypatch.setattr(pairs, "HALF_CLOSED_SECONDS", 0.05)
     await lab.start(deaf)
     client = await lab.client()
     client.fin()
+    await lab.until(lambda: [pair for pair in lab.plane.pairs if pair._client_eof and pair.upstream])
+    lab.later(59)
+    assert lab.plane.pairs
+    lab.later(30)
     assert await client.read_all() == b""
     await lab.idle()
+    assert lab.reasons("timeouts") == {"half_closed": 1}
 
 
-async def test_half_closed_by_the_model_ends(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_half_closed_by_the_model_ends(lab: Lab) -> None:
     """Where the model sends no more, a client that just stays does not keep the connection, request or not."""
-    monkeypatch.setattr(pairs, "HALF_CLOSED_SECONDS", 0.05)
 
     async def model(peer: Peer) -> None:
         peer.fin()
@@ -331,28 +334,20 @@ async def test_half_closed_by_the_model_ends(lab: Lab, monkeypatch: pytest.Monke
     client = await lab.client()
     assert await client.receive() == b""
     await client.send(get("/a", ID))
+    await lab.until(lambda: lab.in_flight() == 1)
+    for _ in range(3):
+        lab.later(61)
     await lab.idle()
     assert lab.outcomes() == {("none", "reset"): 1}
 
 
-async def test_half_closed_with_an_exchange_under_way_stays(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_half_closed_with_an_exchange_under_way_stays(lab: Lab) -> None:
     """A model may compute for longer than a half-closed connection may idle."""
-    monkeypatch.setattr(pairs, "HALF_CLOSED_SECONDS", 0.02)
-    expired = 0
-    original = pairs.Pair._expired
-
-    def counting(self: pairs.Pair, seconds: float, seen: int) -> None:
-        nonlocal expired
-        expired += 1
-        original(self, seconds, seen)
-
-    monkeypatch.setattr(pairs.Pair, "_expired", counting)
+    ready = asyncio.Event()
 
     async def model(peer: Peer) -> None:
         await peer.read_message()
-        await lab.until(lambda: expired > 3)
+        await ready.wait()
         await peer.send(answer(b"late"))
         await peer.read_all()
 
@@ -360,12 +355,16 @@ async def test_half_closed_with_an_exchange_under_way_stays(
     client = await lab.client()
     await client.send(get("/a", ID))
     client.fin()
+    await lab.until(lambda: [pair for pair in lab.plane.pairs if pair._client_eof])
+    for _ in range(10):
+        lab.later(61)
+    ready.set()
     assert (await client.read_message()).body == b"late"
+    assert lab.reasons("timeouts") == {}
 
 
-async def test_reset_behind_a_fin(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop does not report a reset after a FIN; the half-closed timer finds it, and the exchange is an abort."""
-    monkeypatch.setattr(pairs, "HALF_CLOSED_SECONDS", 0.02)
+async def test_reset_behind_a_fin(lab: Lab) -> None:
+    """The loop does not report a reset after a FIN; a look every second finds it, and the exchange is an abort."""
     await lab.start(deaf)
     client = await lab.client()
     await client.send(get("/a", ID))
@@ -373,7 +372,7 @@ async def test_reset_behind_a_fin(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> 
     await lab.until(lambda: lab.in_flight() == 1)
     await lab.until(lambda: [pair for pair in lab.plane.pairs if pair._client_eof])
     client.reset()
-    await lab.idle()
+    await lab.until(lambda: lab.later(1) or not lab.plane.pairs)
     assert lab.outcomes() == {("none", "abort"): 1}
 
 
@@ -435,19 +434,13 @@ async def _model(peer: Peer) -> None:
     return None
 
 
+def _alive(kind: type) -> int:
+    return sum(type(one) is kind for one in gc.get_objects())
+
+
 @pytest.mark.parametrize("limit", [0, 3])
-async def test_nothing_is_left_of_300_connections(
-    lab: Lab, limit: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nothing_is_left_of_300_connections(lab: Lab, limit: int) -> None:
     """Pairs die without the collector, descriptors return to where they were, no task or callback complains."""
-    seen: list[weakref.ref[pairs.Pair]] = []
-    accepted = pairs.Pair.accepted
-
-    def watching(self: pairs.Pair, transport: asyncio.Transport) -> None:
-        seen.append(weakref.ref(self))
-        accepted(self, transport)
-
-    monkeypatch.setattr(pairs.Pair, "accepted", watching)
     await lab.start(_model, max_concurrency=limit)
     descriptors = len(os.listdir("/proc/self/fd"))
     gc.collect()
@@ -459,10 +452,10 @@ async def test_nothing_is_left_of_300_connections(
                     group.create_task(_visit(lab, number))
         await lab.idle()
         await lab.until(lambda: len(os.listdir("/proc/self/fd")) <= descriptors)
-        await lab.until(lambda: not any(reference() for reference in seen))
+        await lab.until(lambda: not _alive(pairs.Pair) and not _alive(Live))
     finally:
         gc.enable()
-    assert len(seen) == 300
+    assert sum(count for count, _, _ in lab.connections().values()) == 300
     assert lab.in_flight() == 0
 
 

@@ -143,4 +143,5 @@ async def echo(peer: Peer) -> None:
     """Every byte back as it comes, FIN included."""
     while data := await peer.receive():
         await peer.send(data)
-    peer.fin()
+    if peer.over == "fin":
+        peer.fin()
