@@ -35,8 +35,8 @@ from exporter.limits import cpu_budget, memory_bound
 from exporter.publish import Pusher, SpanPusher, read_config, server_span
 from exporter.publish.prometheus import SeriesCache, render
 from exporter.records.exchange import Exchange
+from exporter.records.messages import Learned, Sampling
 from exporter.records.observation import Observation
-from exporter.records.queue import Learned, Sampling
 from exporter.records.sample import Sample
 from exporter.records.status import Status
 from exporter.records.totals import Layout

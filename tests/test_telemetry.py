@@ -21,7 +21,8 @@ from exporter.publish.prometheus import OPENMETRICS
 from exporter.records import status, totals
 from exporter.records.catalogue import CATALOGUE
 from exporter.records.exchange import Exchange
-from exporter.records.queue import Ack, Frames, Learned, Sender, decode_control
+from exporter.records.messages import Ack, Learned, decode_control
+from exporter.records.queue import Frames, Sender
 from exporter.records.status import Status
 from exporter.records.totals import Layout, Writer
 from exporter.stats import save

@@ -11,7 +11,8 @@ from time import perf_counter
 from typing import cast
 
 from exporter.records.exchange import Exchange
-from exporter.records.queue import Ack, Control, Frames, decode_batch, encode_control
+from exporter.records.messages import Ack, Control, decode_batch, encode_control
+from exporter.records.queue import Frames
 
 SLICE_SECONDS = 0.02
 ROUND_EXCHANGES = 512

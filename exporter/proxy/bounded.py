@@ -9,17 +9,24 @@ import fcntl
 import sys
 import termios
 from time import monotonic_ns
+from typing import Final
 
 from exporter.proxy import sockets
 from exporter.proxy.plane import Plane
 from exporter.proxy.refusals import SLOW_HEAD, Refusal
 from exporter.proxy.tap import Tap
 
-NEW, HTTP, RELAY, CLOSING = range(4)  # phases
-CLIENT_SIDE, UPSTREAM_SIDE = 1, 2  # that take no more for now
-LINGER = 2_000_000_000  # nanoseconds
-GLANCE = 1_000_000_000  # between two looks at a side that takes nothing
-_NEVER = 1 << 62
+# Phases.
+NEW: Final = 0
+HTTP: Final = 1
+RELAY: Final = 2
+CLOSING: Final = 3
+# Sides that take no more for now.
+CLIENT_SIDE: Final = 1
+UPSTREAM_SIDE: Final = 2
+LINGER: Final = 2_000_000_000  # nanoseconds
+GLANCE: Final = 1_000_000_000  # between two looks at a side that takes nothing
+_NEVER: Final = 1 << 62
 
 
 class Bounded:

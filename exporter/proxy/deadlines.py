@@ -4,9 +4,9 @@ A connection sits in at most one slot, at the earliest time at which one of its 
 what is due; what happened meanwhile moved no timer. Times are monotonic nanoseconds.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 
-TICK = 500_000_000  # nanoseconds of one slot
+TICK: Final = 500_000_000  # nanoseconds of one slot
 
 
 class Timed(Protocol):

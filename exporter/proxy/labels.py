@@ -5,7 +5,7 @@ exchange is counted as `unknown`. A counted exchange never changes its labels.
 """
 
 from exporter.records.exchange import NO_CODE, OTHER, UNKNOWN
-from exporter.records.routes import Route, match, path_of
+from exporter.records.routes import SIDE_OPERATIONS, Route, match, path_of
 from exporter.records.totals import Writer
 
 MAX_NAMES = 128
@@ -17,7 +17,7 @@ _MAX_CACHED_BYTES = 512  # a longer path is matched anew each time, so that the 
 class Labelled:
     """A route with the blocks that its exchanges were counted in so far."""
 
-    __slots__ = ("blocks", "generation", "in_flight", "method", "path", "route")
+    __slots__ = ("blocks", "captured", "generation", "in_flight", "method", "named", "path", "route")
 
     def __init__(self, route: Route, method: str, path: str) -> None:
         self.route = route
@@ -25,7 +25,10 @@ class Labelled:
         self.path = path
         self.blocks: dict[int, int] = {}
         self.in_flight = -1
+        self.named: tuple[str, str] | None = None  # model name and version that may be shown
         self.generation = 0
+        # Bodies of side operations, and of what no table knows, tell nothing.
+        self.captured = route.operation not in SIDE_OPERATIONS and route.operation != "other"
 
 
 class Labels:
@@ -67,12 +70,9 @@ class Labels:
         route = labelled.route
         if 200 <= status < 300 and route.model_name and self._confirm(route):
             self._generation += 1
-        self._renew(labelled)
-        name = self.name(route)
+        name, version = self.named(labelled)
         code = str(status) if status else NO_CODE
-        at = self._totals.block(
-            (name, self.version(route, name), route.operation, route.protocol or UNKNOWN, code)
-        )
+        at = self._totals.block((name, version, route.operation, route.protocol or UNKNOWN, code))
         labelled.blocks[status] = at
         return at
 
@@ -82,6 +82,7 @@ class Labels:
             labelled.generation = self._generation
             labelled.blocks.clear()
             labelled.in_flight = -1
+            labelled.named = None
 
     def in_flight_slot(self, labelled: Labelled) -> int:
         """The slot that counts exchanges in flight for what the head tells."""
@@ -92,6 +93,15 @@ class Labels:
             block = self._totals.block((self.name(route), route.operation, route.protocol or UNKNOWN))
             at = labelled.in_flight = block + self._totals.layout.block_slots - 1
         return at
+
+    def named(self, labelled: Labelled) -> tuple[str, str]:
+        """The model name and version that may be shown now."""
+        self._renew(labelled)
+        found = labelled.named
+        if found is None:
+            name = self.name(labelled.route)
+            found = labelled.named = (name, self.version(labelled.route, name))
+        return found
 
     def name(self, route: Route) -> str:
         """The model name that may be shown for a route now."""

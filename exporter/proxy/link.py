@@ -5,7 +5,8 @@ import socket
 from typing import cast
 
 from exporter.proxy.plane import Plane
-from exporter.records.queue import Ack, Frames, Learned, Sampling, decode_control
+from exporter.records.messages import Ack, Learned, Sampling, decode_control
+from exporter.records.queue import Frames
 
 
 class Link(asyncio.Protocol):

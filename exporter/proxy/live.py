@@ -5,18 +5,21 @@ the analysis.
 """
 
 from bisect import bisect_left
+from typing import Final
 
 from exporter.proxy.labels import Labelled
 from exporter.proxy.plane import Plane, nanosecond_bounds
 from exporter.records.catalogue import OVERHEAD_BUCKETS, SIZE_BUCKETS
 from exporter.records.exchange import ERROR_TYPES, Exchange, Trace
-from exporter.records.routes import SIDE_OPERATIONS
 from exporter.records.totals import EXPONENTIAL_SLOTS, LATENCY_FAMILIES, SIZE_FAMILIES, exponential_index
 from exporter.wire.head import RequestHead
 
-_MAX_PIECES = 16
-_ERROR_SLOT = {kind: index for index, kind in enumerate(ERROR_TYPES)}
-_OVERHEAD_NS = nanosecond_bounds(OVERHEAD_BUCKETS)
+# Final and of ints: what is compiled looks them up once, and compares without floats.
+_MAX_PIECES: Final = 16
+_ERROR_SLOT: Final = {kind: index for index, kind in enumerate(ERROR_TYPES)}
+_OVERHEAD_NS: Final = nanosecond_bounds(OVERHEAD_BUCKETS)
+_SIZES: Final = tuple(int(bound) for bound in SIZE_BUCKETS)
+_SIZE_SUM: Final = len(SIZE_BUCKETS) + 1
 
 
 class Capture:
@@ -36,10 +39,9 @@ class Capture:
         self.size += size
         if not self.kept:
             return
-        settings = plane.settings
-        if self.size > settings.capture_bytes:
+        if self.size > plane.capture_bytes:
             self._drop("too_large", plane)
-        elif plane.captured + size > settings.capture_total:
+        elif plane.captured + size > plane.capture_total:
             self._drop("capture_full", plane)
         else:
             plane.captured += size
@@ -100,8 +102,7 @@ class Live:
         self.request_size = len(head.raw)
         self.response_size = 0
         self.response_head = b""
-        wanted = labelled.route.operation not in SIDE_OPERATIONS and labelled.route.operation != "other"
-        self.request = Capture(wanted and plane.settings.capture_bytes > 0)
+        self.request = Capture(labelled.captured and plane.capture_bytes > 0)
         self.response = Capture(self.request.kept)
         self.trace: Trace | None = None
         self.request_id = ""
@@ -139,7 +140,8 @@ class Live:
         slots = plane.slots
         block = plane.labels.block(self.labelled, self.status)
         bounds = plane.latency_bounds
-        width = len(bounds) + EXPONENTIAL_SLOTS + 2
+        exponential = len(bounds) + 1
+        width = exponential + EXPONENTIAL_SLOTS + 1
         # An answer that began before the request was sent has no time to first byte.
         first = self.first_byte - self.sent if self.sent and self.first_byte else -1
         # Queue wait exists only where a limit is set.
@@ -148,13 +150,13 @@ class Live:
         for value in times:
             if value >= 0:
                 slots[at + bisect_left(bounds, value)] += 1
-                slots[at + len(bounds) + 1 + exponential_index(value)] += 1
+                slots[at + exponential + exponential_index(value)] += 1
                 slots[at + width - 1] += value
             at += width
         for size in (self.request_size, self.response_size):
-            slots[at + bisect_left(SIZE_BUCKETS, size)] += 1
-            slots[at + len(SIZE_BUCKETS) + 1] += size
-            at += len(SIZE_BUCKETS) + 2
+            slots[at + bisect_left(_SIZES, size)] += 1
+            slots[at + _SIZE_SUM] += size
+            at += _SIZE_SUM + 1
         if self.error:
             slots[at + _ERROR_SLOT[self.error]] += 1
         slots[plane.overhead_at + bisect_left(_OVERHEAD_NS, self.overhead)] += 1
@@ -171,7 +173,7 @@ class Live:
             return
         labelled = self.labelled
         route = labelled.route
-        name = plane.labels.name(route)
+        name, version = plane.labels.named(labelled)
         # Whole bodies or none; where there is no answer, nothing of it is missing.
         request_whole = self.request.kept and self.request_done
         response_whole = self.response.kept and (self.ended > 0 or not self.first_byte)
@@ -185,7 +187,7 @@ class Live:
             route.operation,
             route.protocol,
             name,
-            plane.labels.version(route, name),
+            version,
             self.status,
             self.error,
             self.started + plane.wall_offset,

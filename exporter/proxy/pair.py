@@ -7,6 +7,7 @@ FIN, RST as RST, so that the model stops work for a client that went away just a
 import asyncio
 from bisect import bisect_left
 from time import monotonic_ns
+from typing import Final
 
 from exporter.proxy import sockets
 from exporter.proxy.bounded import (
@@ -24,16 +25,19 @@ from exporter.proxy.destination import Destination
 from exporter.proxy.dial import dial
 from exporter.proxy.plane import Plane
 from exporter.proxy.refusals import Refusal
-from exporter.proxy.sides import UpstreamSide
+from exporter.proxy.sides import upstream_side
 from exporter.proxy.tap import Tap
 from exporter.records.totals import CONNECTION_PROTOCOLS
 from exporter.wire.sniff import sniff
 
 # Set explicitly: uvloop's default low-water mark is 16 bytes, so its resume comes only when all is drained.
-HIGH_WATER, LOW_WATER = 65536, 16384
-LINGER_BYTES = 1 << 20
+HIGH_WATER: Final = 65536
+LOW_WATER: Final = 16384
+LINGER_BYTES: Final = 1 << 20
 # Reasons not to read the client.
-_UPSTREAM_FULL, _HELD, _EARLY = 1, 2, 4
+_UPSTREAM_FULL: Final = 1
+_HELD: Final = 2
+_EARLY: Final = 4
 
 
 class Pair(Bounded):
@@ -92,9 +96,9 @@ class Pair(Bounded):
         """There is a connected socket; a client that leaves now is seen in `connected`."""
         self._dialing = None
 
-    def side(self) -> UpstreamSide:
+    def side(self) -> asyncio.Protocol:
         """The protocol for the upstream's transport."""
-        return UpstreamSide(self)
+        return upstream_side(self)
 
     def connected(self, transport: asyncio.Transport) -> None:
         """The upstream is there; a client that left meanwhile takes it along."""

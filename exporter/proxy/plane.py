@@ -69,6 +69,7 @@ class Plane:
         self.connections_at = layout.connections_at
         self.connections_open = self.totals.scalar("connections_open")
         self.destinations = tuple(Destination(upstream, loop) for upstream in settings.upstreams)
+        self.tracing = settings.tracing
         self.labels = Labels(self.totals, settings.model_name, settings.model_version)
         self.sampler = Sampler(settings.sampler, settings.sampler_ratio, settings.root_spans_per_second)
         self.admission = Admission(self.totals, loop)
@@ -88,9 +89,12 @@ class Plane:
         """Bounds that may change while connections live; upstreams and layout are those of the start."""
         self.settings = settings
         self.bounds = Bounds(settings)
+        self.capture_bytes = settings.capture_bytes
+        self.capture_total = settings.capture_total
         self.edits = settings.mode != "observe"
         self.closed = settings.mode in ("gate", "strict")
         self.strict = settings.mode == "strict"
+        self.forwarded_for = settings.forwarded_for
         self.admission.configure(
             settings.max_concurrency, settings.max_queue, settings.queue_timeout, time.monotonic_ns()
         )

@@ -1,14 +1,27 @@
-"""The two ends of a connection pair as the event loop sees them: callbacks that only pass on to the pair."""
+"""The two ends of a connection pair as the event loop sees them: callbacks that only pass on to the pair.
+
+They derive from nothing: a compiled class cannot have a base that is not, and the loop asks for none.
+"""
 
 import asyncio
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from exporter.proxy.pair import Pair
 
 
-class ClientSide(asyncio.Protocol):
+def client_side(pair: "Pair") -> asyncio.Protocol:
+    """The protocol for the client's transport."""
+    return cast(asyncio.Protocol, ClientSide(pair))
+
+
+def upstream_side(pair: "Pair") -> asyncio.Protocol:
+    """The protocol for the model's transport."""
+    return cast(asyncio.Protocol, UpstreamSide(pair))
+
+
+class ClientSide:
     """Callbacks of the client's socket."""
 
     __slots__ = ("pair",)
@@ -42,7 +55,7 @@ class ClientSide(asyncio.Protocol):
         self.pair.client_lost(exc)
 
 
-class UpstreamSide(asyncio.Protocol):
+class UpstreamSide:
     """Callbacks of the model's socket."""
 
     __slots__ = ("pair",)

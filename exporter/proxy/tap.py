@@ -8,6 +8,7 @@ Where a limit was promised it fails closed instead: a request that cannot be fol
 import logging
 from collections import deque
 from time import monotonic_ns
+from typing import Final
 
 from exporter.proxy.edits import edit
 from exporter.proxy.labels import Labelled
@@ -21,8 +22,8 @@ from exporter.wire.head import Framing, RequestHead, ResponseHead
 from exporter.wire.http1 import RequestFollower, ResponseFollower
 
 log = logging.getLogger(__name__)
-MAX_PIPELINED = 64
-MAX_BACKLOG = 65536  # bytes behind a held head; beyond, the client is not read
+MAX_PIPELINED: Final = 64
+MAX_BACKLOG: Final = 65536  # bytes behind a held head; beyond, the client is not read
 
 
 class Tap:
@@ -212,7 +213,7 @@ class Tap:
         self._fifo.append(live)
         if live.labelled.route.operation not in SIDE_OPERATIONS:
             plane.last_request = now
-        if plane.settings.tracing:
+        if plane.tracing:
             outcome, live.trace = plane.sampler.decide(head, now)
             plane.totals.count("trace", outcome)
         added = ""
@@ -223,7 +224,7 @@ class Tap:
         self._responses.expect(head.method)
         if not plane.edits:
             return head.raw
-        return edit(head, live.trace, added, live.peer if plane.settings.forwarded_for else "")
+        return edit(head, live.trace, added, live.peer if plane.forwarded_for else "")
 
     def _account(self, events: list[Event], data: bytes, pos: int, stop: int) -> None:
         """Note what was just forwarded of the request in hand: data[pos:stop]."""

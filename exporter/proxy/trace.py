@@ -82,4 +82,4 @@ class Sampler:
 
     def request_id(self) -> str:
         """32 hex digits for a request that came without an id."""
-        return f"{self._bits(128):032x}"
+        return self._bits(128).to_bytes(16, "big").hex()

@@ -6,53 +6,17 @@ at every moment: offered = acknowledged + dropped{reason} + unacknowledged. Sans
 
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 from zlib import crc32
 
-import msgspec
-
 from exporter.records.exchange import Exchange
+from exporter.records.messages import Batch, encode_batch
 from exporter.records.totals import Writer
 
-CAPACITY = 16 << 20  # bytes not acknowledged
-BATCH_BYTES = 256 << 10
-BATCH_EXCHANGES = 64
-_ENVELOPE = 400  # bytes that an exchange takes beside heads, bodies, path and request id, generously
-
-
-class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the data plane sends."""
-
-    number: int
-    exchanges: list[Exchange]
-
-
-class Ack(msgspec.Struct, frozen=True, array_like=True, tag="ack"):
-    """The analysis processed the batch of that number."""
-
-    number: int
-
-
-class Learned(msgspec.Struct, frozen=True, array_like=True, tag="learned"):
-    """The version that the analysis last saw confirmed for each model name."""
-
-    versions: dict[str, str]
-
-
-class Sampling(msgspec.Struct, frozen=True, array_like=True, tag="sampling"):
-    """The share of exchanges that the analysis can afford within its CPU budget."""
-
-    rate: float
-
-
-Control = Ack | Learned | Sampling
-_encoder = msgspec.msgpack.Encoder()
-_batches = msgspec.msgpack.Decoder(Batch)
-_controls: "msgspec.msgpack.Decoder[Control]" = msgspec.msgpack.Decoder(Control)
-
-
-def frame(payload: bytes) -> bytes:
-    """The payload with its length before it."""
-    return len(payload).to_bytes(4, "little") + payload
+CAPACITY: Final = 16 << 20  # bytes not acknowledged
+BATCH_BYTES: Final = 256 << 10
+BATCH_EXCHANGES: Final = 64
+_ENVELOPE: Final = 400  # bytes that an exchange takes beside heads, bodies, path and request id, generously
 
 
 class Frames:
@@ -86,21 +50,6 @@ class Frames:
         return payloads
 
 
-def encode_control(message: Control) -> bytes:
-    """A frame for the data plane."""
-    return frame(_encoder.encode(message))
-
-
-def decode_control(payload: bytes) -> Control:
-    """What `encode_control` wrote."""
-    return _controls.decode(payload)
-
-
-def decode_batch(payload: bytes) -> Batch:
-    """What `Sender.flush` wrote."""
-    return _batches.decode(payload)
-
-
 def share(request_id: str) -> float:
     """A number in [0, 1) from the request id, the same in every replica: below the rate, an exchange is kept."""
     return crc32(request_id.encode("utf-8", "surrogateescape")) / 4294967296.0
@@ -124,7 +73,9 @@ class Sender:
         self._flying: deque[tuple[int, int, int]] = deque()
         self._used = 0
         self._count = 0
+        self._slots = totals.slots
         self._waiting_slot = totals.scalar("unacknowledged")
+        self._offered_slot = totals.scalar("offered")
         self._budget_rate = 1.0
         self.rate = 1.0
         self._report()
@@ -161,7 +112,7 @@ class Sender:
         Asked before the Exchange is made, so that under pressure nothing is spent on what would be dropped.
         """
         totals = self._totals
-        totals.slots[totals.scalar("offered")] += 1
+        self._slots[self._offered_slot] += 1
         if self._write is None:
             totals.count("dropped", "analysis_down")
             return False
@@ -187,7 +138,7 @@ class Sender:
         self._pending_bytes += size
         self._used += size
         self._count += 1
-        self._totals.slots[self._waiting_slot] = self._count
+        self._slots[self._waiting_slot] = self._count
         if len(self._pending) >= BATCH_EXCHANGES or self._pending_bytes >= BATCH_BYTES:
             self.flush()
         return True
@@ -201,7 +152,7 @@ class Sender:
         size, self._pending_bytes = self._pending_bytes, 0
         count = len(exchanges)
         try:
-            payload = _encoder.encode(Batch(self._number, exchanges))
+            payload = encode_batch(Batch(self._number, exchanges))
         except (TypeError, ValueError, OverflowError):
             self._totals.count("dropped", "encode_failed", count)
             self._used -= size
@@ -210,7 +161,7 @@ class Sender:
             return
         self._flying.append((self._number, count, size))
         self._report()
-        self._write(frame(payload))
+        self._write(payload)
 
     def acknowledge(self, number: int) -> None:
         """Everything up to that batch was processed."""

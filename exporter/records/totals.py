@@ -13,7 +13,7 @@ import os
 from bisect import bisect_left
 from dataclasses import dataclass
 from math import frexp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MAX_LABEL_SETS = 512
-SCALE = 3  # 8 buckets per doubling: relative error 4.3 %
-_EXPONENT_LOW, _EXPONENT_HIGH = -20, 12  # 2^-20 s is about 1 us, 2^12 s is over an hour
-EXPONENTIAL_SLOTS = (_EXPONENT_HIGH - _EXPONENT_LOW) << SCALE
+MAX_LABEL_SETS: Final = 512
+SCALE: Final = 3  # 8 buckets per doubling: relative error 4.3 %
+_EXPONENT_LOW: Final = -20
+_EXPONENT_HIGH: Final = 12  # 2^-20 s is about 1 us, 2^12 s is over an hour
+EXPONENTIAL_SLOTS: Final = (_EXPONENT_HIGH - _EXPONENT_LOW) << SCALE
 EXPONENTIAL_OFFSET = _EXPONENT_LOW << SCALE
 _DIRECTORY_BYTES = 1 << 18
 _OVERFLOW_BYTES = 128  # of those, kept for the two sets that are all `<other>`
@@ -169,7 +170,7 @@ def exponential_index(nanoseconds: int) -> int:
 
 
 # Upper bounds of the buckets within one doubling, for a mantissa in [0.5, 1).
-_MANTISSAS = tuple(2.0 ** (step / (1 << SCALE) - 1) for step in range(1 << SCALE))
+_MANTISSAS: Final = tuple(2.0 ** (step / (1 << SCALE) - 1) for step in range(1 << SCALE))
 
 
 class Writer:

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from exporter.analysis.consumer import LARGE_BYTES, Consumer, Link
 from exporter.records import totals
 from exporter.records.exchange import Exchange
-from exporter.records.queue import Ack, Frames, Learned, Sampling, Sender, decode_control
+from exporter.records.messages import Ack, Learned, Sampling, decode_control
+from exporter.records.queue import Frames, Sender
 from exporter.records.totals import Writer
 from tests.analysis.world import layout, v2
 

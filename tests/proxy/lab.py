@@ -15,7 +15,7 @@ from typing import Any, Self
 from exporter.proxy import settings as proxy
 from exporter.proxy.settings import Settings
 from exporter.proxy.worker import Worker
-from exporter.records import queue, totals
+from exporter.records import messages, queue, totals
 from exporter.records.catalogue import SIZE_BUCKETS
 from exporter.records.exchange import ERROR_TYPES, Exchange
 from tests.proxy import clients
@@ -53,12 +53,12 @@ class Analysis(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for payload in self._frames.feed(data):
-            batch = queue.decode_batch(payload)
+            batch = messages.decode_batch(payload)
             self.exchanges += batch.exchanges
-            self.tell(queue.Ack(batch.number))
+            self.tell(messages.Ack(batch.number))
 
-    def tell(self, message: queue.Control) -> None:
-        self.transport.write(queue.encode_control(message))
+    def tell(self, message: messages.Control) -> None:
+        self.transport.write(messages.encode_control(message))
 
 
 class Lab:

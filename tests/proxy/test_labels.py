@@ -4,7 +4,7 @@ import pytest
 
 from exporter.proxy.labels import MAX_NAME_CHARACTERS, MAX_NAMES, Labelled, Labels
 from exporter.records import totals
-from exporter.records.queue import Learned
+from exporter.records.messages import Learned
 from tests.proxy.clients import Message, answer, get, request
 from tests.proxy.lab import Lab
 from tests.proxy.upstreams import ok, serving

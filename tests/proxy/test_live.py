@@ -8,7 +8,7 @@ import pytest
 from exporter.proxy.live import Capture
 from exporter.proxy.plane import Plane
 from exporter.records.exchange import Exchange
-from exporter.records.queue import Sampling
+from exporter.records.messages import Sampling
 from tests.proxy.clients import Peer, answer, chunked, get, request
 from tests.proxy.lab import Lab
 from tests.proxy.upstreams import ok, saying, serving

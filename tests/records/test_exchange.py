@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.records.exchange import ERROR_OWNERS, ERROR_TYPES, Exchange, header
-from exporter.records.queue import Batch, decode_batch
+from exporter.records.messages import Batch, decode_batch
 from tests.records.exchanges import EXCHANGES, PLAIN
 
 

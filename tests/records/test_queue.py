@@ -10,22 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from exporter.records.exchange import Exchange
-from exporter.records.queue import (
-    BATCH_EXCHANGES,
-    CAPACITY,
+from exporter.records.messages import (
     Ack,
     Control,
-    Frames,
     Learned,
     Sampling,
-    Sender,
     decode_batch,
     decode_control,
     encode_control,
     frame,
-    pressure_rate,
-    share,
 )
+from exporter.records.queue import BATCH_EXCHANGES, CAPACITY, Frames, Sender, pressure_rate, share
 from exporter.records.totals import Layout, Reader, Writer, create
 from tests.records.exchanges import EXCHANGES, exchange
 

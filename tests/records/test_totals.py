@@ -285,7 +285,8 @@ def test_a_half_written_entry_is_not_seen(fd: int) -> None:
 
 _CHILD = """
 import sys
-from exporter.records.queue import Sender, decode_batch
+from exporter.records.messages import decode_batch
+from exporter.records.queue import Sender
 from exporter.records.totals import Layout, Writer
 from tests.records.exchanges import exchange
 
