@@ -8,12 +8,14 @@ ARG BASE=python:3.12-slim
 FROM ${BASE} AS build
 ARG PIP_NO_INDEX
 ARG PIP_FIND_LINKS
+# The data plane is compiled where a C compiler can be had (about 1.5 times faster); it runs as plain Python otherwise.
+RUN command -v gcc || (apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev) || true
 # Names of optional dependency groups, separated by commas.
 ARG EXTRAS=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python3 -m venv /opt/modeltap
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY exporter ./exporter
 RUN python3 -m venv /tmp/tools && /tmp/tools/bin/pip wheel --wheel-dir /tmp/wheels ".${EXTRAS:+[${EXTRAS}]}"
 # pip itself leaves the environment: it is of no use at run time. Any user must be able to read the rest.

@@ -5,7 +5,7 @@ LOCK := tests/environments/main.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check environments e2e golden bench dashboards rules chart image clean
+.PHONY: help install demo run test check environments compiled e2e golden bench dashboards rules chart image clean
 
 help:
 	@printf '%s\n' \
@@ -16,7 +16,8 @@ help:
 	  'Check it:' \
 	  '  make test        install all that the tests need, then run every check and test' \
 	  '  make check       format, lint, types, generated files' \
-	  '  make e2e         only the end-to-end tests with real parts' \
+	  '  make compiled    the data plane as a compiled wheel has it, in .venv/compiled, and its tests' \
+  '  make e2e         only the end-to-end tests with real parts' \
 	  '  make bench       the sidecar against HAProxy, nginx and others (about 15 minutes)' \
 	  'Make it:' \
 	  '  make golden      rewrite the golden files; read the difference like code' \
@@ -51,10 +52,26 @@ environments: .venv/tests
 	@$(BIN)/python tests/environments/tools.py > .venv/tools.log 2>&1 & a=$$!; \
 	$(BIN)/python tests/environments/make.py helm > .venv/helm.log 2>&1 & b=$$!; \
 	$(BIN)/python tests/environments/make.py mlserver > .venv/mlserver.log 2>&1 & c=$$!; \
+	$(MAKE) --silent .venv/compiled.stamp > .venv/compile.log 2>&1 & d=$$!; \
 	wait $$a || { cat .venv/tools.log; exit 1; }; \
 	wait $$b || { cat .venv/helm.log; exit 1; }; \
 	wait $$c || { cat .venv/mlserver.log; exit 1; }; \
+	wait $$d || { cat .venv/compile.log; exit 1; }; \
 	cat .venv/tools.log
+
+# The data plane as wheels and images have it. Beside the plain one, so that no extension hides a change to its source.
+SOURCES := setup.py pyproject.toml $(shell find exporter -name '*.py')
+COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=.venv/compiled:.
+.venv/compiled.stamp: $(SOURCES) | .venv/tests
+	rm -rf build .venv/compiled
+	MODELTAP_COMPILE=1 $(BIN)/pip install --quiet --no-deps --target .venv/compiled . > .venv/compiled.log 2>&1 \
+	  || { cat .venv/compiled.log; exit 1; }
+	rm -rf build
+	$(COMPILED) $(BIN)/python -c 'import exporter.proxy.tap as one; assert one.__file__.endswith(".so"), one.__file__'
+	@touch $@
+
+compiled: .venv/compiled.stamp
+	$(COMPILED) $(BIN)/python -m pytest -m 'not replaces' tests/wire tests/proxy tests/records
 
 check: .venv/tests
 	$(BIN)/ruff format --check --quiet .
@@ -67,6 +84,7 @@ check: .venv/tests
 
 test: environments check
 	$(BIN)/python -m pytest
+	$(MAKE) --silent compiled
 
 e2e: environments
 	$(BIN)/python -m pytest tests/e2e
@@ -74,7 +92,7 @@ e2e: environments
 golden: .venv/tests
 	GOLDEN=1 $(BIN)/python -m pytest tests/publish/test_prometheus.py tests/helm/test_golden.py
 
-bench: .venv/tests
+bench: .venv/compiled.stamp
 	$(BIN)/python -m bench --install $(BENCH)
 
 dashboards: .venv/tests

@@ -91,7 +91,7 @@ class Live:
         ),
     )
 
-    def __init__(self, plane: Plane, head: RequestHead, labelled: Labelled, now: int) -> None:
+    def __init__(self, plane: Plane, head: RequestHead, labelled: Labelled, now: int, peer: str) -> None:
         self.plane = plane
         self.head = head
         self.labelled = labelled
@@ -111,7 +111,7 @@ class Live:
         self.slot = plane.labels.in_flight_slot(labelled)
         self.admitted = False
         self.done = self.request_done = False
-        self.peer = ""
+        self.peer = peer
         plane.slots[self.slot] += 1
 
     def finish(self, now: int, error: str = "") -> None:

@@ -118,8 +118,7 @@ class Tap:
             head = self._requests.whole(data)
             if head is None:
                 return False
-            live = Live(self.plane, head, self._labelled(head), now)
-            live.peer = self.wires.peer
+            live = Live(self.plane, head, self._labelled(head), now, self.wires.peer)
             raw = self._prepare(live, now)
             self._went = True
             end = len(head.raw)
@@ -173,8 +172,7 @@ class Tap:
         head = first.head
         plane = self.plane
         labelled = self._labelled(head)
-        live = Live(plane, head, labelled, now)
-        live.peer = self.wires.peer
+        live = Live(plane, head, labelled, now, self.wires.peer)
         if plane.closed and (refusal := refusal_of(head, plane.strict)):
             self._blocked = self._went = True
             self._turn_away(live, now, refusal)
@@ -434,8 +432,7 @@ class Tap:
             for event in self._requests.feed_message(data, 0)[0]:
                 if type(event) is Head and isinstance(event.head, RequestHead):
                     now = monotonic_ns()
-                    live = Live(self.plane, event.head, self._labelled(event.head), now)
-                    live.peer = self.wires.peer
+                    live = Live(self.plane, event.head, self._labelled(event.head), now, self.wires.peer)
                     live.request_done = event.head.framing is Framing.NONE
                     self._turn_away(live, now, DOWN)
                     return

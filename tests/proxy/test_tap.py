@@ -386,6 +386,7 @@ def _in_chunks(message: Message) -> bytes:
     return CHUNKED_HEAD + chunked([message.body])
 
 
+@pytest.mark.replaces
 @pytest.mark.parametrize(("coming", "owner", "name", "after"), PLACES)
 async def test_failing_tap_loses_no_byte(
     lab: Lab, breaking: Breaking, coming: str, owner: Any, name: str, after: int
@@ -413,6 +414,7 @@ async def test_failing_tap_loses_no_byte(
     assert list(lab.connections()) == ["opaque"]
 
 
+@pytest.mark.replaces
 async def test_failure_while_a_connection_ends(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tap that fails at the very end still lets the connection end, on both sides."""
     await lab.start(silent)
