@@ -65,7 +65,7 @@ def test_schema_and_values_name_the_same_keys() -> None:
         ("sidecar.ports.proxy=80", "sidecar.ports.proxy: Must be greater than or equal to 1024"),
         ("sidecar.native=maybe", "sidecar.native must be one of the following"),
         ("sidecar.runAsUser=0", "sidecar.runAsUser: Must be greater than or equal to 1"),
-        ("sidecar.upstream=localhost:8080", "sidecar.upstream: Does not match pattern '^https?://"),
+        ("sidecar.upstream=localhost:8080", "sidecar.upstream: Does not match pattern '^(https?|tcp)://"),
         ("image.pullPolicy=Sometimes", "image.pullPolicy must be one of the following"),
         ("image.digest=md5:0", "image.digest: Does not match pattern"),
         ("gpu.mode=all", "gpu.mode must be one of the following"),

@@ -90,6 +90,8 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
 {{- /* A native sidecar gets SIGTERM after the model ended; a plain one at once, while traffic still comes. */}}
 - name: MODELTAP_DRAIN_QUIET
   value: {{ $sidecar.drainQuiet | quote }}
+- name: MODELTAP_FINAL_SCRAPE_WAIT
+  value: {{ $sidecar.finalScrapeWait | quote }}
 {{- end }}
 {{- if include "modeltap.configMap" . }}
 - name: MODELTAP_CONFIG
