@@ -5,7 +5,7 @@ LOCK := tests/environments/main.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check environments compiled e2e golden bench dashboards rules chart image clean
+.PHONY: help install demo run test check environments compiled e2e golden bench dashboards rules chart image soak fuzz clean
 
 help:
 	@printf '%s\n' \
@@ -18,7 +18,9 @@ help:
 	  '  make check       format, lint, types, generated files' \
 	  '  make compiled    the data plane as a compiled wheel has it, in .venv/compiled, and its tests' \
   '  make e2e         only the end-to-end tests with real parts' \
-	  '  make bench       the sidecar against HAProxy, nginx and others (about 15 minutes)' \
+	  '  make soak        mixed traffic with faults: make soak MINUTES=60 (default 10)' \
+  '  make fuzz        the followers under atheris: make fuzz SECONDS=3600 (default 600)' \
+  '  make bench       the sidecar against HAProxy, nginx and others (about 15 minutes)' \
 	  'Make it:' \
 	  '  make golden      rewrite the golden files; read the difference like code' \
 	  '  make dashboards  write dashboards/*.json' \
@@ -88,6 +90,12 @@ test: environments check
 
 e2e: environments
 	$(BIN)/python -m pytest tests/e2e
+
+soak: .venv/compiled.stamp
+	$(COMPILED) $(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
+
+fuzz: .venv/tests
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600)
 
 golden: .venv/tests
 	GOLDEN=1 $(BIN)/python -m pytest tests/publish/test_prometheus.py tests/helm/test_golden.py

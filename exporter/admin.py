@@ -6,6 +6,7 @@ so that a storm of scrapes takes neither memory nor the event loop.
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from aiohttp import web
 MAX_WAITING = 16
 _EXECUTOR_BYTES = 1 << 14  # smaller bodies compress faster than a thread is woken
 _STOP_SECONDS = 0.2
+_LOOK_SECONDS = 0.25
 # render(accept, names) gives body and content type; it does its work off the event loop.
 Render = Callable[[str, frozenset[str]], Awaitable[tuple[bytes, str]]]
 _INDEX = """<!doctype html><title>modeltap</title><h1>modeltap</h1>
@@ -21,11 +23,52 @@ _INDEX = """<!doctype html><title>modeltap</title><h1>modeltap</h1>
 """
 
 
+class Scrapes:
+    """Who scraped when, so that the end of a sidecar can wait for those who are about to come. Times are monotonic."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, tuple[float, float]] = {}  # of a scraper's last two, the latest last
+        self._came = asyncio.Event()
+
+    def came(self, scraper: str, now: float) -> None:
+        """Its scrape, begun at `now`, was answered."""
+        _, before = self._times.pop(scraper, (0.0, 0.0))
+        self._times[scraper] = before, now
+        if len(self._times) > MAX_WAITING:
+            del self._times[next(iter(self._times))]
+        self._came.set()
+
+    def awaited(self, since: float, now: float, seconds: float) -> bool:
+        """Whether anybody who was here within two of its own intervals has not come since, and is due in time.
+
+        Two scrapes make an interval. Whose turn comes only after `seconds` is not worth waiting for.
+        """
+        return any(
+            first
+            and last < since
+            and now - last <= 2 * (last - first)
+            and last - first <= now - last + seconds
+            for first, last in self._times.values()
+        )
+
+    async def last(self, since: float, seconds: float) -> None:
+        """Wait for them, so long at most."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and self.awaited(since, time.monotonic(), left):
+            self._came.clear()
+            try:
+                async with asyncio.timeout(min(left, _LOOK_SECONDS)):
+                    await self._came.wait()
+            except TimeoutError:
+                continue
+
+
 class Metrics:
     """The handler of GET /metrics."""
 
-    def __init__(self, render: Render) -> None:
+    def __init__(self, render: Render, scrapes: Scrapes) -> None:
         self._render = render
+        self._scrapes = scrapes
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -33,6 +76,7 @@ class Metrics:
         """One scrape; 503 if too many wait already."""
         if self._waiting >= MAX_WAITING:
             raise web.HTTPServiceUnavailable(text="too many scrapes at once\n", headers={"Retry-After": "1"})
+        began = time.monotonic()
         accept = ", ".join(request.headers.getall("Accept", []))
         names = frozenset(request.query.getall("name[]", []))
         self._waiting += 1
@@ -44,6 +88,9 @@ class Metrics:
         headers = {"Content-Type": kind, "Vary": "Accept"}
         response = web.Response(body=body, headers=headers, zlib_executor_size=_EXECUTOR_BYTES)
         response.enable_compression()
+        await response.prepare(request)
+        await response.write_eof()
+        self._scrapes.came(request.remote or "", began)
         return response
 
 
@@ -52,17 +99,19 @@ async def index(_: web.Request) -> web.Response:
     return web.Response(text=_INDEX, content_type="text/html")
 
 
-def application(render: Render) -> web.Application:
+def application(render: Render, scrapes: Scrapes) -> web.Application:
     """Inside an event loop."""
     app = web.Application(client_max_size=1 << 20)
-    app.router.add_get("/metrics", Metrics(render).get)
+    app.router.add_get("/metrics", Metrics(render, scrapes).get)
     app.router.add_get("/", index)
     return app
 
 
-async def serve(sock: socket.socket, render: Render) -> web.AppRunner:
+async def serve(sock: socket.socket, render: Render, scrapes: Scrapes | None = None) -> web.AppRunner:
     """Serve on the bound socket; `cleanup()` the result to stop."""
-    runner = web.AppRunner(application(render), access_log=None, shutdown_timeout=_STOP_SECONDS)
+    runner = web.AppRunner(
+        application(render, scrapes or Scrapes()), access_log=None, shutdown_timeout=_STOP_SECONDS
+    )
     await runner.setup()
     await web.SockSite(runner, sock).start()
     return runner

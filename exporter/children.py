@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import uvloop
 
 from exporter import logs
+from exporter.stderr import never_wait
 from exporter.tree import receive, send
 
 if TYPE_CHECKING:
+    from exporter.proxy.settings import Settings
     from exporter.proxy.worker import Worker  # the analysis has no use for the data plane in its memory
 
 log = logging.getLogger("modeltap")
@@ -33,8 +35,8 @@ class Role(Protocol):
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
         """One message of the root, with its descriptors."""
 
-    async def stop(self) -> None:
-        """End in an orderly way."""
+    async def stop(self, seconds: float) -> None:
+        """End in an orderly way, killed after so long."""
 
 
 async def serve(control: socket.socket, role: Role) -> None:
@@ -65,11 +67,14 @@ async def serve(control: socket.socket, role: Role) -> None:
         message, fds = await queue.get()
         if message["kind"] == "stop":
             break
+        if message["kind"] == "log_level":
+            logging.getLogger().setLevel(message["level"].upper())
+            continue
         await role.message(message, fds)
         if timer is None:
             # From here on the loop has no reason to stand still; what came before may take its time.
             beat()
-    await role.stop()
+    await role.stop(message["seconds"])
     loop.remove_reader(control)
     if timer is not None:
         timer.cancel()
@@ -95,26 +100,31 @@ class WorkerRole:
         self._worker: Worker | None = None
 
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
-        """start: settings, totals and listener. link: the channel to a new analysis."""
+        """start: settings, totals and listeners. configure: other settings. link: the channel to a new analysis."""
         if message["kind"] == "start":
             await self._start(message, fds)
+        elif message["kind"] == "configure" and self._worker is not None:
+            self._worker.configure(self._settings(message))
         elif message["kind"] == "link" and self._worker is not None:
             sock = socket.socket(fileno=fds[0])
             sock.setblocking(False)
             await self._worker.attach(sock)
 
-    async def _start(self, message: dict[str, Any], fds: list[int]) -> None:
+    @staticmethod
+    def _settings(message: dict[str, Any]) -> "Settings":
         import msgspec
 
         from exporter.proxy.settings import Settings
 
-        logging.getLogger().setLevel(message["log_level"].upper())
-        settings = msgspec.convert(message["settings"], Settings)
-        self._worker = self._make(settings, fds[0], asyncio.get_running_loop())
-        await self._worker.start([socket.socket(fileno=fds[1])])
+        return msgspec.convert(message["settings"], Settings)
 
-    async def stop(self) -> None:
-        """Drain."""
+    async def _start(self, message: dict[str, Any], fds: list[int]) -> None:
+        logging.getLogger().setLevel(message["log_level"].upper())
+        self._worker = self._make(self._settings(message), fds[0], asyncio.get_running_loop())
+        await self._worker.start([socket.socket(fileno=fd) for fd in fds[1:]])
+
+    async def stop(self, seconds: float) -> None:
+        """Drain; the settings' grace is the bound."""
         if self._worker is not None:
             await self._worker.drain()
             await settled(self._worker)
@@ -150,6 +160,7 @@ ROLES: dict[str, Callable[[], Role]] = {"worker": WorkerRole, "analysis": _analy
 def main(role: str, fd: int) -> int:
     """Run as a child on the control socket `fd`."""
     logs.configure()
+    never_wait()
     control = socket.socket(fileno=fd)
     control.setblocking(False)
     made = ROLES[role]()

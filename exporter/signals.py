@@ -9,12 +9,17 @@ import signal
 from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
+_reload_asked = False
 
 
 def end_when_told() -> None:
-    """For the root until its loop runs: nothing was promised yet, so SIGTERM and SIGINT end it at once, with 0."""
+    """For the root until its loop runs: nothing was promised yet, so SIGTERM and SIGINT end it at once, with 0.
+
+    SIGHUP is only remembered: the configuration may have been read already.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
+    signal.signal(signal.SIGHUP, _remember)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:
@@ -22,10 +27,20 @@ def _end(_number: int, _frame: FrameType | None) -> None:
     os._exit(0)
 
 
+def _remember(_number: int, _frame: FrameType | None) -> None:
+    global _reload_asked
+    _reload_asked = True
+
+
+def reload_asked() -> bool:
+    """Whether SIGHUP came before the root's loop ran."""
+    return _reload_asked
+
+
 def bind_to_parent() -> None:
     """For a child: die with the root, even while stopped, and leave the terminal's signals to the root."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     import ctypes
 
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

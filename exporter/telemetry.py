@@ -47,8 +47,8 @@ log = logging.getLogger("modeltap.analysis")
 _COLLECT_SECONDS = 5.0
 _WATCH_SECONDS = 0.25
 _GC_OBJECTS = 50_000
-# The root waits 2 s; a publisher may take half a second more than it is given.
-_DRAIN_SECONDS, _PUBLISH_SECONDS = 0.3, 0.6
+# A publisher may take half a second more than it is given; a dead collector is not waited for beyond that.
+_DRAIN_SECONDS, _PUBLISH_SECONDS, _LAST_SECONDS = 0.3, 5.0, 1.1
 
 
 class Telemetry:
@@ -67,13 +67,20 @@ class Telemetry:
         self._gauges: list[Sample] = []
         self._resources: list[Sample] = []
         self._told: dict[str, str] = {}
+        self._scrapes = admin.Scrapes()
 
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
-        """start: configuration and descriptors. link: a channel from a worker. dialects: those switched off."""
+        """start: configuration and descriptors. link: a channel from a worker. dialects: those switched off.
+
+        last_scrape: the drain was over at `since`; whoever is about to scrape may do so, `seconds` at most.
+        """
         if message["kind"] == "start":
             await self._start(message, fds)
         elif message["kind"] == "dialects" and self._ready:
             self._engine.switch_off(message["off"])
+        elif message["kind"] == "last_scrape" and self._ready:
+            await self._consumer.drained(_DRAIN_SECONDS)
+            await self._scrapes.last(message["since"], message["seconds"])
         elif message["kind"] == "link" and self._ready:
             sock = socket.socket(fileno=fds[0])
             sock.setblocking(False)
@@ -106,7 +113,7 @@ class Telemetry:
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
         if self._probe is not None:
             self._begin(self._every(config.probe_interval, self._probing))
-        self._admin = await admin.serve(socket.socket(fileno=admin_fd), self._render)
+        self._admin = await admin.serve(socket.socket(fileno=admin_fd), self._render, self._scrapes)
         self._ready = True
         # What lives now lives for good; columns that wait for their batch should set off no collection.
         gc.freeze()
@@ -267,8 +274,8 @@ class Telemetry:
         yield Sample("modeltap.scrape.duration", (), self._scrape_seconds)
         yield Sample("modeltap.tick.duration", (), self._tick_seconds)
 
-    async def stop(self) -> None:
-        """Process what is here, push it a last time, leave. Safe twice and before the start."""
+    async def stop(self, seconds: float = 2.0) -> None:
+        """Process what is here, push it a last time, leave within `seconds`. Safe twice and before the start."""
         if not self._ready:
             return
         self._ready = False
@@ -276,7 +283,8 @@ class Telemetry:
         if self._pusher is not None:
             await self._push(self._pusher)
         found = [publisher for publisher in (self._spans, self._pusher) if publisher is not None]
-        await asyncio.gather(*(asyncio.to_thread(one.stop, _PUBLISH_SECONDS) for one in found))
+        publish = min(_PUBLISH_SECONDS, max(0.0, seconds - _DRAIN_SECONDS - _LAST_SECONDS))
+        await asyncio.gather(*(asyncio.to_thread(one.stop, publish) for one in found))
         for task in self._tasks:
             task.cancel()
         await self._admin.cleanup()

@@ -24,6 +24,9 @@ CHECK_SECONDS = 1.0
 STARVED_SHARE = 0.5  # of its silence spent waiting for a CPU
 HUNG_SECONDS = 5.0  # without a beat
 START_SECONDS = 60.0  # before the first beat: imports at the lowest priority of a busy machine
+# What a loop that turns, or all imports, never take between two beats: who ran for longer spins, though it also waits.
+SPIN_SECONDS, START_SPIN_SECONDS = 1.0, 15.0
+STUCK_SECONDS = 30.0  # of CPU time without finishing anything that is waited for
 MEMORY_EXIT = 75  # the child ended itself at its memory bound
 _COLLECT_SECONDS = 0.01
 _KILLED_SECONDS = 1.0
@@ -81,7 +84,7 @@ class Child:
         finally:
             theirs.close()
         self.started = self.beat = loop.time()
-        self.waited = 0.0
+        self.ran = self.waited = 0.0
         self.beating = False
         self.killed = ""
         loop.add_reader(self.control, self.read)
@@ -105,12 +108,17 @@ class Child:
                 self._collect()
             elif found[0].get("kind") == "beat":
                 self.beat = self._loop.time()
-                self.waited = waited_seconds(self.process.pid)
+                self.ran, self.waited = scheduled(self.process.pid)
                 self.beating = True
 
     def starved(self, now: float) -> bool:
-        """Whether it has been ready to run for most of its silence: it yields to the data plane, it does not hang."""
-        return waited_seconds(self.process.pid) - self.waited > STARVED_SHARE * (now - self.beat)
+        """Whether it has been ready to run for most of its silence: it yields to the data plane, it does not hang.
+
+        A quota makes those wait who spin as well; they are told by what they did get.
+        """
+        ran, waited = scheduled(self.process.pid)
+        spins = ran - self.ran > (SPIN_SECONDS if self.beating else START_SPIN_SECONDS)
+        return not spins and waited - self.waited > STARVED_SHARE * (now - self.beat)
 
     def _collect(self) -> None:
         # The kernel closes a dying process's descriptors a moment before it can be waited for.
@@ -126,12 +134,38 @@ class Child:
         self.process.kill()
 
 
-def waited_seconds(pid: int, proc: Path = Path("/proc")) -> float:
-    """How long a process' main thread has waited for a CPU in its life; 0 where the kernel does not tell."""
+def scheduled(pid: int, proc: Path = Path("/proc")) -> tuple[float, float]:
+    """Seconds for which a process' main thread ran and waited for a CPU; zeros where the kernel does not tell."""
     try:
-        return int((proc / str(pid) / "schedstat").read_text().split()[1]) / 1e9
+        ran, waited = (proc / str(pid) / "schedstat").read_text().split()[:2]
+        return int(ran) / 1e9, int(waited) / 1e9
+    except (OSError, ValueError):
+        return 0.0, 0.0
+
+
+def cpu_seconds(pid: int, proc: Path = Path("/proc")) -> float:
+    """CPU time of all threads of a process; 0 if it is gone."""
+    try:
+        # Behind the name, which may hold anything: state is the first field, utime and stime are 12th and 13th.
+        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
         return 0.0
+
+
+class Progress:
+    """Tells a process that works for ever on one thing, though it beats, from one that is slow. Pure."""
+
+    def __init__(self) -> None:
+        self._mark: tuple[int, int] | None = None
+        self._cpu = 0.0
+
+    def stuck(self, pid: int, done: int, waiting: bool, cpu: float) -> bool:
+        """`done` counts what was finished, `waiting` whether more is waited for, `cpu` is the process' time so far."""
+        mark = pid, done
+        if not waiting or mark != self._mark:
+            self._mark, self._cpu = mark, cpu
+        return cpu - self._cpu > STUCK_SECONDS
 
 
 class Backoff:
@@ -201,6 +235,13 @@ class Keeper:
         if now - child.beat > (HUNG_SECONDS if child.beating else START_SECONDS) and not child.starved(now):
             child.kill("hung")
 
+    def responsive(self) -> bool:
+        """Whether there is a child that has begun to beat and still does, or would if it were given a CPU."""
+        child, now = self.child, self._loop.time()
+        if child is None or not child.beating:
+            return False
+        return now - child.beat < 2 * CHECK_SECONDS or child.starved(now)
+
     def _gone(self, child: Child, status: int) -> None:
         self.child = None
         if self._stopping:
@@ -222,7 +263,7 @@ class Keeper:
         child = self.child
         if child is None:
             return
-        child.send({"kind": "stop"})
+        child.send({"kind": "stop", "seconds": seconds})
         try:
             await asyncio.wait_for(self._over.wait(), seconds)
         except TimeoutError:

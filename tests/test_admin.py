@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import socket
+import time
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -128,3 +129,84 @@ def test_scraper_that_leaves_gives_its_place_back() -> None:
             assert response.status == 200
 
     serve(render, body)
+
+
+AWAITED = (
+    # begun at, of one scraper; the drain was over at 100, it is 101 now
+    ("nobody scrapes", (), 15.0, False),
+    ("one scrape is no interval", (95.0,), 15.0, False),
+    ("due in four seconds", (90.0, 97.5), 15.0, True),
+    ("due after the wait", (90.0, 97.5), 3.0, False),
+    ("two intervals ago", (86.0, 91.0), 15.0, True),
+    ("longer ago than two intervals", (86.2, 91.0), 15.0, False),
+    ("overdue, but not long", (85.0, 92.0), 0.5, True),
+    ("came since the drain", (90.0, 97.5, 100.5), 15.0, False),
+)
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds", "awaited"), [row[1:] for row in AWAITED], ids=[row[0] for row in AWAITED]
+)
+def test_who_is_waited_for(times: tuple[float, ...], seconds: float, awaited: bool) -> None:
+    """A scraper that was here within two of its own intervals, has not come since the drain, and is due in time."""
+    scrapes = admin.Scrapes()
+    for at in times:
+        scrapes.came("10.0.0.1", at)
+    assert scrapes.awaited(100.0, 101.0, seconds) is awaited
+
+
+def test_scrapers_are_told_apart_and_bounded() -> None:
+    """Two scrapers in turn do not look like one that scrapes twice as often; the longest unseen is forgotten."""
+    scrapes = admin.Scrapes()
+    for at in (60.0, 90.0):
+        scrapes.came("10.0.0.1", at)
+        scrapes.came("10.0.0.2", at + 0.1)
+    assert scrapes.awaited(100.0, 101.0, 30.0)
+    for number in range(admin.MAX_WAITING):
+        scrapes.came(f"10.0.1.{number}", 99.0)
+    assert not scrapes.awaited(100.0, 101.0, 30.0)
+    assert len(scrapes._times) == admin.MAX_WAITING
+
+
+def test_the_last_scrape_is_waited_for() -> None:
+    """The wait ends with the scrape that was awaited, and not with one that began before the drain was over."""
+
+    async def render(accept: str, names: frozenset[str]) -> tuple[bytes, str]:
+        return b"m 1\n", TEXT
+
+    async def main() -> None:
+        sock = socket.create_server(("127.0.0.1", 0))
+        sock.setblocking(False)
+        scrapes, now = admin.Scrapes(), time.monotonic()
+        scrapes.came("127.0.0.1", now - 60)
+        scrapes.came("127.0.0.1", now - 10)
+        runner = await admin.serve(sock, render, scrapes)
+        try:
+            async with aiohttp.ClientSession() as session, asyncio.timeout(20):
+                waiting = asyncio.ensure_future(scrapes.last(now, 300.0))
+                scrapes.came("127.0.0.2", now - 1)
+                await asyncio.sleep(0.01)
+                assert not waiting.done()
+                async with session.get(f"http://127.0.0.1:{sock.getsockname()[1]}/metrics") as response:
+                    assert await response.text() == "m 1\n"
+                await waiting
+                assert scrapes._times["127.0.0.1"][0] == now - 10
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(main())
+
+
+def test_the_wait_for_a_last_scrape_is_bounded() -> None:
+    """Nobody comes: it ends with its seconds."""
+    scrapes, now = admin.Scrapes(), time.monotonic()
+    scrapes.came("127.0.0.1", now - 2)
+    scrapes.came("127.0.0.1", now - 1.98)
+
+    async def main() -> None:
+        scrapes.came("127.0.0.1", now)
+        async with asyncio.timeout(20):
+            await scrapes.last(now + 1, 0.1)
+            await scrapes.last(now + 1, -1.0)
+
+    asyncio.run(main())

@@ -1,14 +1,19 @@
 """`modeltap run`: the sidecar in front of a model server.
 
 Every setting is a flag, a key of the YAML file or a variable MODELTAP_…; flags beat variables beat the file.
+SIGTERM, SIGINT or `modeltap drain` stop it in an orderly way, a second signal at once. SIGHUP reads the settings
+again: bounds, times and the log level may change while it runs; the log says what was taken over.
+Exit status: 0 when it was told to stop, also where the grace was not enough; 1 if an address cannot be bound;
+2 if the configuration has problems, all of which are told.
 """
 
 import argparse
 import sys
 
 from exporter import logs
-from exporter.config import ConfigError, load
+from exporter.config import ConfigError, load, proxy_settings
 from exporter.options import SETTINGS
+from exporter.proxy.settings import Settings
 from exporter.sockets import BindError, allow_many, bind_all
 
 
@@ -21,9 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """2 with every problem of the configuration, 1 if an address cannot be bound."""
+    """2 with every problem of the configuration, 1 if an address cannot be bound, else 0 once told to stop."""
     try:
         config = load(vars(args))
+        _check_files(proxy_settings(config))
     except ConfigError as error:
         for problem in error.problems:
             print(f"modeltap: {problem}", file=sys.stderr)
@@ -38,4 +44,16 @@ def run(args: argparse.Namespace) -> int:
     # Clients that come from here on wait in the listeners for the rest of the imports.
     from exporter.app import run as run_root
 
-    return run_root(config, sockets)
+    return run_root(config, sockets, lambda: load(vars(args)))
+
+
+def _check_files(settings: Settings) -> None:
+    """ConfigError if a certificate or key cannot be used; nothing is imported for that where there is none."""
+    if not settings.tls.cert and not any(upstream.tls for upstream in settings.upstreams):
+        return
+    from exporter.proxy.tls import Contexts, TlsError
+
+    try:
+        Contexts(settings)
+    except TlsError as error:
+        raise ConfigError([str(error)]) from error

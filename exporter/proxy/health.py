@@ -1,18 +1,22 @@
-"""The health port: /livez, /readyz, /wait-for-drain, answered by the root process itself.
+"""The health port: /livez, /readyz, /wait-for-drain and POST /drain, answered by the root process itself.
 
 Readiness means: listeners bound and not draining. Never the model and never the analysis: a native sidecar that waits
 for the model keeps the model from being started. Whoever connects is bounded in bytes, time and number, and the slow
-make room for the new: nobody can keep a probe from being answered.
+make room for the new: nobody can keep a probe from being answered. Only who is on this host may begin a drain.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from ipaddress import IPv6Address, ip_address
+from typing import Any, cast
 
 _PATHS = "/livez, /readyz or /wait-for-drain"
 _REASONS = {
     200: "OK",
+    202: "Accepted",
     400: "Bad Request",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     431: "Request Header Fields Too Large",
@@ -32,9 +36,13 @@ class Bounds:
 
 
 class HealthState:
-    """What the answers are made of, and who is connected. Set `draining` before `finish`."""
+    """What the answers are made of, and who is connected. Set `draining` before `finish`.
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
+    `drain` is called at every POST /drain; it must be safe to call again.
+    """
+
+    def __init__(self, bounds: Bounds | None = None, drain: Callable[[], None] = lambda: None) -> None:
+        self.drain = drain
         self.ready = False
         self.draining = False
         self.drained = False
@@ -114,13 +122,17 @@ class Health(asyncio.Protocol):
             self._answer(431, "head too large")
         elif b"\r\n\r\n" in self._head:
             words = self._head.partition(b"\r\n")[0].decode("latin-1").split(" ")
+            path = words[1].partition("?")[0] if len(words) == 3 else ""
+            expected = "POST" if path == "/drain" else "GET"
             if len(words) != 3 or not words[2].startswith("HTTP/1."):
                 self._answer(400, f"expected GET {_PATHS} in HTTP/1.1")
-            elif words[0] not in ("GET", "HEAD"):
-                self._answer(405, f"expected GET, found {words[0]!a}")
+            elif words[0] != expected and (words[0] != "HEAD" or expected == "POST"):
+                self._answer(405, f"expected {expected}, found {words[0]!a}")
+            elif expected == "POST":
+                self._drain()
             else:
                 self._bare = words[0] == "HEAD"
-                self._route(words[1].partition("?")[0])
+                self._route(path)
 
     def _route(self, path: str) -> None:
         state = self._state
@@ -133,6 +145,17 @@ class Health(asyncio.Protocol):
             self._wait()
         else:
             self._answer(404, f"not found: expected {_PATHS}")
+
+    def _drain(self) -> None:
+        state = self._state
+        if not _from_here(self._transport):
+            self._answer(403, "a drain is begun from loopback only")
+        elif b"\r\norigin:" in self._head.lower():
+            # A browser on this host sends what any page tells it to.
+            self._answer(403, "a drain is not begun by a page")
+        else:
+            state.drain()
+            self._answer(*(200, "drained") if state.drained else (202, "draining"))
 
     def _wait(self) -> None:
         state = self._state
@@ -169,3 +192,20 @@ class Health(asyncio.Protocol):
         )
         self._transport.write(head.encode() + (b"" if self._bare else body))
         self._transport.close()
+
+
+def _from_here(transport: asyncio.Transport | None) -> bool:
+    """Whether the peer is this host: on loopback, or at the very address to which it connected."""
+    if transport is None:
+        return False
+    peer, own = (_host(transport.get_extra_info(name)) for name in ("peername", "sockname"))
+    return peer is not None and (peer.is_loopback or peer == own)
+
+
+def _host(name: Any) -> Any:
+    """The address in a socket's name; of one mapped into IPv6 the IPv4 address."""
+    try:
+        found = ip_address(name[0].partition("%")[0])
+    except (TypeError, IndexError, AttributeError, ValueError):
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found

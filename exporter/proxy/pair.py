@@ -22,7 +22,7 @@ from exporter.proxy.bounded import (
     Bounded,
 )
 from exporter.proxy.destination import Destination
-from exporter.proxy.dial import dial
+from exporter.proxy.dial import Dialling
 from exporter.proxy.plane import Plane
 from exporter.proxy.refusals import Refusal
 from exporter.proxy.sides import upstream_side
@@ -64,7 +64,7 @@ class Pair(Bounded):
         self.peer = ""
         self.protocol = "none"
         self._early = b""  # what came before it was known where it goes
-        self._dialing: asyncio.Task[None] | None = None
+        self._dialing: Dialling | None = None
         self._down = False
         self._unread = self._paused = 0
         self._admitted = False  # an upgraded connection keeps the slot of its request
@@ -89,11 +89,11 @@ class Pair(Bounded):
 
     def _dial(self) -> None:
         self._down = False
-        # Connecting is the one thing on this path that needs a coroutine.
-        self._dialing = self.plane.loop.create_task(dial(self.plane, self))
+        self._dialing = Dialling(self.plane, self)
+        self._dialing.start()
 
     def dialled(self) -> None:
-        """There is a connected socket; a client that leaves now is seen in `connected`."""
+        """Right after `connected`: there is nothing left to cancel."""
         self._dialing = None
 
     def side(self) -> asyncio.Protocol:
@@ -188,6 +188,8 @@ class Pair(Bounded):
         self._sent += len(data)
         if self._phase == HTTP:
             self.tap.response_data(data)  # type: ignore[union-attr]
+            if self._client_eof and self.upstream is not None and self.tap is not None and not self.tap.busy:
+                self._pass_eof()
         else:
             if self._phase == NEW:
                 self.plane.totals.count("desync_response", "unsolicited_response")
@@ -305,10 +307,10 @@ class Pair(Bounded):
     def client_eof(self) -> None:
         """FIN from the client goes on as FIN, behind everything that it sent."""
         self._client_eof = True
+        if self._phase != CLOSING and not self._down:
+            self._pass_eof()
         if self._phase == CLOSING or self._upstream_eof or self._down:
             self._close()
-        else:
-            self._pass_eof()
 
     def _pass_eof(self) -> None:
         if self.upstream is None or self._phase == CLOSING:
@@ -321,7 +323,9 @@ class Pair(Bounded):
                 return
             self.tap.client_eof()
         if self._phase != CLOSING:
-            sockets.finish_writing(self.upstream)
+            if not sockets.finish_writing(self.upstream) and not (self.tap is not None and self.tap.busy):
+                self._close()  # TLS has no half-close, and nothing is under way
+                return
             self._progress_from_now(GLANCE)
 
     def _leave_queue(self) -> None:
@@ -348,8 +352,7 @@ class Pair(Bounded):
 
     def _close(self) -> None:
         for transport in (self.client, self.upstream):
-            if transport is not None:
-                transport.close()
+            sockets.close(transport)
 
     def close_idle(self) -> bool:
         """For a drain: close if nothing is under way; whether it did."""
@@ -403,10 +406,10 @@ class Pair(Bounded):
                 self._linger()
                 return
         self._phase = CLOSING
-        if exc is not None:
+        if exc is not None or (sockets.is_tls(upstream) and not self._upstream_eof):
             sockets.reset(self.client)
-        elif self.client is not None:
-            self.client.close()
+        else:
+            sockets.close(self.client)
 
     def _count(self) -> None:
         """The connection in the totals, once; and no cycle is left behind."""

@@ -9,6 +9,7 @@ from exporter.proxy.deadlines import Deadlines, Timed
 from exporter.proxy.destination import Destination
 from exporter.proxy.labels import Labels
 from exporter.proxy.settings import Settings
+from exporter.proxy.tls import Contexts
 from exporter.proxy.trace import Sampler
 from exporter.records.queue import Sender
 from exporter.records.totals import Layout, Writer
@@ -68,6 +69,7 @@ class Plane:
         self.overhead_sum = self.totals.scalar("overhead_sum")
         self.connections_at = layout.connections_at
         self.connections_open = self.totals.scalar("connections_open")
+        self.tls = Contexts(settings)
         self.destinations = tuple(Destination(upstream, loop) for upstream in settings.upstreams)
         self.tracing = settings.tracing
         self.labels = Labels(self.totals, settings.model_name, settings.model_version)
@@ -84,6 +86,11 @@ class Plane:
         self._flush_due = False
         self._beat_at = time.monotonic_ns()
         self.configure(settings)
+
+    def start(self) -> None:
+        """Ask for the upstreams' addresses; nobody waits for them."""
+        for destination in self.destinations:
+            destination.start()
 
     def configure(self, settings: Settings) -> None:
         """Bounds that may change while connections live; upstreams and layout are those of the start."""
@@ -119,6 +126,7 @@ class Plane:
                 pair.forgive(stood)
         self.deadlines.run(now)
         self.admission.sweep()
+        self.tls.refresh()
 
     def close(self) -> None:
         """Nothing more is asked of anybody. Safe twice."""

@@ -38,9 +38,10 @@ class ClientSide:
         self.pair.client_data(data)
 
     def eof_received(self) -> bool:
-        """The client sends no more; it may still read."""
+        """The client sends no more; it may still read, but not over TLS: there the loop would complain of True."""
         self.pair.client_eof()
-        return True
+        client = self.pair.client
+        return client is not None and client.can_write_eof()
 
     def pause_writing(self) -> None:
         """The client does not read."""
@@ -74,7 +75,8 @@ class UpstreamSide:
     def eof_received(self) -> bool:
         """The model sends no more."""
         self.pair.upstream_eof()
-        return True
+        upstream = self.pair.upstream
+        return upstream is not None and upstream.can_write_eof()
 
     def pause_writing(self) -> None:
         """The model does not read."""

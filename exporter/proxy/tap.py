@@ -8,7 +8,7 @@ Where a limit was promised it fails closed instead: a request that cannot be fol
 import logging
 from collections import deque
 from time import monotonic_ns
-from typing import Final
+from typing import Final, cast
 
 from exporter.proxy.edits import edit
 from exporter.proxy.labels import Labelled
@@ -19,7 +19,7 @@ from exporter.proxy.wires import Wires
 from exporter.records.routes import SIDE_OPERATIONS
 from exporter.wire.events import Data, Desync, End, Event, Head, Tunnel
 from exporter.wire.head import Framing, RequestHead, ResponseHead
-from exporter.wire.http1 import RequestFollower, ResponseFollower
+from exporter.wire.http1 import KEPT_HEAD, RequestFollower, ResponseFollower
 
 log = logging.getLogger(__name__)
 MAX_PIPELINED: Final = 64
@@ -32,7 +32,7 @@ class Tap:
     __slots__ = (
         *("plane", "wires", "_requests", "_responses", "_fifo", "_sending", "_stalled", "_answering"),
         *("_parked", "_backlog", "_backlog_size", "_refused", "_blocked", "_went", "dead"),
-        *("_memo_head", "_memo_labelled", "held_since", "queued"),
+        *("_memo", "_held", "held_since", "queued"),
     )
 
     def __init__(self, plane: Plane, wires: Wires) -> None:
@@ -43,9 +43,9 @@ class Tap:
         self._responses = ResponseFollower()
         self._fifo: deque[Live] = deque()  # sent or being sent and not answered, oldest first
         self._stalled = 0  # since when the client does not read; 0 if it does
-        self._memo_head: RequestHead | None = None
-        self._memo_labelled: Labelled | None = None
+        self._memo: tuple[RequestHead, Labelled] | None = None
         self.dead = False
+        self._held: list[bytes] = []  # what the follower holds: it keeps nothing of a head that it refuses
         self.held_since = 0  # when the beginning of a head came that is not whole yet
         self.queued = 0  # since when a head waits for admission
         # per message
@@ -55,9 +55,7 @@ class Tap:
         self._parked: tuple[Live, list[Event], bytes, int] | None = None  # a head that waits for admission
         self._backlog: list[bytes] = []  # what the client sent after it
         self._backlog_size = 0
-        self._refused: tuple[Refusal, bool] | None = (
-            None  # said (without a body?) once all before is answered
-        )
+        self._refused: tuple[Refusal, bool] | None = None  # to be said, with a body or without, in its turn
         self._blocked = False  # parked or refused: nothing of what the client sends goes on
 
     @property
@@ -78,7 +76,7 @@ class Tap:
     @property
     def holding(self) -> bool:
         """Whether the beginning of a head waits for its end."""
-        return bool(self._requests.held)
+        return self._requests.holding
 
     @property
     def answered(self) -> bool:
@@ -137,17 +135,18 @@ class Tap:
 
     def _message(self, data: bytes, pos: int, now: int) -> int:
         """Forward and follow up to the end of one message; returns where the next one begins."""
-        held = self._requests.held
         self._went = False
         stop = pos
         try:
             events, stop = self._requests.feed_message(data, pos)
             if not events and self._sending is None:
-                if not held:
+                if not self._held:
                     self.held_since = now
                     self.wires.head_begins(now)
+                self._held.append(data[pos:])
                 return stop  # the follower holds it
             if events and type(events[0]) is Head:
+                self._held = []
                 self._begin(events, data, stop, now)
             elif self._sending is not None:
                 self._went = True
@@ -155,22 +154,20 @@ class Tap:
                 self._account(events, data, pos, stop)
             last = events[-1] if events else None
             if type(last) is Desync:
-                self._desync("request", last.reason, data[stop:] if self._went else held + data[pos:])
+                self._desync(
+                    "request", last.reason, data[stop:] if self._went else b"".join(self._held) + data[pos:]
+                )
             elif len(self._fifo) > MAX_PIPELINED:
                 self._desync("request", "pipeline_too_deep", data[stop:])
             else:
                 return stop
         except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes
-            self._fail("request", data[stop:] if self._went else held + data[pos:])
+            self._fail("request", data[stop:] if self._went else b"".join(self._held) + data[pos:])
         return len(data)
 
     def _begin(self, events: list[Event], data: bytes, stop: int, now: int) -> None:
         """A head is complete: it goes on its way, waits for admission, or is shed."""
-        first = events[0]
-        assert isinstance(first, Head)
-        assert isinstance(first.head, RequestHead)
-        head = first.head
-        plane = self.plane
+        head, plane = cast(RequestHead, cast(Head, events[0]).head), self.plane
         labelled = self._labelled(head)
         live = Live(plane, head, labelled, now, self.wires.peer)
         if plane.closed and (refusal := refusal_of(head, plane.strict)):
@@ -241,11 +238,12 @@ class Tap:
                     live.finish(live.ended)
 
     def _labelled(self, head: RequestHead) -> Labelled:
-        # The follower gives the same head object for a head that equals the last one.
-        if head is not self._memo_head or self._memo_labelled is None:
-            self._memo_head = head
-            self._memo_labelled = self.plane.labels.labelled(head.method, head.target)
-        return self._memo_labelled
+        memo = self._memo  # the follower gives the same head object for a head that equals the last one
+        if memo is not None and memo[0] is head:
+            return memo[1]
+        labelled = self.plane.labels.labelled(head.method, head.target)
+        self._memo = (head, labelled) if len(head.raw) <= KEPT_HEAD else None
+        return labelled
 
     def client_eof(self) -> None:
         """The client sends no more: the beginning of a head that will never be whole goes out as it came."""
@@ -253,6 +251,7 @@ class Tap:
         if not held or self._blocked:
             return
         if not self.plane.closed:
+            self._requests = RequestFollower()  # of the next client's bytes there are none
             self.wires.forward(held)
         elif not self._fifo:
             self._desync("request", "malformed_head", held)
@@ -345,7 +344,7 @@ class Tap:
         self.wires.answer(data)
         if self._fifo:
             self._fifo[0].overhead += monotonic_ns() - now
-        mark = 0  # up to where the bytes of this read are counted
+        pos = mark = 0  # `mark`: up to where the bytes of this read are counted
         try:
             head = self._responses.whole(data)
             if head is not None:
@@ -358,19 +357,21 @@ class Tap:
                 self._refuse_in_turn()
                 return
             # One loop in one call: a streamed answer comes here for every token.
-            for event in self._responses.feed(data):
-                if type(event) is Data:
-                    self._fifo[0].response.take(data, event.start, event.end, self.plane)
-                elif type(event) is Head:
-                    mark = event.end
-                    self._response_head(self._fifo[0], event.head, now)
-                elif type(event) is End:
-                    self._fifo[0].response_size += event.at - mark
-                    mark = event.at
-                    self._response_end(self._fifo[0], now)
-                else:
-                    self._response_over(event, now)
-                    return
+            while pos < len(data):
+                events, pos = self._responses.feed_message(data, pos)
+                for event in events:
+                    if type(event) is Data:
+                        self._fifo[0].response.take(data, event.start, event.end, self.plane)
+                    elif type(event) is Head:
+                        mark = event.end
+                        self._response_head(self._fifo[0], event.head, now)
+                    elif type(event) is End:
+                        self._fifo[0].response_size += event.at - mark
+                        mark = event.at
+                        self._response_end(self._fifo[0], now)
+                    else:
+                        self._response_over(event, now)
+                        return
             if self._answering:
                 self._fifo[0].response_size += len(data) - mark
         except Exception:  # noqa: BLE001 - `_fail` logs it: nothing that happens here may touch the bytes

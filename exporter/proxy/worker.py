@@ -9,15 +9,16 @@ import gc
 import socket
 import time
 
-from exporter.proxy.destination import Destination
+from exporter.proxy.accept import Acceptor
 from exporter.proxy.link import attach
-from exporter.proxy.pair import Pair
 from exporter.proxy.plane import Plane
 from exporter.proxy.settings import Settings
-from exporter.proxy.sides import ClientSide
 
 _LAG_SECONDS = 0.5
-_BACKLOG = 1024
+# Requests under way when the listeners close: their connections look idle, and are not.
+LATE_SECONDS = 0.25
+_POLL_SECONDS = 0.02
+_WALK_SHARE = 10  # between two walks over the connections pass at least so many times the time that one takes
 
 
 class Worker:
@@ -25,7 +26,7 @@ class Worker:
 
     def __init__(self, settings: Settings, totals_fd: int, loop: asyncio.AbstractEventLoop) -> None:
         self.plane = Plane(settings, totals_fd, loop)
-        self._servers: list[asyncio.Server] = []
+        self.acceptor = Acceptor(self.plane)
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
@@ -34,20 +35,17 @@ class Worker:
         plane = self.plane
         if not plane.slots[plane.totals.scalar("started")]:
             plane.totals.set("started", time.time_ns())
-        for sock, destination in zip(sockets, plane.destinations, strict=True):
-            await self._listen(sock, destination)
+        plane.start()
+        self.acceptor.start(dict(zip(sockets, plane.destinations, strict=True)))
         self._schedule()
         # What lives now lives for good; a full collection should not walk it again and again.
         gc.collect()
         gc.freeze()
 
-    async def _listen(self, sock: socket.socket, destination: Destination) -> None:
-        plane = self.plane
-
-        def accepted() -> ClientSide:
-            return ClientSide(Pair(plane, destination))
-
-        self._servers.append(await plane.loop.create_server(accepted, sock=sock, backlog=_BACKLOG))
+    def configure(self, settings: Settings) -> None:
+        """Other bounds from now on; upstreams, layout and mode must be those of the start."""
+        self.plane.configure(settings)
+        self.acceptor.configure()
 
     async def attach(self, sock: socket.socket) -> None:
         """Hand exchanges to the analysis behind this socket from now on."""
@@ -68,28 +66,41 @@ class Worker:
         plane = self.plane
         plane.draining = True
         deadline = time.monotonic() + plane.settings.grace
-        quiet = plane.settings.drain_quiet
-        while quiet and time.monotonic() < deadline:
+        await self._quiet(deadline)
+        # A grace that is nearly over leaves no time to be polite.
+        polite = time.monotonic() + min(LATE_SECONDS, (deadline - time.monotonic()) / 2)
+        late = False
+        while (now := time.monotonic()) < deadline:
+            if self.acceptor.finish() and not (plane.pairs or self.acceptor.opening):
+                break
+            if late:
+                self._close_idle()
+            # Known one turn before it matters: a loop that stood still reads what came meanwhile first.
+            late = now > polite
+            await asyncio.sleep(max(_POLL_SECONDS, _WALK_SHARE * (time.monotonic() - now)))
+        self.acceptor.close()
+        plane.sender.flush()
+
+    async def _quiet(self, deadline: float) -> None:
+        """Until so long no request came; those for health and metadata are none."""
+        plane = self.plane
+        while (quiet := plane.settings.drain_quiet) and time.monotonic() < deadline:
             left = quiet - (time.monotonic_ns() - plane.last_request) / 1e9
             if left <= 0:
-                break
+                return
             await asyncio.sleep(min(left, deadline - time.monotonic(), 0.2))
-        for server in self._servers:
-            server.close()
-        while plane.pairs and time.monotonic() < deadline:
-            for pair in list(plane.pairs):
-                pair.close_idle()
-            await asyncio.sleep(0.02)
-        plane.sender.flush()
+
+    def _close_idle(self) -> None:
+        self.acceptor.hang_up()
+        for pair in list(self.plane.pairs):
+            pair.close_idle()
 
     def stop(self) -> None:
         """Close whatever is left."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for server in self._servers:
-            server.close()
-        self._servers = []
+        self.acceptor.close()
         self.plane.close()
         for pair in list(self.plane.pairs):
             pair.stop()

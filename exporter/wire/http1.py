@@ -7,28 +7,51 @@ response follower must be told of every request (`expect`), because the method d
 
 import re
 from collections import deque
+from typing import Final
 
 from exporter.wire.events import Data, Desync, End, Event, Head, Tunnel
-from exporter.wire.head import MAX_HEAD, Ambiguous, Framing, RequestHead, ResponseHead
+from exporter.wire.head import (
+    CHUNKED,
+    CLOSE,
+    LENGTH,
+    MAX_FIELDS,
+    MAX_HEAD,
+    NONE,
+    TUNNEL,
+    Ambiguous,
+    Framing,
+    RequestHead,
+    ResponseHead,
+)
 
-MAX_CHUNK_LINE = 256
-MAX_EXTENSIONS = 8192
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*+(?:;[^\x00-\x08\x0a-\x1f\x7f]++)?\r\n")
-_FRAMING_TRAILER = re.compile(rb"(?i)(?:content-length|transfer-encoding|host):")
-_TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n")
-_BARE_LF = re.compile(rb"(?<!\r)\n")
+MAX_CHUNK_LINE: Final = 256
+MAX_EXTENSIONS: Final = 8192
+MAX_EVENTS: Final = 1024  # of one `feed_message`: a chunk of six bytes costs an event of twenty times that
+KEPT_HEAD: Final = 4096  # a longer one is not remembered: each of many idle connections may have sent one
+_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*+(?:;[\t\x20-\x7e\x80-\xff]++)?\r\n")
+_PLAIN_CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
+_FRAMING_TRAILER: Final = re.compile(rb"(?i)(?:content-length|transfer-encoding|host):")
+_TRAILER: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n")
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 # How a request may begin, complete or not: up to two empty lines (RFC 9112 section 2.2), then a method.
-_OPENING = re.compile(rb"(?:\r\n){0,2}[!#$%&'*+\-.^_`|~0-9A-Za-z]|(?:\r\n)?\r?\Z|\r\n\r\n\Z")
+_OPENING: Final = re.compile(rb"(?:\r\n){0,2}[!#$%&'*+\-.^_`|~0-9A-Za-z]|(?:\r\n)?\r?\Z|\r\n\r\n\Z")
 
-# States. A plain int compares faster than an Enum member, and feed runs for every read; the two that count bytes
-# follow _HEAD, so that one comparison tells them.
-_HEAD, _LENGTH, _CHUNK_DATA, _CHUNK_LINE, _CHUNK_END, _TRAILERS, _UNTIL_CLOSE, _DONE = range(8)
+# States. A plain int compares faster than an Enum member, and feed runs for every read; _DONE stands before _HEAD and
+# the two that count bytes behind it, so that one comparison tells them.
+_DONE: Final = -1
+_HEAD: Final = 0
+_LENGTH: Final = 1
+_CHUNK_DATA: Final = 2
+_CHUNK_LINE: Final = 3
+_CHUNK_END: Final = 4
+_TRAILERS: Final = 5
+_UNTIL_CLOSE: Final = 6
 
 
 class _Follower:
     """What both directions share: bodies."""
 
-    __slots__ = ("_budget", "_closed", "_held", "_left", "_state")
+    __slots__ = ("_budget", "_closed", "_held", "_left", "_lines", "_state")
 
     def __init__(self) -> None:
         self._state = _HEAD
@@ -36,12 +59,23 @@ class _Follower:
         # Grown in place: joining anew at every read costs quadratic time when a head drips in byte by byte.
         self._held = bytearray()
         self._budget = 0
+        self._lines = 0
         self._closed = False
 
     @property
     def held(self) -> bytes:
-        """Bytes of a head that is not complete yet."""
+        """Bytes of a head that is not complete yet: a copy."""
         return bytes(self._held) if self._held and self._state == _HEAD else b""
+
+    @property
+    def held_size(self) -> int:
+        """How many bytes `held` has, at most MAX_HEAD; nothing is copied."""
+        return len(self._held) if self._state == _HEAD else 0
+
+    @property
+    def holding(self) -> bool:
+        """Whether the beginning of a head waits for its end."""
+        return self._state == _HEAD and len(self._held) > 0
 
     @property
     def idle(self) -> bool:
@@ -51,50 +85,52 @@ class _Follower:
     @property
     def certain(self) -> int:
         """How many coming bytes surely belong to the present body (0 if that takes a look at them)."""
-        if self._state in (_LENGTH, _CHUNK_DATA):
+        state = self._state
+        if _HEAD < state <= _CHUNK_DATA:
             return self._left
-        return 1 << 62 if self._state == _UNTIL_CLOSE else 0
+        return 1 << 62 if state == _UNTIL_CLOSE else 0
 
     def feed(self, data: bytes) -> list[Event]:
-        """Follow one chunk as it was read from the socket."""
-        events, stop = self.feed_message(data, 0)
-        while stop < len(data) and self._state != _DONE:
-            more, stop = self.feed_message(data, stop)
-            events += more
+        """Follow one chunk as it was read from the socket; all of it, however many events that gives."""
+        events: list[Event] = []
+        pos, size = 0, len(data)
+        while pos < size and self._state != _DONE:
+            pos = self._follow(data, pos, events)
         return events
 
     def feed_message(self, data: bytes, start: int) -> tuple[list[Event], int]:
         """Follow data[start:] up to the end of the present message; returns the events and where it stopped.
 
-        The last event is Desync or Tunnel if the follower has nothing more to say. Desync points at the start of
-        the head or line that was refused, which may lie before this chunk.
+        It also stops within a message, after about MAX_EVENTS events; the next call goes on. The last event is Desync
+        or Tunnel if the follower has nothing more to say. Desync points at the start of the head or line that was
+        refused, which may lie before this chunk.
         """
         events: list[Event] = []
+        return events, self._follow(data, start, events)
+
+    def _follow(self, data: bytes, start: int, events: list[Event]) -> int:
         pos, size = start, len(data)
+        most = len(events) + MAX_EVENTS
         try:
             while pos < size:
                 pos = self._step(data, pos, events)
-                if self._state == _HEAD or self._state == _DONE:
+                if self._state <= _HEAD or len(events) >= most:
                     break
         except Ambiguous as error:
             self._state = _DONE
             events.append(Desync(error.reason, pos - len(self._held)))
             self._held.clear()
-        return events, pos
-
-    def _head_end(self, data: bytes) -> int:
-        """Where the head ends that `data` begins with, if nothing is under way; -1 for anything out of the ordinary."""
-        if self._state != _HEAD or self._held or self._closed:
-            return -1
-        end = data.find(b"\r\n\r\n") + 4
-        return end if 4 <= end <= MAX_HEAD else -1
+        return pos
 
     def _step(self, data: bytes, pos: int, events: list[Event]) -> int:
         state = self._state
         if state == _HEAD:
             return self._head(data, pos, events)
-        if state <= _CHUNK_DATA:
+        if _HEAD < state <= _CHUNK_DATA:
             return self._counted(data, pos, events)
+        if state == _CHUNK_LINE and not self._held:
+            end = self._chunks(data, pos, events)
+            return end if end > pos else self._framing_line(data, pos, events)
         if state == _UNTIL_CLOSE:
             events.append(Data(pos, len(data)))
             return len(data)
@@ -112,6 +148,29 @@ class _Follower:
             else:
                 self._state = _CHUNK_END
         return end
+
+    def _chunks(self, data: bytes, pos: int, events: list[Event]) -> int:
+        """Chunks without extensions, the last one perhaps only begun; up to where a line takes a closer look."""
+        size = len(data)
+        most = len(events) + MAX_EVENTS
+        while len(events) < most:
+            found = _PLAIN_CHUNK.match(data, pos)
+            if found is None:
+                break
+            start = found.end()
+            left = int(found[1], 16)
+            end = start + left
+            if not left:
+                break
+            if end + 2 > size:
+                self._left = left
+                self._state = _CHUNK_DATA
+                return start
+            if data[end] != 13 or data[end + 1] != 10:
+                break
+            events.append(Data(start, end))
+            pos = end + 2
+        return pos
 
     def _chunk_end(self, data: bytes, pos: int) -> int:
         held = self._held
@@ -167,6 +226,9 @@ class _Follower:
             raise Ambiguous("bare_lf" if b"\n" in line[:-2] else "trailer_malformed")
         else:
             self._spend(len(line), MAX_HEAD)
+            self._lines += 1
+            if self._lines > MAX_FIELDS:
+                raise Ambiguous("too_many_fields")
             if _FRAMING_TRAILER.match(line):
                 raise Ambiguous("trailer_framing")
 
@@ -201,10 +263,14 @@ class _Follower:
         return raw, pos + end - before
 
     def _flaw(self, held: bytes | bytearray, scanned: int) -> str:
-        """Why this cannot become a head, "" if it may; the same word however it was cut."""
-        if not self._opens(held):
+        """Why this cannot become a head, "" if it may; the same word however it was cut.
+
+        The first `scanned` bytes were seen to be without flaw.
+        """
+        # Eight bytes tell how a head opens.
+        if scanned < 8 and not self._opens(held):
             return "malformed_head"
-        if _BARE_LF.search(held, max(0, scanned - 1), MAX_HEAD):
+        if held.find(b"\n", scanned) >= 0 and _BARE_LF.search(held, max(0, scanned - 1), MAX_HEAD):
             return "bare_lf"
         return "head_too_large" if len(held) > MAX_HEAD else ""
 
@@ -212,15 +278,15 @@ class _Follower:
         raise NotImplementedError
 
     def _enter(self, framing: Framing, length: int, end: int, events: list[Event]) -> None:
-        self._budget = 0
-        if framing is Framing.NONE:
+        if framing is NONE:
             self._finish(end, events)
-        elif framing is Framing.LENGTH:
+        elif framing is LENGTH:
             self._left = length
             self._state = _LENGTH
-        elif framing is Framing.CHUNKED:
+        elif framing is CHUNKED:
+            self._budget = self._lines = 0
             self._state = _CHUNK_LINE
-        elif framing is Framing.CLOSE:
+        elif framing is CLOSE:
             self._state = _UNTIL_CLOSE
         else:
             self._state = _DONE
@@ -246,21 +312,25 @@ class RequestFollower(_Follower):
     def _head(self, data: bytes, pos: int, events: list[Event]) -> int:
         if self._closed:
             raise Ambiguous("after_close")
-        before = len(self._held)
-        raw, end = self._take_head(data, pos, before)
-        if end < 0:
-            return len(data)
         head = self._last
-        if head is None or head.raw != raw:
+        before = len(self._held)
+        if head is not None and not before and data.startswith(head.raw, pos):
+            end = pos + len(head.raw)
+        else:
+            raw, end = self._take_head(data, pos, before)
+            if end < 0:
+                return len(data)
             if raw == b"\r\n\r\n":  # two empty lines: not a head, but what comes before one
                 self._held[:] = raw
                 return end
-            try:
-                head = self._last = RequestHead(raw)
-            except Ambiguous as error:
-                raise Ambiguous(self._flaw(raw, 0) or error.reason) from None
-        if before:
-            self._held.clear()
+            if head is None or head.raw != raw:
+                try:
+                    head = RequestHead(raw)
+                except Ambiguous as error:
+                    raise Ambiguous(self._flaw(raw, 0) or error.reason) from None
+            if before:
+                self._held.clear()
+        self._last = head if len(head.raw) <= KEPT_HEAD else None
         self._closed = head.close
         events.append(Head(head, pos - before, end))
         self._enter(head.framing, head.length, end, events)
@@ -271,21 +341,25 @@ class RequestFollower(_Follower):
 
         Most requests come in one read; this says what `feed` would say of such a one, without an event for each part.
         """
-        end = self._head_end(data)
-        if end < 0:
+        if self._state != _HEAD or self._held or self._closed:
             return None
         head = self._last
-        if head is None or head.raw != data[:end]:
+        if head is not None and data.startswith(head.raw):
+            end = len(head.raw)
+        else:
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4 or end > MAX_HEAD:
+                return None
             try:
                 # Kept also if the message is not whole: `feed` then does not scan it again.
                 head = self._last = RequestHead(data[:end])
             except Ambiguous:
                 return None
-        if (
-            len(data) - end != (head.length if head.framing is Framing.LENGTH else 0)
-            or head.framing is Framing.CHUNKED
-        ):
+        framing = head.framing
+        if framing is CHUNKED or len(data) - end != (head.length if framing is LENGTH else 0):
             return None
+        if end > KEPT_HEAD:
+            self._last = None
         self._closed = head.close
         return head
 
@@ -320,21 +394,25 @@ class ResponseFollower(_Follower):
             raise Ambiguous("after_close")
         if not self._methods:
             raise Ambiguous("unsolicited_response")
-        before = len(self._held)
-        raw, end = self._take_head(data, pos, before)
-        if end < 0:
-            return len(data)
         head = self._last
-        if head is None or head.raw != raw:
-            try:
-                head = self._last = ResponseHead(raw)
-            except Ambiguous as error:
-                raise Ambiguous(self._flaw(raw, 0) or error.reason) from None
-        if before:
-            self._held.clear()
+        before = len(self._held)
+        if head is not None and not before and data.startswith(head.raw, pos):
+            end = pos + len(head.raw)
+        else:
+            raw, end = self._take_head(data, pos, before)
+            if end < 0:
+                return len(data)
+            if head is None or head.raw != raw:
+                try:
+                    head = ResponseHead(raw)
+                except Ambiguous as error:
+                    raise Ambiguous(self._flaw(raw, 0) or error.reason) from None
+            if before:
+                self._held.clear()
+        self._last = head if len(head.raw) <= KEPT_HEAD else None
         events.append(Head(head, pos - before, end))
         framing = head.framing_for(self._methods[0])
-        if head.status >= 200 or framing is Framing.TUNNEL:
+        if head.status >= 200 or framing is TUNNEL:
             self._methods.popleft()
             self._closed = head.close
             self._enter(framing, head.length, end, events)
@@ -342,21 +420,27 @@ class ResponseFollower(_Follower):
 
     def whole(self, data: bytes) -> ResponseHead | None:
         """The head, if `data` is exactly one final answer; None, with nothing followed, if it is not."""
-        end = self._head_end(data) if self._methods else -1
-        if end < 0:
+        if self._state != _HEAD or self._held or self._closed or not self._methods:
             return None
         head = self._last
-        if head is None or head.raw != data[:end]:
+        if head is not None and data.startswith(head.raw):
+            end = len(head.raw)
+        else:
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4 or end > MAX_HEAD:
+                return None
             try:
                 head = self._last = ResponseHead(data[:end])
             except Ambiguous:
                 return None
         framing = head.framing_for(self._methods[0])
-        if framing is Framing.LENGTH:
+        if framing is LENGTH:
             if len(data) - end != head.length:
                 return None
-        elif framing is not Framing.NONE or len(data) != end or head.status < 200:
+        elif framing is not NONE or len(data) != end or head.status < 200:
             return None
+        if end > KEPT_HEAD:
+            self._last = None
         self._methods.popleft()
         self._closed = head.close
         return head

@@ -144,6 +144,6 @@ def lives(pid: int) -> bool:
         return False
 
 
-def gone(*pids: int, seconds: float = 5) -> None:
+def gone(*pids: int, seconds: float = 20) -> None:
     """Wait until all of them are gone."""
     wait_until(lambda: not any(map(lives, pids)), f"{pids} are gone", seconds)

@@ -31,6 +31,8 @@ def start(tmp_path: Path, upstream: Upstream) -> Iterator[Start]:
             port = options.pop("upstream", upstream.port)
             sidecar = Sidecar(folder, port, flags, **options)
             stack.callback(sidecar.stop)
+            # An orderly end is a test's business; at its end it would wait for an analysis that still starts.
+            stack.callback(sidecar.kill)
             return sidecar.started()
 
         yield start

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.app.command import BODY, INFER
+from tests.app.upstream import ANSWER
 from tests.e2e.processes import LOOPBACK
 
 
 class Load:
-    """What came back: `answers` by status, `broken` for exchanges that were cut."""
+    """What came back: `answers` by status, `broken` for exchanges that were cut, `wrong` for any byte that differs."""
 
     def __init__(self, port: int) -> None:
         self.answers: Counter[int] = Counter()
-        self.broken = 0
+        self.broken = self.wrong = 0
         self._port = port
         self._over = threading.Event()
         self._lock = threading.Lock()
@@ -33,9 +34,10 @@ class Load:
                 for _ in range(100):
                     connection.request("POST", INFER, BODY)
                     answer = connection.getresponse()
-                    answer.read()
+                    body = answer.read()
                     with self._lock:
                         self.answers[answer.status] += 1
+                        self.wrong += body != ANSWER
                     if self._over.is_set():
                         break
             except (OSError, http.client.HTTPException):

@@ -26,9 +26,9 @@ class Listener:
         await asyncio.sleep(0)
         self.told.append(message["kind"])
 
-    async def stop(self) -> None:
+    async def stop(self, seconds: float) -> None:
         """The last thing."""
-        self.told.append("stopped")
+        self.told.append(f"stopped within {seconds:g} s")
 
 
 def test_messages_come_in_order() -> None:
@@ -39,11 +39,11 @@ def test_messages_come_in_order() -> None:
         with ours, theirs:
             theirs.setblocking(False)
             role = Listener()
-            for kind in ("start", "link", "stop", "too late"):
-                send(ours, {"kind": kind})
+            for kind in ("start", "log_level", "link", "stop", "too late"):
+                send(ours, {"kind": kind, "level": "info", "seconds": 3})
             async with asyncio.timeout(20):
                 await serve(theirs, role)
-            assert role.told == ["start", "link", "stopped"]
+            assert role.told == ["start", "link", "stopped within 3 s"]
             assert receive(ours) == ({"kind": "beat"}, [])
 
     asyncio.run(main())

@@ -46,7 +46,7 @@ def test_help() -> None:
     """Help lists the commands, and of `run` every setting."""
     done = modeltap("--help")
     assert done.returncode == 0
-    assert all(f"\n    {name} " in done.stdout for name in ("run", "demo", "profile", "metrics"))
+    assert all(f"\n    {name} " in done.stdout for name in ("run", "drain", "demo", "profile", "metrics"))
     done = modeltap("run", "--help")
     assert done.returncode == 0
     assert all(f"{setting.flag} VALUE" in done.stdout for setting in SETTINGS)
@@ -65,6 +65,10 @@ WRONG = (
     (
         ["run", "--upstream", "http://x", "--config", "/nowhere.yaml"],
         "modeltap: /nowhere.yaml: cannot be read: ",
+    ),
+    (
+        ["run", "--upstream", "http://x", "--tls-cert", "/nowhere.pem", "--tls-key", "/nowhere.key"],
+        "modeltap: --tls-cert /nowhere.pem: cannot be read: No such file or directory; expected a PEM file",
     ),
 )
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from tests.app.command import BODY, Sidecar, exchange, gone
 from tests.app.conftest import Start
 from tests.app.test_cli import stopped_while_reading
-from tests.app.upstream import SLOW, SLOW_PARTS, Upstream
+from tests.app.upstream import ANSWER, SLOW, SLOW_PARTS, Upstream
 from tests.e2e.processes import LOOPBACK, Running, wait_until
 from tests.receivers.otlp import OtlpReceiver
 
@@ -155,6 +156,72 @@ def test_telemetry_is_flushed_last(start: Start, upstream: Upstream, flags: tupl
         assert pushed(receiver, "model.request.duration") == 1
         assert pushed(receiver, "modeltap.records.acknowledged") == 1
         assert pushed(receiver, "modeltap.records.unacknowledged") == 0
+
+
+@pytest.mark.parametrize("flags", WORKERS)
+def test_clients_that_were_not_accepted_yet(start: Start, flags: tuple[str, ...]) -> None:
+    """Who connected before the drain and was not accepted when it began is served; nobody is reset."""
+    sidecar = start(*flags)
+    processes = [sidecar.root, *sidecar.children("worker")]
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    clients = [Answer(sidecar.listen, "/v2/models/echo/ready") for _ in range(20)]
+    wait_until(lambda: backlog(sidecar.listen) == 20, "all are connected")
+    sidecar.signal(signal.SIGTERM)
+    for pid in processes:
+        os.kill(pid, signal.SIGCONT)
+    assert [client.wait() for client in clients] == [(200, ANSWER)] * 20
+    assert sidecar.ended() == 0
+
+
+def backlog(port: int) -> int:
+    """Clients that connected to a port of loopback and were not accepted, over all of its listeners."""
+    # Of a listening socket (state 0A) the second half of tx_queue:rx_queue is the length of its queue.
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(
+        int(row[4].partition(":")[2], 16)
+        for row in rows
+        if row[3] == "0A" and row[1].endswith(f":{port:04X}")
+    )
+
+
+def test_told_once_by_request_and_once_by_signal(start: Start, upstream: Upstream) -> None:
+    """A drain that was asked for over HTTP is not hurried by the first signal, which is how a pod ends."""
+    sidecar = start()
+    with under_way(sidecar, upstream) as slow:
+        assert exchange(sidecar.health, "POST", "/drain") == (202, b"draining\n")
+        wait_until(lambda: refuses(sidecar.listen), "it drains")
+        sidecar.signal(signal.SIGTERM)
+        assert sidecar.probe("/readyz") == (503, "draining")
+        upstream.release.set()
+        assert slow.wait() == (200, b"".join(SLOW_PARTS))
+    assert sidecar.ended() == 0
+
+
+def test_one_more_scrape(start: Start) -> None:
+    """Who scrapes regularly gets the counts of the drain before the sidecar ends, and it ends as soon as they did."""
+    sidecar = start("--final-scrape-wait", "20", "--series-hold", "0")
+    sidecar.metrics()
+    began = time.monotonic()
+    sent = 0
+    while time.monotonic() - began < 1.5:  # an interval between two scrapes
+        assert sidecar.post()[0] == 200
+        sent += 1
+    sidecar.metrics()
+    sidecar.signal(signal.SIGTERM)
+    sidecar.logged("drained")
+    assert sidecar.metrics().total("model_request_duration_seconds_count", code="200") == sent
+    assert sidecar.ended() == 0
+
+
+@pytest.mark.parametrize("scrapes", [0, 1, 2])
+def test_nobody_to_wait_for(start: Start, scrapes: int) -> None:
+    """Without two scrapes nobody is waited for; and whoever is, not beyond the grace."""
+    sidecar = start("--final-scrape-wait", "300", "--grace", "3")
+    for _ in range(scrapes):
+        sidecar.metrics()
+    sidecar.signal(signal.SIGTERM)
+    assert sidecar.ended() == 0
 
 
 def pushed(receiver: OtlpReceiver, name: str) -> int:

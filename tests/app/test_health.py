@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any, cast
 
 import pytest
 
-from exporter.proxy.health import Bounds, Health, HealthState
+from exporter.proxy.health import Bounds, Health, HealthState, _from_here
 
 Ask = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 FOREVER = 60.0
@@ -79,6 +80,9 @@ REQUESTS = (
     (get("/nothing"), 404, "not found: expected /livez, /readyz or /wait-for-drain"),
     (get("/livez", "HEAD"), 200, ""),
     (get("/livez", "DELETE"), 405, "expected GET, found 'DELETE'"),
+    (get("/drain"), 405, "expected POST, found 'GET'"),
+    (get("/drain", "HEAD"), 405, "expected POST, found 'HEAD'"),
+    (get("/livez", "POST"), 405, "expected GET, found 'POST'"),
     (b"hello\r\n\r\n", 400, "expected GET /livez, /readyz or /wait-for-drain in HTTP/1.1"),
     (b"\xff\xfe \r\n\r\n", 400, "expected GET /livez, /readyz or /wait-for-drain in HTTP/1.1"),
     (b"GET /livez HTTP/1.1\r\n" + b"x" * 9000, 431, "head too large"),
@@ -192,5 +196,72 @@ def test_waiting_is_bounded() -> None:
         state.finish()
         assert await answer(first[0]) == (200, "drained")
         assert await answer(third[0]) == (200, "drained")
+
+    serving(state, scenario)
+
+
+def test_a_drain_over_http() -> None:
+    """POST /drain begins one, as often as it is asked; a page in a browser of this host cannot."""
+    asked = []
+    state = HealthState(drain=lambda: asked.append(1))
+    from_a_page = get("/drain", "POST").replace(b"Host:", b"Origin: https://example.org\r\nHost:")
+
+    async def scenario(ask: Ask) -> None:
+        assert await answer((await ask(from_a_page))[0]) == (403, "a drain is not begun by a page")
+        assert asked == []
+        assert await answer((await ask(get("/drain", "POST")))[0]) == (202, "draining")
+        assert await answer((await ask(get("/drain?now", "POST")))[0]) == (202, "draining")
+        assert len(asked) == 2
+        state.finish()
+        assert await answer((await ask(get("/drain", "POST")))[0]) == (200, "drained")
+
+    serving(state, scenario)
+
+
+class Named:
+    """As much of a transport as tells where it comes from."""
+
+    def __init__(self, peer: object, own: object) -> None:
+        self._names = {"peername": peer, "sockname": own}
+
+    def get_extra_info(self, name: str) -> object:
+        """One of the two."""
+        return self._names[name]
+
+
+V4, V6 = ("10.1.2.3", 9465), ("2001:db8::3", 9465, 0, 0)
+FROM = (
+    (("127.0.0.1", 5), ("127.0.0.1", 9465), True),
+    (("127.8.9.1", 5), ("127.0.0.1", 9465), True),
+    (("::1", 5, 0, 0), ("::1", 9465, 0, 0), True),
+    (("::ffff:127.0.0.1", 5, 0, 0), ("::ffff:127.0.0.1", 9465, 0, 0), True),
+    (("10.1.2.3", 5), V4, True),
+    (("::ffff:10.1.2.3", 5, 0, 0), V4, True),
+    (("10.1.2.4", 5), V4, False),
+    (("::ffff:10.1.2.4", 5, 0, 0), ("::ffff:10.1.2.3", 9465, 0, 0), False),
+    (("2001:db8::4", 5, 0, 0), V6, False),
+    (("fe80::1%eth0", 5, 0, 2), V6, False),
+    (None, None, False),
+    ("", "", False),
+    (("", 0), ("", 0), False),
+)
+
+
+@pytest.mark.parametrize(("peer", "own", "here"), FROM)
+def test_who_may_begin_a_drain(peer: object, own: object, here: bool) -> None:
+    """Only this host: by loopback, or by the address that it connected to."""
+    assert _from_here(cast(Any, Named(peer, own))) is here
+
+
+def test_a_stranger_begins_no_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From elsewhere the answer is 403, and nothing is begun."""
+    monkeypatch.setattr("exporter.proxy.health._from_here", lambda _: False)
+    state = HealthState(drain=lambda: pytest.fail("drained"))
+
+    async def scenario(ask: Ask) -> None:
+        assert await answer((await ask(get("/drain", "POST")))[0]) == (
+            403,
+            "a drain is begun from loopback only",
+        )
 
     serving(state, scenario)

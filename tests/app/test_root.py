@@ -160,8 +160,8 @@ def idle_root() -> Iterator[Root]:
     settings = dict.fromkeys(("listen", "admin", "health"), f"{LOOPBACK}:0")
     config = Config(upstream="http://127.0.0.1:1", **settings)
     sockets = bind_all(config)
-    yield Root(config, sockets)
-    for sock in (*sockets.listen, sockets.admin, sockets.health):
+    yield Root(config, sockets, lambda: config)
+    for sock in (*sockets.listen[0], sockets.admin, sockets.health):
         sock.close()
 
 

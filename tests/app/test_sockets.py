@@ -1,14 +1,18 @@
 """Binding every address, and saying which one cannot be."""
 
+import os
 import resource
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
+from pathlib import Path
 
 import pytest
 
 from exporter.config import Config
-from exporter.sockets import BindError, Sockets, address, allow_many, bind, bind_all
+from exporter.sockets import MOST_LISTENERS, BindError, Sockets, address, allow_many, bind, bind_all
 
 FREE = "127.0.0.1:0"
 
@@ -25,17 +29,18 @@ def bound(**settings: object) -> Iterator[Sockets]:
     """All sockets, closed in the end."""
     sockets = bind_all(config(**settings))
     with ExitStack() as stack:
-        for sock in (*sockets.listen, sockets.admin, sockets.health):
+        for sock in (*chain(*sockets.listen), sockets.admin, sockets.health):
             stack.enter_context(sock)
+        stack.callback(sockets.remove_files)
         yield sockets
 
 
 def test_one_listener_per_worker() -> None:
     """Workers have a listener each, all of one port, also where the port was left to the kernel."""
     with bound(workers=3) as sockets:
-        assert len({address(sock) for sock in sockets.listen}) == 1
-        assert len(set(sockets.listen)) == 3
-        assert not any(sock.getblocking() for sock in sockets.listen)
+        assert len({address(sock) for (sock,) in sockets.listen}) == 1
+        assert len(set(chain(*sockets.listen))) == 3
+        assert not any(sock.getblocking() for (sock,) in sockets.listen)
 
 
 @pytest.mark.parametrize("flag", ["listen", "admin", "health"])
@@ -55,7 +60,7 @@ def test_a_port_in_use(flag: str, workers: int) -> None:
 def test_the_port_of_another_sidecar() -> None:
     """Two sidecars with several workers do not share a port by mistake, though the kernel would let them."""
     with bound(workers=2) as first, pytest.raises(BindError, match="Address already in use"):
-        bind_all(config(workers=2, listen=address(first.listen[0])))
+        bind_all(config(workers=2, listen=address(first.listen[0][0])))
 
 
 BAD = (
@@ -99,3 +104,93 @@ def test_many_descriptors() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+# ---------------------------------------------------------------- several listeners, Unix sockets
+
+UPSTREAM = "http://127.0.0.1:1"
+
+
+def test_several_listeners(tmp_path: Path) -> None:
+    """Each worker has each listener, in the order of the configuration; a Unix socket is the same for all of them."""
+    path = tmp_path / "model.sock"
+    with bound(workers=2, forward=(f"unix:{path}={UPSTREAM}", f"{FREE}={UPSTREAM}")) as sockets:
+        first, second = sockets.listen
+        assert [address(sock) for sock in first] == [address(sock) for sock in second]
+        assert [one is other for one, other in zip(first, second, strict=True)] == [False, True, False]
+        assert address(first[1]) == f"unix:{path}"
+        assert address(first[0]) != address(first[2])
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666, "as open as a port of loopback"
+    assert not path.exists()
+
+
+def test_all_or_none(tmp_path: Path) -> None:
+    """If a later address is taken, nothing stays of those before it: neither port nor file."""
+    path = tmp_path / "model.sock"
+    with bind(FREE, "taken") as taken, bind(FREE, "free") as free:
+        first = address(free)
+        free.close()
+        forward = (f"unix:{path}={UPSTREAM}", f"{address(taken)}={UPSTREAM}")
+        with pytest.raises(BindError, match=f"--forward {address(taken)}: cannot be bound: Address already"):
+            bind_all(config(listen=first, forward=forward))
+    assert not path.exists()
+    bind(first, "again").close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_address_twice(tmp_path: Path, workers: int) -> None:
+    """Two listeners of one address are refused, also where workers share ports."""
+    for place in (f"unix:{tmp_path}/model.sock", "127.0.0.1:{}"):
+        with bind(FREE, "free") as free:
+            place = place.format(free.getsockname()[1])
+        with pytest.raises(BindError, match="Address already in use"):
+            bind_all(config(listen=place, forward=(f"{place}={UPSTREAM}",), workers=workers))
+
+
+def test_too_many_listeners() -> None:
+    """Their number is bounded, and said."""
+    with pytest.raises(BindError, match=f"--forward: {MOST_LISTENERS + 1} listeners, expected at most"):
+        bind_all(config(forward=(f"{FREE}={UPSTREAM}",) * MOST_LISTENERS))
+
+
+def test_a_socket_that_somebody_left_behind(tmp_path: Path) -> None:
+    """A file on which nobody listens is taken over; a socket in use, a full one too, and any other file are not."""
+    path = tmp_path / "model.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with bound(listen=f"unix:{path}"):
+        with pytest.raises(
+            BindError, match=f"--listen unix:{path}: cannot be bound: Address already in use; expected"
+        ):
+            bind_all(config(listen=f"unix:{path}"))
+        assert path.exists()
+    path.write_text("precious")
+    with pytest.raises(BindError, match="something else than a socket is there"):
+        bind_all(config(listen=f"unix:{path}"))
+    assert path.read_text() == "precious"
+    path.unlink()
+    with pytest.raises(
+        BindError, match="No such file or directory; expected a path in a folder that may be written"
+    ):
+        bind_all(config(listen=f"unix:{tmp_path}/nowhere/model.sock"))
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as waiting:
+        busy.bind(str(path))
+        busy.listen(0)
+        waiting.connect(str(path))
+        with pytest.raises(BindError, match="Address already in use"):
+            bind_all(config(listen=f"unix:{path}"))
+
+
+def test_the_socket_of_a_successor_is_not_removed(tmp_path: Path) -> None:
+    """What another process bound at the same path meanwhile is left alone."""
+    path = tmp_path / "model.sock"
+    with bound(listen=f"unix:{path}") as sockets:
+        os.unlink(path)
+        with bound(listen=f"unix:{path}") as successor:
+            sockets.remove_files()
+            assert path.exists()
+            successor.remove_files()
+            successor.remove_files()
+            assert not path.exists()

@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,12 +21,15 @@ from exporter.tree import (
     HUNG_SECONDS,
     LAST_DELAY,
     START_SECONDS,
+    STUCK_SECONDS,
     Backoff,
     Child,
     Keeper,
+    Progress,
+    cpu_seconds,
     receive,
+    scheduled,
     send,
-    waited_seconds,
 )
 from tests.app.command import gone, lives
 
@@ -246,20 +250,59 @@ def test_the_end_of_the_control_socket() -> None:
     keeping("worker", scenario)
 
 
-def test_waiting_for_a_cpu_is_read_from_the_kernel(tmp_path: Path) -> None:
-    """The second field of schedstat in seconds; 0 for what is absent or says something else."""
-    for pid, text in ((1, "100 2500000000 7\n"), (2, "x"), (3, "1")):
+def test_scheduling_is_read_from_the_kernel(tmp_path: Path) -> None:
+    """The first fields of schedstat in seconds; zeros for what is absent or says something else."""
+    for pid, text in ((1, "100000000 2500000000 7\n"), (2, "x y z"), (3, "1")):
         (tmp_path / str(pid)).mkdir()
         (tmp_path / str(pid) / "schedstat").write_text(text)
-    assert [waited_seconds(pid, tmp_path) for pid in (1, 2, 3, 4)] == [2.5, 0.0, 0.0, 0.0]
-    assert waited_seconds(os.getpid()) > 0, "this process has waited at least once"
+    found = [scheduled(pid, tmp_path) for pid in (1, 2, 3, 4)]
+    assert found == [(0.1, 2.5), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)]
+    assert min(scheduled(os.getpid())) > 0, "this process has run and waited at least once"
 
 
-def test_a_child_that_only_waits_for_a_cpu_is_not_hung(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_time_is_read_from_the_kernel(tmp_path: Path) -> None:
+    """User and system time together, whatever the process is called; 0 for what is gone."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "stat").write_text(f"1 (a) S (b) R 1 1 1 0 -1 0 0 0 0 0 {2 * ticks} {3 * ticks} 9 9 0")
+    assert cpu_seconds(1, tmp_path) == 5.0
+    assert cpu_seconds(2, tmp_path) == 0.0
+    assert 0 < cpu_seconds(os.getpid()) <= time.process_time() + 1
+
+
+SILENCES = (
+    # ran, waited, in five seconds of silence
+    ("it blocks", 0.0, 0.0, False),
+    ("it waits for less than half of them", 0.1, 2.4, False),
+    ("it waits for most of them", 0.1, 2.6, True),
+    ("it gets next to nothing", 0.0, 5.0, True),
+    ("it spins, as far as a quota lets it", 1.2, 3.8, False),
+)
+
+
+@pytest.mark.parametrize(
+    ("ran", "waited", "starved"), [row[1:] for row in SILENCES], ids=[row[0] for row in SILENCES]
+)
+def test_who_only_waits_for_a_cpu(
+    monkeypatch: pytest.MonkeyPatch, ran: float, waited: float, starved: bool
+) -> None:
     """Silence spent in the run queue is starvation, which a restart would make worse; any other silence is a hang."""
     child = object.__new__(Child)
     child.process = cast("subprocess.Popen[bytes]", SimpleNamespace(pid=1))
-    child.beat, child.waited = 100.0, 7.0
-    for waited, starved in ((7.0, False), (9.4, False), (9.6, True), (12.0, True)):
-        monkeypatch.setattr(tree, "waited_seconds", lambda pid, waited=waited: waited)
-        assert child.starved(105.0) is starved
+    child.beat, child.ran, child.waited, child.beating = 100.0, 3.0, 7.0, True
+    monkeypatch.setattr(tree, "scheduled", lambda pid: (3.0 + ran, 7.0 + waited))
+    assert child.starved(105.0) is starved
+    child.beating = False  # imports take more than a turn of a loop does
+    assert child.starved(105.0) is (waited > 2.5)
+
+
+def test_work_without_end() -> None:
+    """Only CPU time that finishes nothing of what is waited for counts, and only that of one process."""
+    progress = Progress()
+    assert not progress.stuck(7, 0, True, 100.0)
+    assert not progress.stuck(7, 0, True, 100.0 + STUCK_SECONDS)
+    assert not progress.stuck(7, 1, True, 101.0 + STUCK_SECONDS), "something was finished"
+    assert not progress.stuck(7, 1, False, 200.0 + STUCK_SECONDS), "nothing was waited for"
+    assert not progress.stuck(7, 1, True, 200.0 + 2 * STUCK_SECONDS)
+    assert progress.stuck(7, 1, True, 201.0 + 2 * STUCK_SECONDS)
+    assert not progress.stuck(8, 1, True, 500.0), "another process"

@@ -16,9 +16,10 @@ SLOW_PARTS = (ANSWER[:40], ANSWER[40:])
 
 
 class Upstream:
-    """Listens on a loopback port of its own; a context manager."""
+    """Listens on a loopback port of its own and answers as that model; a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = "echo") -> None:
+        self.whole = ANSWER.replace(b"echo", model.encode())
         self.release = threading.Event()
         self.begun = threading.Event()  # a slow answer is half way
         upstream = self
@@ -53,7 +54,7 @@ class Upstream:
         return lines
 
     def _answer(self, connection: socketserver.StreamRequestHandler, slow: bool) -> None:
-        first, second = SLOW_PARTS if slow else (ANSWER, b"")
+        first, second = SLOW_PARTS if slow else (self.whole, b"")
         size = len(first) + len(second)
         head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {size}\r\n\r\n"
         connection.wfile.write(head.encode() + first)

@@ -10,8 +10,6 @@ from tests.house.source import ROOT, Module, functions, modules
 
 MAX_FUNCTION, MAX_MODULE, MAX_PARAMETERS = 60, 500, 6
 TASKS = {
-    "proxy/pair.py": "a connection that is being dialled is owned and cancelled by its pair",
-    "proxy/destination.py": "looking the upstream's name up again is owned by the destination",
     "app.py": "the composition root owns what lives as long as the process",
     "telemetry.py": "the composition of the analysis owns its loops, and stops them",
     "demo/stage.py": "in a TaskGroup",

@@ -118,6 +118,7 @@ async def test_deadlock_of_two_full_directions(lab: Lab) -> None:
     client = await lab.client()
     await client.send(request(INFER, b"", ID, f"Content-Length: {size}"))
     sending = asyncio.ensure_future(client.send(b"x" * size))
+    await lab.until(lambda: lab.plane.pairs)
     (pair,) = lab.plane.pairs
     await lab.until(lambda: all(side and side.get_write_buffer_size() > HIGH_WATER for side in _sides(pair)))
     assert (await client.read_message()).body == b"y" * size

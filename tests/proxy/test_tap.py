@@ -365,7 +365,7 @@ PLACES = [
     ],
     *[(WHOLE, tap, "edit", 0), (WHOLE, tap, "Live", 0), (WHOLE, tap.Live, "_offer", 0)],
     *[(PARTS, tap.RequestFollower, "feed_message", after) for after in (0, 1, 2)],
-    *[(PARTS, tap.ResponseFollower, "feed", after) for after in (0, 1, 2)],
+    *[(PARTS, tap.ResponseFollower, "feed_message", after) for after in (0, 1, 2)],
     *[
         (PARTS, tap.RequestFollower, "feed", 0),
         (PARTS, tap.Tap, "_account", 0),

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from exporter.wire.events import Data, Desync, End, Event, Head, Tunnel
-from exporter.wire.head import RequestHead, ResponseHead
-from exporter.wire.http1 import RequestFollower, ResponseFollower
+from exporter.wire.head import MAX_HEAD, RequestHead, ResponseHead
+from exporter.wire.http1 import MAX_EVENTS, RequestFollower, ResponseFollower
 
 Part = list[str]
+NEXT = b"GET /next HTTP/1.1\r\n\r\n"
+NEXT_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 def cuts(raw: bytes, seed: int = 1, times: int = 4) -> Iterator[tuple[str, list[bytes]]]:
@@ -26,6 +28,22 @@ def cuts(raw: bytes, seed: int = 1, times: int = 4) -> Iterator[tuple[str, list[
         places = sorted(dice.sample(range(len(raw) + 1), min(len(raw), dice.randint(1, 9))))
         ends = [*places, len(raw)]
         yield f"cut at {places} ({number})", [raw[a:b] for a, b in zip([0, *places], ends, strict=True)]
+
+
+def moved(event: Event, base: int) -> Event:
+    """The same event with its offsets counted from `base` bytes earlier."""
+    if isinstance(event, Head):
+        return Head(event.head, event.start + base, event.end + base)
+    if isinstance(event, Data):
+        return Data(event.start + base, event.end + base)
+    if isinstance(event, Desync):
+        return Desync(event.reason, event.at + base)
+    return type(event)(event.at + base)
+
+
+def last_offset(event: Event) -> int:
+    """Up to where in the chunk this event reaches."""
+    return event.end if isinstance(event, Head | Data) else event.at
 
 
 class Run:
@@ -48,20 +66,37 @@ class Run:
             events, at = [], 0
             while at < len(piece) and not (events and isinstance(events[-1], Desync | Tunnel)):
                 more, at = self.follower.feed_message(piece, at)
+                assert len(more) < 2 * MAX_EVENTS
                 events += more
         else:
             events = self.follower.feed(piece)
         if 0 < len(piece) <= certain:
             assert events[0] == Data(0, len(piece)), "what was certain was not body"
             assert [type(event) for event in events[1:]] in ([], [End])
+        self.told(piece, events)
+
+    def told(self, piece: bytes, events: Sequence[Event]) -> None:
+        """Note what the follower said of this chunk."""
+        assert all(last_offset(event) <= len(piece) for event in events), "an event beyond the data"
         self._take(events, len(self.raw))
         self.raw += piece
+        assert self.follower.held_size == len(self.follower.held) <= MAX_HEAD
+        assert self.follower.holding == bool(self.follower.held)
+
+    def expect(self, method: bytes) -> None:
+        """One more request went out."""
+        self.follower.expect(method)
+        self._methods.append(method)
+
+    def state(self) -> tuple[list[Event], bytes, bool, int]:
+        """All that can be seen of it: the same after the same bytes, however they were cut."""
+        return self.events, self.follower.held, self.follower.idle, self.follower.certain
 
     def eof(self) -> None:
         """The peer closed."""
         events = self.follower.eof()
         self._take(events, len(self.raw))
-        self.closed = bool(events)
+        self.closed = self.closed or bool(events)
 
     def _take(self, events: Iterable[Event], base: int) -> None:
         for event in events:
@@ -69,12 +104,9 @@ class Run:
                 "spoke after the last word"
             )
             last = self.events[-1] if self.events else None
-            if isinstance(event, Head | Data):
-                event = event._replace(start=event.start + base, end=event.end + base)
-            else:
-                event = event._replace(at=event.at + base)
+            event = moved(event, base)
             if isinstance(event, Data) and isinstance(last, Data) and last.end == event.start:
-                self.events[-1] = last._replace(end=event.end)
+                self.events[-1] = Data(last.start, event.end)
             else:
                 self.events.append(event)
 
@@ -142,3 +174,35 @@ def follow(pieces: Iterable[bytes], methods: Sequence[str] | None = None, by_mes
     for piece in pieces:
         run.feed(piece, by_message)
     return run
+
+
+def follower(methods: Sequence[str] | None) -> Any:
+    """A fresh one; `methods` for answers."""
+    if methods is None:
+        return RequestFollower()
+    made = ResponseFollower()
+    for method in methods:
+        made.expect(method.encode())
+    return made
+
+
+def is_one_message(events: Sequence[Event], size: int) -> bool:
+    """A head and its end in this chunk, with nothing before and nothing behind."""
+    if [type(event) for event in events] not in ([Head, End], [Head, Data, End]):
+        return False
+    first, last = events[0], events[-1]
+    return isinstance(first, Head) and first.start == 0 and isinstance(last, End) and last.at == size
+
+
+def whole_agrees(data: bytes, methods: Sequence[str] | None) -> bool:
+    """Whether `data` was whole; `whole` and `feed` say the same of it, and go on alike."""
+    short, long = follower(methods), follower(methods)
+    head, events = short.whole(data), long.feed(data)
+    if head is None:
+        assert short.feed(data) == events, "a look that found nothing changed something"
+        return False
+    assert is_one_message(events, len(data)), events
+    assert head.raw == events[0].head.raw == data[: events[0].end]
+    after = NEXT if methods is None else NEXT_ANSWER
+    assert short.feed(after) == long.feed(after), "the next message is followed otherwise"
+    return True

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.wire.events import Data, Desync, End, Head, Tunnel
 from exporter.wire.head import MAX_HEAD
-from exporter.wire.http1 import MAX_EXTENSIONS, RequestFollower, ResponseFollower
+from exporter.wire.http1 import KEPT_HEAD, MAX_EXTENSIONS, RequestFollower, ResponseFollower
 from tests.wire.follow import Part, Run, follow
 from tests.wire.messages import Message, requests, responses
 
@@ -248,6 +248,44 @@ def test_offsets_of_a_head_in_pieces() -> None:
     assert (data, end) == (Data(11, 13), End(13))
     assert follower.held == b""
     assert follower.idle
+
+
+def test_what_is_held_is_told_without_a_copy() -> None:
+    """Its size and whether there is any: of a head that is not complete, and of nothing else."""
+    follower = RequestFollower()
+    assert (follower.holding, follower.held_size) == (False, 0)
+    follower.feed(b"\r\nPOST")
+    assert (follower.holding, follower.held_size, follower.held) == (True, 6, b"\r\nPOST")
+    follower.feed(b" / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5")
+    assert (follower.holding, follower.held_size, follower.idle) == (False, 0, False)
+    follower.feed(b"\r\nhello\r\n0\r\nTrailer")
+    assert (follower.holding, follower.held_size, follower.held) == (False, 0, b"")
+    assert isinstance(follower.feed(b"\x00\r\n")[-1], Desync)
+    assert (follower.holding, follower.held_size) == (False, 0)
+
+
+@pytest.mark.parametrize("by_message", [False, True])
+def test_a_long_head_is_not_remembered(by_message: bool) -> None:
+    """One over the bound is scanned again when it comes again: an idle connection keeps little."""
+    for size, kept in ((KEPT_HEAD, True), (KEPT_HEAD + 1, False)):
+        raw = head_of(size)
+        follower = RequestFollower()
+        if by_message:
+            first, second = (follower.feed_message(raw, 0)[0][0].head for _ in range(2))
+        else:
+            first, second = (follower.whole(raw) for _ in range(2))
+        assert first.raw == second.raw == raw
+        assert (first is second) == kept
+
+
+def test_a_long_head_whose_body_follows() -> None:
+    """A message that was not whole is followed to its end all the same, whatever the size of its head."""
+    raw = head_of(KEPT_HEAD + 9, b"POST / HTTP/1.1\r\nContent-Length: 2\r\n")
+    follower = RequestFollower()
+    assert follower.whole(raw + b"h") is None
+    head, *_ = follower.feed(raw + b"h")
+    assert isinstance(head, Head)
+    assert [type(event) for event in follower.feed(b"i")] == [Data, End]
 
 
 def test_an_equal_head_is_not_scanned_again() -> None:

@@ -26,10 +26,11 @@ _SIMPLE = {"r": "\r", "n": "\n", "t": "\t", "f": "\f"}
 
 
 class Message(NamedTuple):
-    """First word (method, or status) and body of a complete message."""
+    """First word (method, or status) and body of a complete message, and the offset behind its last byte."""
 
     word: str
     body: bytes
+    end: int
 
 
 class Case(NamedTuple):
@@ -44,8 +45,8 @@ class Case(NamedTuple):
 
 def unescape(text: str) -> bytes:
     text = re.sub(r"\\\n", "", text).replace("\n", "\r\n")
-    plain = _ESCAPE.sub(lambda m: _SIMPLE.get(m[1]) or chr(int(m[1][1:], 16)), text)
-    return plain.encode("utf-8" if any(ord(char) > 255 for char in plain) else "latin-1")
+    # An escape is a character, of which the oracle was fed the UTF-8 form: its offsets say so.
+    return _ESCAPE.sub(lambda m: _SIMPLE.get(m[1]) or chr(int(m[1][1:], 16)), text).encode()
 
 
 def spans(log: str, raw: bytes) -> list[Message]:
@@ -66,7 +67,7 @@ def spans(log: str, raw: bytes) -> list[Message]:
         elif event.startswith("headers complete"):
             word = word or re.search(r"status=(\d+)|$", event)[1] or ""
         elif event == "message complete" and (word[:1] != "1" or word == "101"):
-            messages.append(Message(word, body))
+            messages.append(Message(word, body, at))
     return messages
 
 
@@ -94,14 +95,15 @@ def from_vectors() -> list[Case]:
         requests = path.parent.name == "requests"
         if not requests and (set(stored["methods"]) != {"GET"} or stored.get("closes")):
             continue
-        messages, word, body, refused = [], "", b"", ""
+        messages, word, body, refused, at = [], "", b"", "", 0
         for part in stored["parts"]:
+            at += len(part[-1]) if part[0] not in ("end", "tunnel") else 0
             if part[0] == "head":
                 word, body = part[2].split()[0 if requests else 1], b""
             elif part[0] == "body":
                 body += part[1].encode("latin-1")
             elif part[0] in ("end", "tunnel"):
-                messages.append(Message(word, body))
+                messages.append(Message(word, body, at))
             elif part[0] == "desync":
                 refused = part[1]
         cases.append(Case(f"{path.parent.name}/{path.stem}", path.read_bytes(), requests, messages, refused))
@@ -154,7 +156,7 @@ def said(run: Run) -> tuple[list[Message], str]:
         elif isinstance(event, Data):
             body += run.raw[event.start : event.end]
         elif isinstance(event, End | Tunnel):
-            messages.append(Message(word, body))
+            messages.append(Message(word, body, event.at))
         elif isinstance(event, Desync):
             return messages, event.reason
     return messages, ""
@@ -178,7 +180,7 @@ def methods_of(case: Case) -> list[str] | None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_against_the_oracle(case: Case) -> None:
-    """The same messages, bodies and refusals as another parser, but for listed differences."""
+    """The messages, bodies, offsets of their ends, and refusals of another parser, but for listed differences."""
     run = follow([case.raw], methods_of(case))
     messages, refused = said(run)
     if (messages, bool(refused)) != (case.messages, bool(case.refused)):

@@ -64,7 +64,7 @@ def test_every_reason_has_a_vector() -> None:
     """Each reason that a follower can give is shown by a file, and is one that is counted under its own name."""
     shown = {part[1] for case in CASES for part in load(case)[1]["parts"] if part[0] == "desync"}
     assert shown < set(DESYNC_REASONS)
-    elsewhere = {"head_too_large", "pipeline_too_deep", "follower_failed", "other"}
+    elsewhere = {"head_too_large", "pipeline_too_deep", "other_protocol", "follower_failed", "other"}
     assert shown == set(DESYNC_REASONS) - elsewhere
 
 
