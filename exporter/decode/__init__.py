@@ -1,12 +1,22 @@
 """Exchange -> Observation, one file per dialect; any bytes give an Observation or a known reason why not.
 
-To add a dialect: one file (NAME, `claims`, `decode`), one line in DIALECTS, one folder in tests/vectors/.
+To add a dialect: one file (NAME, `claims`, `decode`), one line in DIALECTS, one folder in tests/vectors/. Two that
+share a path: the one that claims it reads the bodies, and hands over what only the other says (see `kserve_v1`).
 """
 
 from typing import Final, Protocol
 
-from exporter.decode import kserve_v1, open_inference_v2
-from exporter.records.exchange import Exchange, header
+from exporter.decode import (
+    kserve_v1,
+    mlflow,
+    open_inference_v2,
+    sagemaker,
+    seldon_v1,
+    tensorflow_serving,
+    torchserve,
+)
+from exporter.decode.coding import plain
+from exporter.records.exchange import Exchange
 from exporter.records.observation import Observation, Undecodable
 
 
@@ -14,8 +24,8 @@ class Dialect(Protocol):
     """A module that reads one protocol's bodies. Called in the analysis process, from any thread; stateless.
 
     `NAME` is the protocol label. `claims` looks at labels and heads only, never raises. `decode` is called
-    after the frame's refusals; it raises Undecodable with one of REASONS and nothing else, within a time and
-    a memory proportional to the bodies.
+    after the frame's refusals, with bodies whose content codings are undone; it raises Undecodable with one of
+    REASONS and nothing else, within a time and a memory proportional to the bodies.
     """
 
     @property
@@ -30,42 +40,47 @@ class Dialect(Protocol):
 
 
 # The first that claims an exchange decodes it.
-DIALECTS: Final[tuple[Dialect, ...]] = (open_inference_v2, kserve_v1)
+DIALECTS: Final[tuple[Dialect, ...]] = (
+    *(open_inference_v2, kserve_v1, tensorflow_serving),
+    *(mlflow, sagemaker, seldon_v1, torchserve),
+)
 
-# Every reason of Undecodable: label values that exist from the start. The first four are the frame's own.
+# Every reason of Undecodable: label values that exist from the start.
 REASONS: Final = (
-    *("not_captured", "content_coding", "not_2xx", "no_dialect"),
-    *("not_json", "too_deep", "missing_field", "ambiguous_field", "wrong_type", "bad_name"),
+    # the frame's own
+    *("not_captured", "not_2xx", "no_dialect"),
+    *("content_coding", "coding_unsupported", "coding_bomb"),
+    # a body that is not the message it should be
     *(
-        "unknown_datatype",
-        "bad_shape",
-        "shape_mismatch",
-        "ragged",
-        "number_range",
-        "binary_tensors",
-        "shared_memory",
+        "not_json",
+        "too_deep",
+        "too_many_values",
+        "missing_field",
+        "ambiguous_field",
+        "wrong_type",
+        "bad_name",
     ),
+    # a tensor
+    *("unknown_datatype", "bad_shape", "shape_mismatch", "ragged", "number_range"),
+    *("binary_mismatch", "raw_tensor", "shared_memory"),
+    # a table
     *("mixed_rows", "rows_differ", "too_sparse", "too_many_columns", "duplicate_column"),
+    *("not_csv", "content_type", "opaque_body", "names_differ", "ambiguous_rows", "feedback", "error_answer"),
+    # a custom dialect
+    "expression",
 )
 
 
 def observe(exchange: Exchange, dialects: tuple[Dialect, ...] = DIALECTS) -> Observation:
-    """What the first dialect that claims the exchange understands of it; raises nothing but Undecodable."""
+    """What the first dialect that claims the exchange understands of it; raises nothing but Undecodable.
+
+    A dialect sees bodies without their content codings. What is captured is whole: nothing is read of a part.
+    """
     if not (exchange.request_captured and exchange.response_captured):
         raise Undecodable("not_captured")
-    if _coded(exchange.request_head) or _coded(exchange.response_head):
-        raise Undecodable("content_coding")
     if not 200 <= exchange.status < 300:
         raise Undecodable("not_2xx")
     for dialect in dialects:
         if dialect.claims(exchange):
-            return dialect.decode(exchange)
+            return dialect.decode(plain(exchange))
     raise Undecodable("no_dialect")
-
-
-def _coded(head: bytes) -> bool:
-    try:
-        return header(head, b"content-encoding").lower() not in (b"", b"identity")
-    except ValueError:
-        # A head cut inside the field: what it would have said is unknown.
-        return True

@@ -4,7 +4,8 @@ Knows no dialect and no column. Whatever the bytes are, the outcome is a value o
 """
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 import orjson
 
@@ -13,22 +14,30 @@ from exporter.records.observation import Undecodable
 MAX_NAME = 128
 # Join keys are compared, never shown: one that does not fit is left out; a cut one would join wrongly.
 MAX_ID = 256
+# Lists and objects of one body, as far as their brackets tell: an empty one takes two bytes on the wire and thirty
+# times that in memory, where numbers and texts take less than ten times.
+MAX_CONTAINERS: Final = 1 << 18
+# Bodies with bare tokens go through a parser that is several times slower.
+MAX_BARE: Final = 8 << 20
+_LONE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def parse(body: bytes) -> Any:
     """The JSON value in `body` (UTF-8). Bare NaN, Infinity and -Infinity are read: real servers write them.
 
-    Raises Undecodable "not_json" or, for nesting that exhausts the fallback parser, "too_deep".
+    Raises Undecodable "not_json", "too_many_values" beyond MAX_CONTAINERS, or, for nesting that exhausts the fallback
+    parser, "too_deep".
     """
+    refuse_many(body)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         # Only the tokens that orjson refuses by design are worth a second, slower attempt.
-        if b"NaN" not in body and b"Infinity" not in body:
+        if len(body) > MAX_BARE or (b"NaN" not in body and b"Infinity" not in body):
             raise Undecodable("not_json") from None
     try:
         value = json.loads(body.decode("utf-8"))
-        if b"\\u" in body:
+        if _LONE.search(body) is not None:
             # The slower parser lets lone surrogates pass, which no label and no export could encode.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except ValueError as error:
@@ -36,6 +45,12 @@ def parse(body: bytes) -> Any:
     except RecursionError as error:
         raise Undecodable("too_deep") from error
     return value
+
+
+def refuse_many(body: bytes) -> None:
+    """Undecodable "too_many_values" if the body could hold more than MAX_CONTAINERS lists and objects."""
+    if len(body) >= 2 * MAX_CONTAINERS and body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
+        raise Undecodable("too_many_values")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

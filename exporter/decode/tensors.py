@@ -1,12 +1,16 @@
 """Tensors of the Open Inference Protocol: the table of datatypes, and tensor -> columns.
 
-Shared by every dialect that carries such tensors, whatever the encoding. Knows no message around a tensor.
+Shared by every dialect that carries such tensors, whatever the encoding: JSON values, or the raw bytes of a binary
+tensor (row-major, little-endian, strings behind their length in four bytes). Knows no message around a tensor.
+Floats of a binary tensor are views of its bytes; what numpy cannot view is converted once.
 """
 
 from math import prod
-from typing import Any
+from struct import Struct
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.decode.columns import (
     MAX_VECTOR,
@@ -15,10 +19,12 @@ from exporter.decode.columns import (
     flatten,
     numeric_columns,
     positional,
+    table_columns,
+    text_columns,
 )
 from exporter.records.observation import Column, Undecodable
 
-# KServe V2 datatype -> numpy dtype, little-endian as on the wire. BYTES elements are str here.
+# Datatype -> numpy dtype, little-endian as on the wire. BYTES elements are str here.
 # BF16 (Triton's) is missing: numpy has no such dtype.
 DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
@@ -29,11 +35,18 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 _DATATYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
 _FLOATS = frozenset({"FP16", "BF16", "FP32", "FP64"})
+_WORDED = frozenset({"BOOL", "BYTES"})
 _KNOWN = frozenset(DTYPES) | {"BF16"}
+# As the bytes lie there. BOOL is read as a number: a byte that is neither 0 nor 1 is no truth value.
+_RAW: Final = {**DTYPES, "BOOL": np.dtype("u1"), "BF16": np.dtype("<u2")}
+_WORDS: NDArray[Any] = np.array(["false", "true"], dtype=object)
+_LENGTH = Struct("<I")
+# Up to so many integers each gets a text of its own, which is quicker than to look for equal ones.
+_FEW: Final = 1024
 
 
 def datatype_of(dtype: "np.dtype[Any]") -> str:
-    """The KServe V2 datatype of a numpy dtype; KeyError for a dtype that has none."""
+    """The datatype of a numpy dtype; KeyError for a dtype that has none."""
     return _DATATYPES[dtype.newbyteorder("<")]
 
 
@@ -43,11 +56,18 @@ def check_shape(shape: list[Any]) -> tuple[int, int]:
     Undecodable "bad_shape" unless all are integers ≥ 0, and positive after the first: rows of no values could
     claim to be any number.
     """
-    if len(shape) == 1 and type(shape[0]) is int and shape[0] >= 0:
-        return shape[0], 1  # the usual one, several times cheaper
-    if any(type(size) is not int or size < 0 for size in shape) or 0 in shape[1:]:
+    if len(shape) == 2:
+        rows, width = shape  # the usual one, at half the price
+        if type(rows) is int is type(width) and rows >= 0 < width:
+            return rows, width
+    for size in shape:
+        if type(size) is not int or size < 0:
+            raise Undecodable("bad_shape")
+    if len(shape) < 2:
+        return (shape[0], 1) if shape else (1, 1)
+    if 0 in shape[1:]:
         raise Undecodable("bad_shape")
-    return (shape[0], prod(shape[1:])) if shape else (1, 1)
+    return shape[0], prod(shape[1:])
 
 
 def tensor_columns(
@@ -64,21 +84,110 @@ def tensor_columns(
     if datatype not in _KNOWN:
         raise Undecodable("unknown_datatype")
     rows, width = check_shape(shape)
-    flat = flatten(data)
-    if flat is None:
-        raise Undecodable("ragged")
-    if len(flat) != rows * width:
+    numeric = datatype in _FLOATS or (role == "input" and datatype not in _WORDED)
+    if width > MAX_VECTOR:
+        _flat(data, rows * width)
+        return rows, []
+    names = positional(name, width)
+    if numeric:
+        # A flat list is not looked through for lists within: they would be no numbers.
+        flat = bool(data) and type(data[0]) is not list and len(data) == rows * width
+        return rows, numeric_columns(names, data if flat else _flat(data, rows * width))
+    values = _flat(data, rows * width)
+    if datatype == "BOOL":
+        values = [_truth(value) for value in values]
+    return rows, categorical_columns(names, values)
+
+
+def binary_columns(
+    name: str, datatype: str, shape: list[Any], raw: memoryview, role: Role
+) -> tuple[int, list[Column]]:
+    """(rows, columns) of a tensor whose values are `raw`; columns and kinds as of `tensor_columns`.
+
+    Numbers are float32 if the floats there are shorter than 64 bits, else float64. BYTES that are not UTF-8 have
+    rows but no columns. Raises Undecodable: unknown_datatype, bad_shape, shape_mismatch (`raw` has another size), and
+    wrong_type (a BOOL that is neither 0 nor 1).
+    """
+    dtype = _RAW.get(datatype)
+    if dtype is None:
+        raise Undecodable("unknown_datatype")
+    rows, width = check_shape(shape)
+    if datatype == "BYTES":
+        texts = _texts(raw, rows * width)
+        if texts is None or width > MAX_VECTOR:
+            return rows, []
+        return rows, categorical_columns(positional(name, width), texts)
+    if len(raw) != rows * width * dtype.itemsize:
         raise Undecodable("shape_mismatch")
     if width > MAX_VECTOR:
         return rows, []
     names = positional(name, width)
+    values = np.frombuffer(raw, dtype) if rows else np.zeros(0, dtype)
+    if datatype in _FLOATS:
+        return rows, table_columns(names, _floats(values, datatype))
     if datatype == "BOOL":
-        return rows, categorical_columns(names, [_truth(value) for value in flat])
-    if datatype in _FLOATS or (role == "input" and datatype != "BYTES"):
-        return rows, numeric_columns(names, flat)
-    return rows, categorical_columns(names, flat)
+        if values.max(initial=0) > 1:
+            raise Undecodable("wrong_type")
+        return rows, text_columns(names, _WORDS[values])
+    if role == "input":
+        return rows, table_columns(names, values.astype(np.float64))
+    return rows, text_columns(names, _integers(values))
+
+
+def _flat(data: list[Any], count: int) -> list[Any]:
+    flat = flatten(data)
+    if flat is None:
+        raise Undecodable("ragged")
+    if len(flat) != count:
+        raise Undecodable("shape_mismatch")
+    return flat
 
 
 def _truth(value: Any) -> Any:
     # Servers write BOOL as true and false or as 1 and 0.
     return bool(value) if type(value) in (int, float) and value in (0, 1) else value
+
+
+def _floats(values: NDArray[Any], datatype: str) -> NDArray[Any]:
+    if datatype == "FP16":
+        return values.astype(np.float32)
+    if datatype == "BF16":  # the upper half of an FP32
+        wide = values.astype("<u4")
+        wide <<= 16
+        return wide.view("<f4")
+    return values
+
+
+def _integers(values: NDArray[Any]) -> NDArray[Any]:
+    """Each integer in decimal; equal ones of a long array share one text."""
+    if len(values) <= _FEW:
+        return np.array(list(map(str, values.tolist())), dtype=object)
+    distinct, places = np.unique(values, return_inverse=True)
+    found: NDArray[Any] = np.array(list(map(str, distinct.tolist())), dtype=object)[places]
+    return found
+
+
+def _texts(raw: memoryview, count: int) -> list[str] | None:
+    """The texts of `count` BYTES elements; None if one is not UTF-8, so that they are no texts."""
+    size = len(raw)
+    # An element takes four bytes at least: a shape cannot ask for more work than there are bytes.
+    if 4 * count > size:
+        raise Undecodable("shape_mismatch")
+    texts: list[str] = []
+    at = 0
+    plain = True
+    for _ in range(count):
+        start = at + 4
+        if start > size:
+            raise Undecodable("shape_mismatch")
+        at = start + _LENGTH.unpack_from(raw, at)[0]
+        if at > size:
+            raise Undecodable("shape_mismatch")
+        if plain:
+            try:
+                texts.append(str(raw[start:at], "utf-8"))
+            except UnicodeDecodeError:
+                plain = False
+    if at != size:
+        raise Undecodable("shape_mismatch")
+    return texts if plain else None

@@ -1,11 +1,14 @@
 """Observation: what a decoder understood of one exchange, as columns. The decoders' only product.
 
 Columns hold values, never the payload's text. A column's values are a float64 array (numeric; NaN stays NaN, a JSON
-null is NaN too and counted in `nulls`) or an object array of str (categorical; nulls are None).
+null is NaN too and counted in `nulls`) or an object array of str (categorical; nulls are None). Floats that came in
+binary with 32 bits or less are float32: exactly what the model saw. Arrays may be read-only views, of a body or of
+a table that many columns share.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,18 +25,17 @@ class Undecodable(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Column:
+# Structs, not dataclasses: an exchange makes a dozen, and these cost a fifteenth. No collector tracks them.
+class Column(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One named column of `rows` values. `nulls` counts the JSON nulls among them."""
 
     name: str
     kind: ColumnKind
-    values: "NDArray[np.float64] | NDArray[Any]"
+    values: "NDArray[np.float64] | NDArray[np.float32] | NDArray[Any]"
     nulls: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Observation:
+class Observation(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One decoded exchange. `model_name` and `model_version` are "" where the body does not tell them."""
 
     protocol: str

@@ -45,6 +45,9 @@ def _rule(methods: str, pattern: str, operation: str, protocol: str) -> Rule:
 
 _V2 = r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?"
 _V1 = r"/v1/models/(?P<name>[^/:]+)(?:/(?:versions|labels)/(?P<version>[^/:]+))?"
+# Its ingress writes the deployment's name before the path, and most gateways take it off again.
+_SELDON = r"(?:/seldon/[^/]+/(?P<name>[^/]+))?/api/v(?:0\.1|1\.0)/"
+_TORCH = r"/(?P<name>[^/]+)(?:/(?P<version>[^/]+))?"
 
 ROUTES: tuple[Rule, ...] = (
     _rule("POST", _V2 + "/infer", "predict", "open_inference_v2"),
@@ -63,10 +66,18 @@ ROUTES: tuple[Rule, ...] = (
     _rule("POST", r"(?:/openai)?/v1/embeddings", "embeddings", "openai"),
     _rule("GET HEAD", r"(?:/openai)?/v1/models/?", "metadata", "openai"),
     _rule("GET HEAD", _V1, "metadata", "kserve_v1"),
+    # MLflow's and SageMaker's alike, so the path names no dialect; nor does the list of models, which several serve.
     _rule("POST", r"/invocations", "predict", ""),
-    _rule("POST", r"/api/v(?:0\.1|1\.0)/predictions", "predict", "seldon_v1"),
-    _rule("POST", r"/api/v(?:0\.1|1\.0)/feedback", "feedback", "seldon_v1"),
-    _rule("POST PUT", r"/predictions/(?P<name>[^/]+)(?:/(?P<version>[^/]+))?", "predict", "torchserve"),
+    _rule("POST", r"/models/(?P<name>[^/]+)/invoke", "predict", "sagemaker"),
+    _rule("GET HEAD", rf"/models(?:{_TORCH})?", "metadata", ""),
+    _rule("POST PUT DELETE", rf"/models(?:{_TORCH}(?:/set-default)?)?", "management", ""),
+    _rule("POST", _SELDON + "predictions", "predict", "seldon_v1"),
+    _rule("POST", _SELDON + "explanations", "explain", "seldon_v1"),
+    _rule("POST", _SELDON + "feedback", "feedback", "seldon_v1"),
+    _rule("GET HEAD", _SELDON + "metadata(?:/[^/]+)?", "metadata", "seldon_v1"),
+    _rule("GET HEAD", _SELDON + "(?:status/[^/]+|health/(?:ping|status))", "health", "seldon_v1"),
+    _rule("POST PUT", "/(?:predictions|wfpredict)" + _TORCH, "predict", "torchserve"),
+    _rule("POST PUT", "/explanations" + _TORCH, "explain", "torchserve"),
     _rule(
         "GET HEAD",
         r"/(?:ping|health|healthz|livez|readyz|live|ready|health/.*|-/(?:healthy|ready))",
@@ -76,6 +87,30 @@ ROUTES: tuple[Rule, ...] = (
     _rule("GET HEAD", r"/metrics", "metrics", ""),
 )
 _OTHER = Route("other")
+_PLACEHOLDER = re.compile(r"\{(model_name|model_version)\}")
+
+
+def custom_rule(path: str) -> Rule:
+    """The rule of an inference path that the owner writes: {model_name} and {model_version} stand for one segment.
+
+    The rest is compared as it stands, before percent-decoding. Raises ValueError("expected …").
+    """
+    pieces = _PLACEHOLDER.split(path)
+    literal, placeholders = "".join(pieces[::2]), pieces[1::2]
+    if (
+        not path.startswith("/")
+        or not literal.isascii()
+        or not literal.isprintable()
+        or set(" ?#") & set(literal)
+    ):
+        raise ValueError("expected a path that begins with /, percent-encoded, without query")
+    if set("{}") & set(literal) or len(set(placeholders)) < len(placeholders):
+        raise ValueError("expected {model_name} and {model_version}, each at most once, and no other braces")
+    pattern = "".join(
+        re.escape(piece) if place % 2 == 0 else f"(?P<{piece.removeprefix('model_')}>[^/]+)"
+        for place, piece in enumerate(pieces)
+    )
+    return _rule("POST PUT", pattern, "predict", "custom")
 
 
 def match(method: str, target: str, rules: Iterable[Rule] = ROUTES) -> Route:

@@ -18,6 +18,7 @@ from exporter.decode.columns import (
     positional,
     row_columns,
     scalar_columns,
+    table_columns,
 )
 from exporter.records.observation import Column, Undecodable
 
@@ -141,3 +142,53 @@ def test_dense_numbers_are_converted_as_one_table() -> None:
     columns = row_columns("x", [[float(row), 2.0] for row in range(50)], "input")
     assert columns[0].values.base is columns[1].values.base is not None
     assert columns[0].values.tolist() == list(range(50))
+
+
+@pytest.mark.parametrize("rows", [[["a", None]], [{"x_0": "a", "x_1": None}], [["a", None], ["b", None]]])
+def test_nulls_alone_are_numeric_among_texts(rows: list[Any]) -> None:
+    """A column of nulls alone has one kind, whatever stands beside it and whether rows are lists or objects."""
+    text, nothing = row_columns("x", rows, "input")
+    assert (text.kind, nothing.kind, nothing.nulls) == ("categorical", "numeric", len(rows))
+
+
+def test_columns_of_mixed_rows_keep_their_order() -> None:
+    """Columns of one kind are converted together, and stand where the payload has them."""
+    row = {"a": 1.5, "b": "x", "c": True, "d": 2, "e": None, "f": " y"}
+    columns = row_columns("input", [row, row | {"b": None, "d": None}], "input")
+    assert [(column.name, column.kind, column.nulls) for column in columns] == [
+        ("a", "numeric", 0),
+        ("b", "categorical", 1),
+        ("c", "categorical", 0),
+        ("d", "numeric", 1),
+        ("e", "numeric", 2),
+        ("f", "categorical", 0),
+    ]
+    assert [column.values.tolist()[0] for column in columns[:4]] == [1.5, "x", "true", 2.0]
+    assert columns[5].values.tolist() == ["y", "y"]
+
+
+def test_rows_of_objects_in_any_order_of_keys() -> None:
+    """The key, not its place, says which column a value belongs to."""
+    columns = row_columns("input", [{"a": 1, "b": 2}, {"b": 4, "a": 3}, {"b": 6}], "input")
+    assert [(column.name, column.values.tolist()[:2], column.nulls) for column in columns] == [
+        ("a", [1.0, 3.0], 1),
+        ("b", [2.0, 4.0], 0),
+    ]
+
+
+def test_table_columns_copy_nothing() -> None:
+    """A row-major table becomes columns that are views of it, in rows and alone."""
+    for shape in ((1, 3), (4, 3), (4, 1), (0, 3)):
+        table = np.arange(shape[0] * shape[1], dtype=np.float32)
+        columns = table_columns(tuple("abc"[: shape[1]]), table)
+        for at, column in enumerate(columns):
+            assert column.values.tolist() == table.reshape(shape)[:, at].tolist()
+            assert column.values.dtype == np.float32
+            assert not table.size or np.shares_memory(column.values, table)
+
+
+def test_long_tables_tell_null_from_nan() -> None:
+    """Beyond the few values that are asked one by one, nulls are counted all the same."""
+    flat = [math.nan, None, 1.0, 2.0] * 50
+    assert [column.nulls for column in numeric_columns(("a", "b"), flat)] == [0, 50]
+    assert [column.nulls for column in numeric_columns(("a",), flat)] == [50]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter.decode.tensors import DTYPES, check_shape, datatype_of, tensor_columns
+from exporter.decode.tensors import DTYPES, binary_columns, check_shape, datatype_of, tensor_columns
 from exporter.records.observation import Undecodable
 
 
@@ -77,3 +77,70 @@ def test_huge_shape_costs_nothing() -> None:
     """A shape that promises more than the data holds is refused without any allocation of its size."""
     with pytest.raises(Undecodable, match="shape_mismatch"):
         tensor_columns("x", "FP32", [10**18, 10**18], [1.0], "input")
+
+
+def raw(*values: int, code: str = "<i8") -> memoryview:
+    return memoryview(np.array(values, code).tobytes())
+
+
+@pytest.mark.parametrize("count", [3, 5000])
+def test_integral_outputs_of_a_binary_tensor(count: int) -> None:
+    """Classes are texts, few or many; equal ones of many are one object."""
+    values = [-(2**63), 7, 7] * (count // 3) + [7] * (count % 3)
+    rows, (column,) = binary_columns("y", "INT64", [count], raw(*values), "output")
+    assert rows == count
+    assert column.values.tolist() == [str(value) for value in values]
+    if count > 3:
+        assert len(set(map(id, column.values))) == 2
+
+
+def test_binary_numbers_of_little_width() -> None:
+    """Integers are float64; floats of 32 bits or less are float32, for that is what the model saw."""
+    for datatype, code, found in (("UINT8", "u1", "f8"), ("INT64", "<i8", "f8"), ("FP16", "<f2", "f4")):
+        ((column,),) = binary_columns("x", datatype, [2], raw(1, 3, code=code), "input")[1:]
+        assert (column.values.dtype, column.values.tolist()) == (np.dtype(found), [1, 3])
+
+
+@pytest.mark.parametrize(
+    ("datatype", "shape", "size", "reason"),
+    [
+        ("FP32", [2], 7, "shape_mismatch"),
+        ("FP32", [2, 10**18], 8, "shape_mismatch"),
+        ("FP32", [10**18, 10**18], 8, "shape_mismatch"),
+        ("BYTES", [10**18], 8, "shape_mismatch"),
+        ("BYTES", [2], 7, "shape_mismatch"),
+        ("BYTES", [1], 5, "shape_mismatch"),
+        ("BYTES", [3, 1000], 12_001, "shape_mismatch"),
+        ("FP32", [2, 0], 0, "bad_shape"),
+        ("FP8", [8], 8, "unknown_datatype"),
+    ],
+)
+def test_binary_sizes(datatype: str, shape: list[int], size: int, reason: str) -> None:
+    """Bytes that are not as many as datatype and shape say are refused, at no cost of the size that was promised."""
+    with pytest.raises(Undecodable, match=reason):
+        binary_columns("x", datatype, shape, memoryview(bytes(size)), "input")
+
+
+def test_binary_strings_cost_what_they_weigh() -> None:
+    """The most elements that bytes can hold: one each four of them."""
+    rows, (column,) = binary_columns("x", "BYTES", [50_000], memoryview(bytes(200_000)), "input")
+    assert rows == 50_000
+    assert set(column.values) == {""}
+
+
+def test_binary_strings_that_are_no_text() -> None:
+    """One element that is not UTF-8 makes them pictures or the like: rows, but no categories; cut ones are refused."""
+    bodies = b"\2\0\0\0hi", b"\1\0\0\0\xff", b"\0\0\0\0"
+    assert binary_columns("x", "BYTES", [3], memoryview(b"".join(bodies)), "input") == (3, [])
+    with pytest.raises(Undecodable, match="shape_mismatch"):
+        binary_columns("x", "BYTES", [3], memoryview(b"".join(bodies[:2])), "input")
+
+
+def test_lists_among_numbers() -> None:
+    """A list where a number was promised is refused, wherever it stands."""
+    for data in ([1.0, [2.0]], [[1.0], 2.0], [[1.0], [2.0, 3.0]], [1.0, {}]):
+        for datatype in ("FP32", "BYTES", "BOOL"):
+            with pytest.raises(Undecodable, match=r"wrong_type|ragged|shape_mismatch"):
+                tensor_columns("x", datatype, [2], data, "input")
+    with pytest.raises(Undecodable, match="ragged"):
+        tensor_columns("x", "FP32", [1, 70], [*[1.0] * 69, [2.0]], "input")

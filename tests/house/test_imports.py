@@ -30,6 +30,9 @@ CONFINED = {
     "sklearn": {"demo"},
     "joblib": {"demo"},
     "orjson": {"decode"},
+    "jmespath": {"decode"},
+    "zstandard": {"decode"},
+    "brotli": {"decode"},
     "requests": set(),
 }
 # Sans-io: bytes, arrays and values in and out; time is an argument.

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.records.routes import MAX_NAME, OPERATIONS, ROUTES, SIDE_OPERATIONS, Route, match, path_of
+from exporter.records.routes import (
+    MAX_NAME,
+    OPERATIONS,
+    ROUTES,
+    SIDE_OPERATIONS,
+    Route,
+    custom_rule,
+    match,
+    path_of,
+)
 
 V2, V1 = "open_inference_v2", "kserve_v1"
 TABLE = [
@@ -43,10 +52,25 @@ TABLE = [
     ("GET", "/v1/models", Route("metadata", "openai")),
     ("GET", "/openai/v1/models/", Route("metadata", "openai")),
     ("POST", "/invocations", Route("predict")),
+    ("POST", "/models/3f2a/invoke", Route("predict", "sagemaker", "3f2a")),
+    ("GET", "/models", Route("metadata")),
+    ("GET", "/models/resnet", Route("metadata", "", "resnet")),
+    ("GET", "/models/resnet/2.0", Route("metadata", "", "resnet", "2.0")),
+    ("POST", "/models", Route("management")),
+    ("DELETE", "/models/resnet", Route("management", "", "resnet")),
+    ("PUT", "/models/resnet/2.0/set-default", Route("management", "", "resnet", "2.0")),
     ("POST", "/api/v1.0/predictions", Route("predict", "seldon_v1")),
+    ("POST", "/seldon/shop/iris/api/v1.0/predictions", Route("predict", "seldon_v1", "iris")),
+    ("POST", "/api/v1.0/explanations", Route("explain", "seldon_v1")),
     ("POST", "/api/v0.1/feedback", Route("feedback", "seldon_v1")),
+    ("GET", "/api/v1.0/metadata", Route("metadata", "seldon_v1")),
+    ("GET", "/seldon/shop/iris/api/v1.0/metadata/classifier", Route("metadata", "seldon_v1", "iris")),
+    ("GET", "/api/v1.0/status/classifier", Route("health", "seldon_v1")),
+    ("GET", "/api/v1.0/health/ping", Route("health", "seldon_v1")),
     ("PUT", "/predictions/resnet", Route("predict", "torchserve", "resnet")),
     ("POST", "/predictions/resnet/2.0", Route("predict", "torchserve", "resnet", "2.0")),
+    ("POST", "/wfpredict/dog_breed", Route("predict", "torchserve", "dog_breed")),
+    ("POST", "/explanations/resnet", Route("explain", "torchserve", "resnet")),
     *[
         ("GET", path, Route("health"))
         for path in ("/ping", "/health", "/healthz", "/livez", "/readyz", "/live")
@@ -59,6 +83,12 @@ NOWHERE = [
     *(("POST", "/v2/models//infer"), ("POST", "/v2/models/a/b/infer"), ("POST", "/v2/models/iris/infer/")),
     *(("POST", "/v1/models/a:b:predict"), ("POST", "/v1/models/:predict"), ("post", "/invocations")),
     *(("POST", "/invocationsx"), ("POST", "/x/invocations"), ("GET", "*"), ("CONNECT", "model:443")),
+    *(
+        ("POST", "/seldon/iris/api/v1.0/predictions"),
+        ("GET", "/predictions/a"),
+        ("POST", "/predictions/a/1/b"),
+    ),
+    *(("GET", "/models/"), ("POST", "/models/a/1/b"), ("GET", "/models/a/1/invoke"), ("PATCH", "/models/a")),
     *(("POST", "/api/v1x0/predictions"), ("GET", ""), ("GET", "/"), ("GET", "/healthy"), ("GET", "/V2")),
 ]
 
@@ -146,3 +176,44 @@ def test_any_target_is_matched(target: str, method: str) -> None:
 def test_path_of(target: str, path: str) -> None:
     """Origin and absolute form give the path; other forms stay as they are."""
     assert path_of(target) == path
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "route"),
+    [
+        ("/score", "/score?x=1", Route("predict", "custom")),
+        ("/a.b/(c)", "/a.b/(c)", Route("predict", "custom")),
+        ("/m/{model_name}/s", "/m/my%20model/s", Route("predict", "custom", "my model")),
+        ("/{model_version}:{model_name}", "/3:fraud", Route("predict", "custom", "fraud", "3")),
+        ("/m/{model_name}", "/m/a/b", Route("other")),
+        ("/a.b", "/axb", Route("other")),
+        ("/score", "/score/", Route("other")),
+    ],
+)
+def test_a_rule_of_the_owners(path: str, target: str, route: Route) -> None:
+    """A path written by the owner is an inference; its placeholders are one segment each, all else is literal."""
+    rule = custom_rule(path)
+    assert match("POST", target, (rule,)) == match("PUT", target, (rule,)) == route
+    assert match("GET", target, (rule,)) == Route("other")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "score",
+        "http://m/score",
+        "/a b",
+        "/a?b",
+        "/a#b",
+        "/é",
+        "/a\n",
+        "/{name}",
+        "/{",
+        "/{model_name}{model_name}",
+    ],
+)
+def test_a_path_that_is_no_rule(path: str) -> None:
+    """What can match no path, or names a model twice, is refused with what was expected."""
+    with pytest.raises(ValueError, match="expected"):
+        custom_rule(path)
