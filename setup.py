@@ -14,7 +14,15 @@ from setuptools import Extension, setup
 HOT = (
     *("wire/events", "wire/head", "wire/http1", "wire/sniff", "records/queue", "records/totals"),
     *("proxy/admission", "proxy/bounded", "proxy/deadlines", "proxy/edits", "proxy/labels", "proxy/live"),
-    *("proxy/pair", "proxy/plane", "proxy/refusals", "proxy/sides", "proxy/sockets", "proxy/tap", "proxy/trace"),
+    *(
+        "proxy/pair",
+        "proxy/plane",
+        "proxy/refusals",
+        "proxy/sides",
+        "proxy/sockets",
+        "proxy/tap",
+        "proxy/trace",
+    ),
 )
 
 

@@ -58,10 +58,16 @@ def _run(made: plan.Plan) -> int:
         facts["warning"] = "one core for everything: CPU per request stands, rates and latencies mean little"
     _say(f"about {made.estimate_seconds:.0f} s")
     results = runner.run(made, cores, _say)
+    facts |= results.facts
     document = report.document(results, made.scenarios, made.peers, facts)
     made.results.write_text(json.dumps(document | {"finished_unix_seconds": time.time()}, indent=1) + "\n")
     print(report.text(results, made.scenarios, made.peers, facts))
     print(f"\nwritten: {made.results}")
+    if made.markdown is not None:
+        made.markdown.write_text(
+            report.markdown(report.bars(results, made.scenarios, made.peers), facts), encoding="utf-8"
+        )
+        print(f"written: {made.markdown}")
     return 1 if results.problems else 0
 
 

@@ -39,10 +39,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one peer gave in one round. Any problem makes the readings worthless."""
+    """What one peer gave in one round. Any problem makes the readings worthless.
+
+    `notes` tell what was skipped or made smaller, and why; the readings stand.
+    """
 
     readings: tuple[Reading, ...] = ()
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def get(self, metric: str, role: str = TOTAL) -> float | None:
         return next((r.value for r in self.readings if r.metric == metric and r.role == role), None)

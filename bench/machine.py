@@ -5,6 +5,7 @@ Refuses to install anything unless asked: `install` runs apt-get, nothing else d
 
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from bench import interpreter
 from bench.errors import SetupError
 from bench.peer import Program
 
@@ -40,6 +42,13 @@ def choose_cores(allowed: Iterable[int]) -> Cores:
     return Cores(proxy=ordered[0], load=ordered[min(1, len(ordered) - 1)])
 
 
+def descriptor_limit() -> int:
+    """How many descriptors each process of the run may have: the limit is raised as far as it can be."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
 def cpu_model(cpuinfo: str) -> str:
     """`model name` of `/proc/cpuinfo`, or "unknown" (ARM kernels print none)."""
     for line in cpuinfo.splitlines():
@@ -56,7 +65,7 @@ def facts(cores: Cores) -> dict[str, str]:
         "cores": f"{os.cpu_count()} (proxy on {cores.proxy}, upstream and load on {cores.load})",
         "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
         "load average at start": load,
-        "python": platform.python_version(),
+        "python of the load and the relays": interpreter.of_program(sys.executable),
         **{library: version(library) for library in LIBRARIES},
     }
 

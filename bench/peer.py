@@ -12,18 +12,27 @@ from pathlib import Path
 
 from bench import procfs
 from bench.errors import MeasureError
-from bench.processes import Running
+from bench.processes import LOOPBACK, Running
+
+CONNECTIONS = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a peer is to stand: its port, the upstream's, two spare ones, a folder for its files."""
+    """Where a peer is to stand: its port, the upstream's, two spare ones, a folder for its files.
+
+    With a `certificate` (one PEM file: chain and key) it speaks TLS to its clients. `streaming` asks for what an
+    owner of a streaming model would set. It must be able to hold that many `connections` at once.
+    """
 
     listen: int
     upstream: int
     admin: int
     health: int
     folder: Path
+    certificate: Path | None = None
+    streaming: bool = False
+    connections: int = CONNECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,10 @@ class Peer:
     `command` writes what configuration the program needs into the site's folder and returns its argv; None
     stands for no proxy at all. `root_role` and `child_role` name the parts of the process tree that are
     listed apart; when both are empty the tree is one. `account` is called after a measurement, outside of
-    what is charged. A `variant` runs only on request.
+    what is charged; `scrape` is the address at which the child can be asked for more work than it can do.
+    `describe` tells from a process id what kind of build runs. A peer that can speak TLS does so for a site with
+    a certificate. A `slow` one takes part only where a figure is held against it, a `variant` only on request,
+    and what is `installed` elsewhere runs outside of this checkout, so that it cannot pick up its code.
     """
 
     name: str
@@ -61,7 +73,12 @@ class Peer:
     root_role: str = ""
     child_role: str = ""
     account: Callable[[Site], Account] | None = None
+    scrape: Callable[[Site], str] | None = None
+    describe: Callable[[int], str] | None = None
+    tls: bool = False
+    slow: bool = False
     variant: bool = False
+    installed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +89,11 @@ class Target:
     site: Site
     port: int
     running: Running | None
+
+    @property
+    def address(self) -> str:
+        """Where it is asked, as a URL."""
+        return f"{'https' if self.site.certificate else 'http'}://{LOOPBACK}:{self.port}/"
 
     def check(self) -> None:
         """Raises MeasureError when the peer's first process has ended."""
@@ -127,11 +149,21 @@ class Target:
 
     def rss(self) -> dict[str, float]:
         """Resident bytes by role, with the total under ""."""
+        return self._by_role(procfs.rss_bytes)
+
+    def descriptors(self) -> dict[str, float]:
+        """Open descriptors by role, with the total under ""."""
+        return self._by_role(procfs.descriptors)
+
+    def _by_role(self, read: Callable[[int], int]) -> dict[str, float]:
         by_role = {"": 0.0}
-        for index, pid in enumerate(self.pids()):
-            resident = procfs.rss_bytes(pid)
-            by_role[""] += resident
-            role = self.role(index)
-            if role:
-                by_role[role] = by_role.get(role, 0.0) + resident
+        try:
+            for index, pid in enumerate(self.pids()):
+                value = read(pid)
+                by_role[""] += value
+                role = self.role(index)
+                if role:
+                    by_role[role] = by_role.get(role, 0.0) + value
+        except ProcessLookupError as error:
+            raise MeasureError(f"{self.peer.name}: {error}") from error
         return by_role

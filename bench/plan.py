@@ -4,26 +4,31 @@ Refuses to run anything. All that is wrong with the options is told at once.
 """
 
 import argparse
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import SetupError
 from bench.peer import Peer, Program
-from bench.peers import PEERS
+from bench.peers import PEERS, sidecar
 from bench.scenario import Scenario
 from bench.scenarios import SCENARIOS
 
 RESULTS = Path(__file__).with_name("results") / "latest.json"
 ROUNDS, ROUNDS_LIMIT = 5, 100
-SECONDS, SECONDS_LIMIT = 3.0, 60.0
+SECONDS, SECONDS_LIMIT = 2.0, 60.0
 # What starting wrk, waiting for rest and connecting add to each measurement.
-OVERHEAD_SECONDS = 0.6
+OVERHEAD_SECONDS = 0.7
+# What is done once takes this long per peer, give or take.
+ONCE_SECONDS = 8.0
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked run. `warm` rounds of one second come before the measured ones and are thrown away."""
+    """A checked run. With `warm` a round of one second comes first in places and is thrown away."""
 
     peers: tuple[Peer, ...]
     scenarios: tuple[Scenario, ...]
@@ -31,6 +36,7 @@ class Plan:
     seconds: float
     warm: bool
     results: Path
+    markdown: Path | None = None
     install: bool = False
 
     @property
@@ -38,11 +44,25 @@ class Plan:
         parts: tuple[Peer | Scenario, ...] = (*self.peers, *self.scenarios)
         return list(dict.fromkeys(program for part in parts for program in part.programs))
 
+    def taking_part(self, scenario: Scenario) -> list[Peer]:
+        """The peers of this run that suit a scenario."""
+        return [peer for peer in self.peers if scenario.suits(peer)]
+
     @property
     def estimate_seconds(self) -> float:
         """About how long the run takes."""
-        one = self.rounds * (self.seconds + OVERHEAD_SECONDS) + self.warm * (1.0 + OVERHEAD_SECONDS)
-        return one * len(self.peers) * sum(not scenario.once for scenario in self.scenarios)
+        one = self.rounds * (self.seconds + OVERHEAD_SECONDS)
+        warm_up = {scenario.name: 1.0 + OVERHEAD_SECONDS for scenario in self.warmed_by()}
+        return sum(
+            (ONCE_SECONDS if scenario.once else one + warm_up.get(scenario.name, 0.0))
+            * len(self.taking_part(scenario))
+            for scenario in self.scenarios
+        )
+
+    def warmed_by(self) -> list[Scenario]:
+        """The first scenario for each way in which peers stand: it begins with a warm-up round."""
+        timed = [scenario for scenario in reversed(self.scenarios) if not scenario.once]
+        return list({scenario.front: scenario for scenario in timed}.values()) if self.warm else []
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,7 +78,17 @@ def parser() -> argparse.ArgumentParser:
         "--only", default="", metavar="NAME,…", help="only these peers and scenarios (names from --list)"
     )
     made.add_argument("--variants", action="store_true", help="also the sidecar's variants")
+    made.add_argument(
+        "--build",
+        action="append",
+        default=[],
+        metavar="NAME=COMMAND",
+        help="also this build of the sidecar, started by COMMAND (paths in full); may be repeated",
+    )
     made.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="where the results go")
+    made.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="write the figures to reach as a markdown table"
+    )
     made.add_argument(
         "--install", action="store_true", help="run apt-get for Debian packages that are missing"
     )
@@ -73,21 +103,46 @@ def listing() -> str:
     return "\n".join(["peers:", *peers, "scenarios:", *scenarios])
 
 
-def select(only: str, variants: bool) -> tuple[tuple[Peer, ...], tuple[Scenario, ...]]:
+def builds(words: Sequence[str]) -> list[Peer]:
+    """Peers of NAME=COMMAND. Raises SetupError with every problem of them."""
+    made: list[Peer] = []
+    problems = []
+    taken = {peer.name for peer in PEERS} | {scenario.name for scenario in SCENARIOS}
+    for word in words:
+        name, _, command = word.partition("=")
+        program = shlex.split(command)
+        if not NAME.fullmatch(name) or not program:
+            problems.append(f"--build {word}: expected NAME=COMMAND, NAME of a-z, 0-9 and -")
+        elif name in taken:
+            problems.append(f"--build {word}: the name {name} is taken")
+        else:
+            made.append(sidecar.build(name, program))
+            taken.add(name)
+    if problems:
+        raise SetupError("\n".join(problems))
+    return made
+
+
+def select(
+    only: str, variants: bool, further: Sequence[Peer] = ()
+) -> tuple[tuple[Peer, ...], tuple[Scenario, ...]]:
     """Peers and scenarios by name; naming none of a kind means all of it, named variants count as asked for.
 
-    Raises SetupError for a name that is neither.
+    `further` peers take part always. Raises SetupError for a name that is neither, and for a selection in which
+    a scenario is left without a peer.
     """
     names = {name.strip() for name in only.split(",") if name.strip()}
-    unknown = names - {peer.name for peer in PEERS} - {scenario.name for scenario in SCENARIOS}
+    unknown = names - {peer.name for peer in (*PEERS, *further)} - {scenario.name for scenario in SCENARIOS}
     if unknown:
         raise SetupError(f"--only: unknown {', '.join(sorted(unknown))}; known are\n{listing()}")
     peers = tuple(peer for peer in PEERS if peer.name in names)
+    peers = peers or tuple(peer for peer in PEERS if variants or not peer.variant)
+    peers += tuple(further)
     scenarios = tuple(scenario for scenario in SCENARIOS if scenario.name in names)
-    return (
-        peers or tuple(peer for peer in PEERS if variants or not peer.variant),
-        scenarios or SCENARIOS,
-    )
+    empty = [scenario.name for scenario in scenarios if not any(map(scenario.suits, peers))]
+    if empty:
+        raise SetupError(f"--only: no peer of this selection takes part in {', '.join(empty)}")
+    return peers, scenarios or tuple(one for one in SCENARIOS if any(map(one.suits, peers)))
 
 
 def make(options: argparse.Namespace) -> Plan:
@@ -99,15 +154,30 @@ def make(options: argparse.Namespace) -> Plan:
         problems.append(f"--rounds {rounds}: expected 1 to {ROUNDS_LIMIT}")
     if not 0 < seconds <= SECONDS_LIMIT:
         problems.append(f"--seconds {seconds:g}: expected above 0, at most {SECONDS_LIMIT:g}")
-    if not options.json.parent.is_dir():
-        problems.append(f"--json {options.json}: the folder {options.json.parent} does not exist")
+    for flag, file in (("--json", options.json), ("--markdown", options.markdown)):
+        if file is not None and not file.parent.is_dir():
+            problems.append(f"{flag} {file}: the folder {file.parent} does not exist")
+    further: list[Peer] = []
     try:
-        peers, scenarios = select(options.only, options.variants)
+        further = builds(options.build)
+    except SetupError as error:
+        problems.append(str(error))
+    try:
+        peers, scenarios = select(options.only, options.variants, further)
     except SetupError as error:
         problems.append(str(error))
     if problems:
         raise SetupError("\n".join(problems))
-    return Plan(peers, scenarios, rounds, seconds, not options.quick, options.json, options.install)
+    return Plan(
+        peers=peers,
+        scenarios=scenarios,
+        rounds=rounds,
+        seconds=seconds,
+        warm=not options.quick,
+        results=options.json,
+        markdown=options.markdown,
+        install=options.install,
+    )
 
 
 def parse(arguments: Sequence[str]) -> Plan | None:

@@ -97,8 +97,8 @@ class Processes:
     ) -> None:
         self.stop()
 
-    def start(self, name: str, command: Sequence[str], core: int, port: int) -> Running:
-        """Start pinned to one core and wait until `port` accepts.
+    def start(self, name: str, command: Sequence[str], core: int, port: int, folder: Path = ROOT) -> Running:
+        """Start in `folder`, pinned to one core, and wait until `port` accepts.
 
         Raises SetupError when it cannot be executed, and MeasureError when it ends or stays deaf for 20 s.
         """
@@ -111,7 +111,7 @@ class Processes:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    cwd=ROOT,
+                    cwd=folder,
                     env=clean_environment(),
                     start_new_session=True,
                 )
@@ -130,18 +130,27 @@ class Processes:
 
     def stop(self) -> None:
         """End every process and its descendants; safe twice. SIGTERM first, SIGKILL after five seconds."""
+        self._end(self.running)
+        self.running.clear()
+
+    def stop_one(self, name: str) -> None:
+        """End the process of that name and its descendants, if there is one."""
+        self._end([running for running in self.running if running.name == name])
+        self.running = [running for running in self.running if running.name != name]
+
+    @staticmethod
+    def _end(ending: Sequence[Running]) -> None:
         stats = procfs.all_stats()
-        trees = {r.process.pid: procfs.tree(stats, r.process.pid) for r in self.running}
+        trees = {r.process.pid: procfs.tree(stats, r.process.pid) for r in ending}
         born = {stat.pid: stat.start_ticks for stat in stats}
-        for running in self.running:
+        for running in ending:
             if running.process.poll() is None:
                 running.process.terminate()
         deadline = time.monotonic() + STOP_SECONDS
-        for running in self.running:
+        for running in ending:
             _reap(running.process, deadline)
         left = [pid for pids in trees.values() for pid in pids[1:]]
         _end(left, born, deadline)
-        self.running.clear()
 
 
 def _reap(process: subprocess.Popen[bytes], deadline: float) -> None:

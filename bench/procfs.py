@@ -124,3 +124,26 @@ def rss_bytes(pid: int) -> int:
         return parse_kib((PROC / str(pid) / "status").read_text(errors="replace"), "VmRSS")
     except FileNotFoundError as error:
         raise ProcessLookupError(f"process {pid} has ended") from error
+
+
+def descriptors(pid: int) -> int:
+    """How many descriptors a process has open. Raises ProcessLookupError when it is gone."""
+    try:
+        return len(os.listdir(PROC / str(pid) / "fd"))
+    except FileNotFoundError as error:
+        raise ProcessLookupError(f"process {pid} has ended") from error
+
+
+def idle_seconds(core: int) -> float:
+    """How long a core has had nothing to do since boot. Raises ValueError for a core that is not there."""
+    for line in (PROC / "stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            return (int(ticks[3]) + int(ticks[4])) / os.sysconf("SC_CLK_TCK")
+    raise ValueError(f"no core {core} in /proc/stat")
+
+
+def mapped_files(maps: str) -> list[str]:
+    """The files of `/proc/<pid>/maps`, each once."""
+    places = (line.split(maxsplit=5)[5:] for line in maps.splitlines())
+    return list(dict.fromkeys(place[0] for place in places if place and place[0].startswith("/")))

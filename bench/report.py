@@ -6,19 +6,34 @@ Refuses to compute: numbers come from `figures`. An invalid figure is shown as t
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.bars import BARS
+from bench.bars import BARS, Bar
 from bench.figures import TOTAL, Figure, Metric, Outcome, figure, ratio, roles
 from bench.peer import Peer
 from bench.runner import Results
-from bench.scenario import Scenario
+from bench.scenario import Scenario, observers
 
 REFERENCE = "haproxy"
-SIDECAR = "sidecar"
 ABSENT = "-"
 # Per cent; below it "everything observed" would not be true.
 OBSERVED_OWED = 99.0
 
 Rounds = Mapping[str, Sequence[Outcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What a run gives for one figure to reach; None where it was not measured."""
+
+    value: float | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure to reach, by the sidecar's name and its builds'."""
+
+    bar: Bar
+    reached: Mapping[str, Reached]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,39 +115,78 @@ def _all_roles(scenario: Scenario, outcomes: Sequence[Outcome]) -> list[str]:
     return list(dict.fromkeys([TOTAL, *found]))
 
 
-def bars(results: Results, scenarios: Iterable[Scenario]) -> list[dict[str, object]]:
-    """Each bar of the design with the ratio that this run gives, None where it was not measured.
+def bars(results: Results, scenarios: Iterable[Scenario], peers: Sequence[Peer]) -> list[Row]:
+    """Each figure to reach with what this run gives for the sidecar and for each build of it.
 
-    Where the sidecar did not observe everything, its verdict says how much it did.
+    Where the sidecar did not observe everything, the verdict says how much it did.
     """
-    known = {scenario.name: {m.name: m for m in scenario.metrics} for scenario in scenarios}
-    found: list[dict[str, object]] = []
-    for bar in BARS:
-        rounds = results.outcomes.get(bar.scenario, {})
-        reached, observed = None, None
-        if bar.scenario in known and SIDECAR in rounds and bar.against in rounds:
-            metrics = known[bar.scenario]
-            mine = figure(metrics[bar.metric], bar.role, SIDECAR, rounds)
-            reached = ratio(mine, figure(metrics[bar.metric], TOTAL, bar.against, rounds))
-            observed = figure(metrics["observed"], TOTAL, SIDECAR, rounds) if "observed" in metrics else None
-        verdict = bar.verdict(reached)
-        if reached is not None and observed is not None and observed.median < OBSERVED_OWED:
-            verdict += f", {observed.median:.0f} % observed"
-        row: dict[str, object] = {"what": bar.what, "against": bar.against, "ratio": reached}
-        row |= {"bar": bar.bar, "goal": bar.goal, "better": bar.better, "verdict": verdict}
-        found.append(row)
-    return found
+    known = {scenario.name: {metric.name: metric for metric in scenario.metrics} for scenario in scenarios}
+    return [
+        Row(bar, {peer.name: _reached(bar, peer.name, results, known) for peer in _ours(peers)})
+        for bar in BARS
+    ]
 
 
-def bars_table(rows: Sequence[Mapping[str, object]]) -> str:
-    """The bars as text."""
-    lines = [["figures to reach", "against", "ratio", "bar", "goal", "reached"]]
+def _ours(peers: Sequence[Peer]) -> list[Peer]:
+    return [peer for peer in peers if observers(peer) and not peer.variant]
+
+
+def _reached(bar: Bar, peer: str, results: Results, known: Mapping[str, Mapping[str, Metric]]) -> Reached:
+    rounds = results.outcomes.get(bar.scenario, {})
+    if bar.scenario not in known or peer not in rounds or (bar.against and bar.against not in rounds):
+        return Reached(None, bar.verdict(None))
+    metrics = known[bar.scenario]
+    mine = figure(metrics[bar.metric], bar.role, peer, rounds)
+    if bar.against:
+        value = ratio(mine, figure(metrics[bar.metric], TOTAL, bar.against, rounds))
+    else:
+        value = mine.median if mine is not None and mine.valid else None
+    verdict = bar.verdict(value)
+    observed = figure(metrics["observed"], TOTAL, peer, rounds) if "observed" in metrics else None
+    if value is not None and observed is not None and observed.median < OBSERVED_OWED:
+        verdict = f"{verdict}, {observed.median:.0f} % observed".removeprefix(", ")
+    return Reached(value, verdict)
+
+
+def bars_table(rows: Sequence[Row]) -> str:
+    """The figures as text: one line for each build of the sidecar."""
+    lines = [["figures to reach", "against", "of", "measured", "bar", "goal", "reached"]]
     for row in rows:
-        sign = "≤" if row["better"] == "lower" else "≥"
-        reached = f"{row['ratio']:.2f}x" if isinstance(row["ratio"], float) else ABSENT
-        limits = [f"{sign} {row['bar']}x", f"{sign} {row['goal']}x"]
-        lines.append([str(row["what"]), str(row["against"]), reached, *limits, str(row["verdict"])])
+        for peer, reached in row.reached.items():
+            bar = row.bar
+            measured = _with_unit(reached.value, bar)
+            limits = [_limit(bar.bar, bar), _limit(bar.goal, bar)]
+            lines.append(
+                [bar.what, bar.against or ABSENT, peer, measured, *limits, reached.verdict or ABSENT]
+            )
     return grid(lines)
+
+
+def markdown(rows: Sequence[Row], facts: Mapping[str, str]) -> str:
+    """The figures as a table for a page, a column for each build of the sidecar, and where they were taken."""
+    names = list(rows[0].reached) if rows else []
+    lines = [["figure", "against", *names, "bar", "goal"], ["---"] * (len(names) + 4)]
+    for row in rows:
+        cells_ = [_with_verdict(row.reached[name], row.bar) for name in names]
+        limits = [_limit(row.bar.bar, row.bar), _limit(row.bar.goal, row.bar)]
+        lines.append([row.bar.what, row.bar.against, *cells_, *limits])
+    table_ = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    told = "; ".join(f"{key}: {value}" for key, value in facts.items())
+    return f"{table_}\n\n{told}.\n"
+
+
+def _with_unit(value: float | None, bar: Bar) -> str:
+    return ABSENT if value is None else number(value, bar.digits) + bar.unit
+
+
+def _with_verdict(reached: Reached, bar: Bar) -> str:
+    shown = _with_unit(reached.value, bar)
+    return f"{shown} ({reached.verdict})" if reached.value is not None and reached.verdict else shown
+
+
+def _limit(value: float | None, bar: Bar) -> str:
+    sign = "≤" if bar.better == "lower" else "≥"
+    return ABSENT if value is None else f"{sign} {value:g}{bar.unit}"
 
 
 def text(
@@ -142,8 +196,10 @@ def text(
     parts = ["\n".join(f"{key}: {value}" for key, value in facts.items())]
     for scenario in scenarios:
         parts.append(table(scenario, in_order(results.outcomes[scenario.name], peers)))
-    if any(peer.name == SIDECAR for peer in peers):
-        parts.append(bars_table(bars(results, scenarios)))
+    if _ours(peers):
+        parts.append(bars_table(bars(results, scenarios, peers)))
+    if results.notes:
+        parts.append("\n".join(["to be known:", *(f"  {line}" for line in results.notes)]))
     if results.problems:
         parts.append("\n".join(["invalid, because:", *(f"  {line}" for line in results.problems)]))
     return "\n\n".join(parts)
@@ -158,9 +214,10 @@ def document(
         "reference": REFERENCE,
         "valid": not results.problems,
         "problems": results.problems,
+        "notes": results.notes,
         "peers": {peer.name: peer.title for peer in peers},
         "scenarios": [_scenario(s, in_order(results.outcomes[s.name], peers)) for s in scenarios],
-        "bars": bars(results, scenarios),
+        "bars": [_bar(row) for row in bars(results, scenarios, peers)],
     }
 
 
@@ -189,6 +246,22 @@ def _cell(cell: Cell) -> dict[str, object]:
         "rounds": made.rounds,
         "ratio": cell.ratio,
         "problems": list(made.problems),
+    }
+
+
+def _bar(row: Row) -> dict[str, object]:
+    bar = row.bar
+    return {
+        "what": bar.what,
+        "against": bar.against,
+        "unit": bar.unit.strip(),
+        "bar": bar.bar,
+        "goal": bar.goal,
+        "better": bar.better,
+        "reached": {
+            peer: {"value": reached.value, "verdict": reached.verdict}
+            for peer, reached in row.reached.items()
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""The bytes that the benchmark sends and answers: one request shape, one small answer, one large body.
+"""The bytes that the benchmark sends and answers: one request shape, one small answer, one large body, one stream.
 
 Refuses to know sockets. All load generators and the upstream take their bytes from here, so that every peer
 sees the same traffic.
@@ -6,16 +6,24 @@ sees the same traffic.
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 FEATURES = 13
+MANY_FEATURES = 50
 # Enough different bodies that a cache of identical ones would be seen to fail; a prime, so that no number
 # of connections meets the same body each time.
 VARIANTS = 997
 LARGE_BYTES = 16 * 1024 * 1024
 INFER = "/v2/models/bench/infer"
 LARGE = "/large"
+STREAM = "/stream"
+TOKENS = 64
+TOKEN_SECONDS = 0.005
+TOKEN_BYTES = 60
+# What a token tells: its number in the stream, and when the upstream wrote it on the clock of all processes.
+TOKEN = re.compile(rb'"n":(\d\d),"t":(\d{19}),')
 # Separates requests in the file that wrk's script reads; it cannot occur in JSON or in a head.
 SEPARATOR = b"\n\x1e\n"
 
@@ -65,12 +73,26 @@ def large_body() -> bytes:
     return random.Random(16).randbytes(64 * 1024) * (LARGE_BYTES // (64 * 1024))
 
 
-def infer_bodies(count: int = VARIANTS, seed: int = 7) -> Iterator[bytes]:
-    """Open Inference Protocol V2 requests of one row of 13 features, about 300 bytes each."""
+def stream_head() -> bytes:
+    """The head of a stream of server-sent events; nginx is told in its own words not to collect the tokens."""
+    return (
+        b"HTTP/1.1 200 OK\r\nServer: upstream\r\nContent-Type: text/event-stream\r\n"
+        b"Cache-Control: no-cache\r\nX-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+
+
+def token(number: int, nanoseconds: int) -> bytes:
+    """One chunk with an event of 60 bytes."""
+    start = b'data: {"n":%02d,"t":%019d,"x":"' % (number, nanoseconds)
+    return b"%x\r\n" % TOKEN_BYTES + start.ljust(TOKEN_BYTES - 4, b"x") + b'"}\n\n\r\n'
+
+
+def infer_bodies(count: int = VARIANTS, features: int = FEATURES, seed: int = 7) -> Iterator[bytes]:
+    """Open Inference Protocol V2 requests of one row; with 13 features about 300 bytes each."""
     draw = random.Random(seed)
     for index in range(count):
-        data = [round(draw.gauss(0.0, 10.0), 6) for _ in range(FEATURES)]
-        tensor = {"name": "features", "shape": [1, FEATURES], "datatype": "FP64", "data": data}
+        data = [round(draw.gauss(0.0, 10.0), 6) for _ in range(features)]
+        tensor = {"name": "features", "shape": [1, features], "datatype": "FP64", "data": data}
         yield json.dumps({"id": f"bench-{index:05d}", "inputs": [tensor]}).encode()
 
 
@@ -84,9 +106,9 @@ def request(method: str, path: str, body: bytes | None = None, close: bool = Fal
     return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
 
 
-def infer_requests(close: bool = False) -> list[bytes]:
+def infer_requests(close: bool = False, features: int = FEATURES) -> list[bytes]:
     """The requests that every load generator cycles through."""
-    return [request("POST", INFER, body, close) for body in infer_bodies()]
+    return [request("POST", INFER, body, close) for body in infer_bodies(features=features)]
 
 
 def write_requests(path: Path, close: bool) -> Path:

@@ -88,8 +88,11 @@ class Metrics:
         headers = {"Content-Type": kind, "Vary": "Accept"}
         response = web.Response(body=body, headers=headers, zlib_executor_size=_EXECUTOR_BYTES)
         response.enable_compression()
-        await response.prepare(request)
-        await response.write_eof()
+        try:
+            await response.prepare(request)
+            await response.write_eof()
+        except ConnectionError:
+            return response  # the scraper left; it did not come
         self._scrapes.came(request.remote or "", began)
         return response
 

@@ -51,9 +51,9 @@ class Totals:
 class Pacer:
     """Keeps to a schedule: request number n is due n / rate seconds after the start."""
 
-    def __init__(self, slots: list[Slot], rate: float) -> None:
+    def __init__(self, slots: list[Slot], rate: float, requests: list[bytes]) -> None:
         self.rate = rate
-        self.requests = traffic.infer_requests()
+        self.requests = requests
         self.slots = {slot.sock.fileno(): slot for slot in slots}
         self.free = list(slots)
         self.sent = 0
@@ -88,14 +88,14 @@ class Pacer:
                 self.answered += 1
 
 
-def run(port: int, connections: int, rate: float, seconds: float) -> Totals:
-    """Load one port at `rate` requests a second.
+def run(port: int, connections: int, rate: float, seconds: float, features: int = traffic.FEATURES) -> Totals:
+    """Load one port at `rate` requests a second, each of so many features.
 
     Raises MeasureError on a socket error, a wrong answer, or less than 95 % of the rate.
     """
     with ExitStack() as stack:
         slots = [Slot(stack.enter_context(connection(port))) for _ in range(connections)]
-        pacer = Pacer(slots, rate)
+        pacer = Pacer(slots, rate, traffic.infer_requests(features=features))
         stack.callback(pacer.epoll.close)
         totals = pacer.run(seconds)
     if totals.requests < SHARE_OWED * rate * seconds:

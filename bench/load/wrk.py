@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.errors import MeasureError
 from bench.peer import Program
-from bench.processes import LOOPBACK, pinned
+from bench.processes import pinned
 
 SCRIPT = Path(__file__).with_name("infer.lua")
 TOTALS = re.compile(r"^BENCH (.+)$", re.MULTILINE)
@@ -48,14 +48,14 @@ def parse(output: str) -> Totals:
         raise MeasureError(f"wrk's totals lack {error}: {line[1]!r}") from error
 
 
-def run(port: int, connections: int, seconds: float, requests: Path, core: int) -> Totals:
-    """Load one port; wrk knows whole seconds only, so `seconds` is rounded up.
+def run(address: str, connections: int, seconds: float, requests: Path, core: int) -> Totals:
+    """Load one address (http or https); wrk knows whole seconds only, so `seconds` is rounded up.
 
     Raises MeasureError on any answer that is not 2xx or 3xx, any socket error, and when nothing was answered.
     """
     whole = max(1, ceil(seconds))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{whole}s", "--timeout", "5s", "-s", str(SCRIPT)]
-    command += [f"http://{LOOPBACK}:{port}/", "--", str(requests)]
+    command += [address, "--", str(requests)]
     try:
         done = subprocess.run(
             pinned(core, command),

@@ -10,4 +10,4 @@ def command(site: Site) -> list[str]:
     return [sys.executable, "-m", "bench.servers.forward", *ports]
 
 
-PEER = Peer(name="aiohttp", title="aiohttp proxy that only forwards", command=command)
+PEER = Peer(name="aiohttp", title="aiohttp proxy that only forwards", command=command, slow=True)

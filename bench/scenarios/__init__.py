@@ -4,15 +4,35 @@ The order is that of the run; the footprint comes last because it reads what the
 """
 
 from bench.scenario import Scenario
-from bench.scenarios import footprint, keepalive, large, latency, paced, reconnect
+from bench.scenarios import (
+    features,
+    footprint,
+    idle,
+    keepalive,
+    large,
+    latency,
+    paced,
+    reconnect,
+    saturated,
+    stream,
+    tls,
+)
 
 SCENARIOS: tuple[Scenario, ...] = (
     keepalive.SCENARIO,
+    keepalive.WITH_MANY,
     paced.SCENARIO,
     latency.TOGETHER,
     latency.APART,
+    saturated.SCENARIO,
+    stream.SCENARIO,
     reconnect.SCENARIO,
     large.DOWNLOAD,
     large.UPLOAD,
+    tls.KEEP_ALIVE,
+    tls.FULL,
+    tls.RESUMED,
+    idle.SCENARIO,
+    features.SCENARIO,
     footprint.SCENARIO,
 )

@@ -1,6 +1,8 @@
 """CPU per request: what the scenarios with many small exchanges share."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import quantiles
 from typing import Protocol, TypeVar
 
 from bench.charge import Charge, charge, observed_percent
@@ -13,6 +15,8 @@ CPU = Metric("cpu_us", "µs CPU/request")
 RATE = Metric("rate", "requests/s", better="higher", digits=0)
 BUSY = Metric("busy", "% of a core", digits=0, compared=False)
 OBSERVED = Metric("observed", "% observed", better="higher", compared=False)
+LEAST = 100
+RESTLESS = "the peer was still working three seconds after the load: its CPU is not complete"
 
 
 class Totals(Protocol):
@@ -34,7 +38,7 @@ def outcome(charged: Charge[Counted], slack: int) -> Outcome:
     `slack` requests may have been in flight when the load ended: counted by the peer, not by the load.
     """
     if not charged.at_rest:
-        raise MeasureError("the peer was still working three seconds after the load: its CPU is not complete")
+        raise MeasureError(RESTLESS)
     totals = charged.result
     readings = [Reading(RATE.name, totals.requests / totals.seconds)]
     # No process of its own, no cost: "direct" has no reading rather than 0.
@@ -50,5 +54,13 @@ def outcome(charged: Charge[Counted], slack: int) -> Outcome:
 
 def under_wrk(target: Target, connections: int, seconds: float, requests: Path, core: int) -> Outcome:
     """Load a target with wrk and turn what it cost into readings."""
-    charged = charge(target, lambda: wrk.run(target.port, connections, seconds, requests, core))
+    charged = charge(target, lambda: wrk.run(target.address, connections, seconds, requests, core))
     return outcome(charged, slack=connections)
+
+
+def percentiles(nanoseconds: Sequence[int], wanted: Sequence[int]) -> list[float]:
+    """Those percentiles in microseconds. Raises MeasureError when there is too little for a p99."""
+    if len(nanoseconds) < LEAST:
+        raise MeasureError(f"only {len(nanoseconds)} times were taken, too few for a p99")
+    cuts = quantiles(nanoseconds, n=100)
+    return [cuts[percent - 1] / 1000 for percent in wanted]

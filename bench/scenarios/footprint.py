@@ -1,20 +1,15 @@
 """Resident memory after everything else, and how long the peer took until it accepted."""
 
-from bench.errors import MeasureError
 from bench.figures import Metric, Outcome, Reading
 from bench.peer import Target
-from bench.scenario import Load, Scenario
+from bench.scenario import Load, Scenario, proxies
 
 MIB = 1024 * 1024
 
 
 def measure(target: Target, load: Load) -> Outcome:
-    if target.running is None:
-        return Outcome()
-    try:
-        memory = [Reading("rss", resident / MIB, role) for role, resident in target.rss().items()]
-    except ProcessLookupError as error:
-        raise MeasureError(f"{target.peer.name}: {error}") from error
+    assert target.running is not None
+    memory = [Reading("rss", resident / MIB, role) for role, resident in target.rss().items()]
     return Outcome((*memory, Reading("ready", target.running.ready_seconds * 1000)))
 
 
@@ -24,4 +19,5 @@ SCENARIO = Scenario(
     metrics=(Metric("rss", "MiB RSS"), Metric("ready", "ms from start to accept", digits=0)),
     measure=measure,
     once=True,
+    suits=proxies,
 )

@@ -5,15 +5,12 @@ the proxy's own time. Then with the proxy on its own core: there most of what is
 virtual machine some 30 to 70 µs a hop), which hardly differs between proxies.
 """
 
-from statistics import quantiles
-
-from bench.errors import MeasureError
 from bench.figures import Metric, Outcome, Reading
 from bench.load import client
 from bench.peer import Target
-from bench.scenario import Load, Scenario
+from bench.scenario import Load, Scenario, everyone
+from bench.scenarios import cost
 
-LEAST_EXCHANGES = 100
 METRICS = (
     Metric("p50_added", "µs added at p50", over="direct"),
     Metric("p50", "µs p50"),
@@ -23,10 +20,7 @@ METRICS = (
 
 def apart(target: Target, load: Load) -> Outcome:
     taken = client.latencies(target.port, load.seconds)
-    if len(taken) < LEAST_EXCHANGES:
-        raise MeasureError(f"only {len(taken)} exchanges in {load.seconds:g} s, too few for a p99")
-    cuts = quantiles(taken, n=100)
-    p50, p99 = cuts[49] / 1000, cuts[98] / 1000
+    p50, p99 = cost.percentiles(taken, (50, 99))
     return Outcome((Reading("p50_added", p50), Reading("p50", p50), Reading("p99", p99)))
 
 
@@ -35,5 +29,7 @@ def together(target: Target, load: Load) -> Outcome:
         return apart(target, load)
 
 
-TOGETHER = Scenario("latency", "one connection, one exchange at a time, all on one core", METRICS, together)
-APART = Scenario("latency-apart", "the same, the proxy on its own core", METRICS, apart)
+TOGETHER = Scenario(
+    "latency", "one connection, one exchange at a time, all on one core", METRICS, together, suits=everyone
+)
+APART = Scenario("latency-apart", "the same, the proxy on its own core", METRICS, apart, suits=everyone)

@@ -8,7 +8,7 @@ from bench.charge import charge
 from bench.figures import Outcome
 from bench.load import paced
 from bench.peer import Target
-from bench.scenario import Load, Scenario
+from bench.scenario import Load, Scenario, proxies
 from bench.scenarios import cost
 
 CONNECTIONS = 16
@@ -25,4 +25,5 @@ SCENARIO = Scenario(
     title=f"{RATE:,.0f} requests/s on {CONNECTIONS} keep-alive connections, open loop: the same requests",
     metrics=(cost.CPU, cost.OBSERVED, cost.BUSY),
     measure=measure,
+    suits=proxies,
 )

@@ -1,7 +1,7 @@
 """The floor: a uvloop relay that parses nothing.
 
-One upstream connection per client connection, bytes both ways, back-pressure, half-close. What any proxy on
-this event loop costs before it does anything.
+One upstream connection per client connection, bytes both ways, back-pressure, half-close (which TLS does not
+have here: there either end ends both). What any proxy on this event loop costs before it does anything.
 """
 
 import asyncio
@@ -38,11 +38,12 @@ class Half(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Pass a half-close on; the second one closes both (False lets the event loop close this side)."""
         self.ended = True
-        if self.peer is None or self.peer.transport is None:
+        if self.peer is None or self.peer.transport is None or self.transport is None:
             return True
-        if not self.peer.ended:
-            self.peer.transport.write_eof()
-        return not self.peer.ended
+        if self.peer.ended or not (self.transport.can_write_eof() and self.peer.transport.can_write_eof()):
+            return False
+        self.peer.transport.write_eof()
+        return True
 
     def pause_writing(self) -> None:
         if self.peer is not None and self.peer.transport is not None:
@@ -106,7 +107,7 @@ class Client(Half):
 
 async def main() -> None:
     arguments = options.ports("a relay that parses nothing", upstream=True)
-    await options.serve(lambda: Client(arguments.upstream), arguments.listen)
+    await options.serve(lambda: Client(arguments.upstream), arguments.listen, arguments.tls)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The fast upstream: answers every complete HTTP/1.1 request with the same bytes.
+"""The fast upstream: answers every complete HTTP/1.1 request with the same bytes, or with a stream of tokens.
 
 Knows Content-Length, keep-alive and pipelining, and refuses the rest: a request that it cannot frame gets 501
 and a close, which the load generator counts as an error. Bodies are counted, never kept.
@@ -6,6 +6,7 @@ and a close, which the load generator counts as an error. Bodies are counted, ne
 
 import asyncio
 import re
+from time import monotonic_ns
 from typing import cast
 
 from bench import traffic
@@ -14,6 +15,7 @@ from bench.servers import options
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*+(\d{1,18})[ \t]*+\r\n", re.IGNORECASE)
 CLOSE = re.compile(rb"\r\nconnection:[ \t]*+close[ \t]*+\r\n", re.IGNORECASE)
 ENCODED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
+KINDS = LARGE, STREAM = b"GET /large ", b"GET /stream "
 HEAD_LIMIT_BYTES = 64 * 1024
 REFUSAL = b"HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -32,7 +34,7 @@ class Answers:
 class Upstream(asyncio.Protocol):
     """One connection: `pending` holds an incomplete head, `remaining` counts body bytes still to come."""
 
-    __slots__ = ("answers", "close", "large", "pending", "remaining", "transport")
+    __slots__ = ("answers", "close", "kind", "pending", "remaining", "transport")
 
     def __init__(self, answers: Answers) -> None:
         self.answers = answers
@@ -40,7 +42,7 @@ class Upstream(asyncio.Protocol):
         self.pending = b""
         self.remaining = 0
         self.close = False
-        self.large = False
+        self.kind = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's TCP transport has the interface of asyncio.Transport without inheriting it.
@@ -75,7 +77,7 @@ class Upstream(asyncio.Protocol):
             return b""
         length = CONTENT_LENGTH.search(head)
         self.close = CLOSE.search(head) is not None
-        self.large = head.startswith(b"GET /large ")
+        self.kind = next((kind for kind in KINDS if head.startswith(kind)), b"")
         body = int(length[1]) if length else 0
         rest = len(data) - end - 4
         self.remaining = max(0, body - rest)
@@ -84,13 +86,26 @@ class Upstream(asyncio.Protocol):
         return data[end + 4 + body :]
 
     def _answer(self) -> None:
-        if self.large:
+        if self.kind == STREAM:
+            self.transport.write(traffic.stream_head())
+            asyncio.get_running_loop().call_later(traffic.TOKEN_SECONDS, self._token, 0)
+            return
+        if self.kind == LARGE:
             self.transport.write(self.answers.large_head[self.close])
             self.transport.write(self.answers.large_body)
         else:
             self.transport.write(self.answers.small[self.close])
         if self.close:
             self.transport.close()
+
+    def _token(self, number: int) -> None:
+        if self.transport.is_closing():
+            return
+        self.transport.write(traffic.token(number, monotonic_ns()))
+        if number + 1 < traffic.TOKENS:
+            asyncio.get_running_loop().call_later(traffic.TOKEN_SECONDS, self._token, number + 1)
+        else:
+            self.transport.write(b"0\r\n\r\n")
 
     def _refuse(self) -> None:
         self.transport.write(REFUSAL)

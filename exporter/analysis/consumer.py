@@ -5,6 +5,7 @@ the senders: so many bytes without an acknowledgement.
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from time import perf_counter
@@ -17,6 +18,7 @@ from exporter.records.queue import Frames
 SLICE_SECONDS = 0.02
 ROUND_EXCHANGES = 512
 LARGE_BYTES = 1 << 20
+_CODED = re.compile(rb"(?i)\ncontent-encoding:")
 
 Handle = Callable[[Exchange], None]
 
@@ -107,7 +109,7 @@ class Consumer:
             link, payload = self._waiting.popleft()
             batch = decode_batch(payload)
             for exchange in batch.exchanges:
-                if len(exchange.request_body) + len(exchange.response_body) > LARGE_BYTES:
+                if _large(exchange):
                     await self._large(exchange)
                 else:
                     self._handle(exchange)
@@ -127,3 +129,9 @@ class Consumer:
         except TimeoutError:
             return False
         return True
+
+
+def _large(exchange: Exchange) -> bool:
+    """Whether decoding it may take longer than a slice of the loop: large bodies, and small ones that may inflate."""
+    size = len(exchange.request_body) + len(exchange.response_body)
+    return size > LARGE_BYTES or _CODED.search(exchange.request_head + exchange.response_head) is not None

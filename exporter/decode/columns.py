@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain, repeat
 from math import isinf, isnan
-from operator import attrgetter, is_, itemgetter
+from operator import is_, itemgetter
 from struct import Struct
 from struct import error as StructError
 from types import NoneType
@@ -37,7 +37,6 @@ _EXACT = 2.0**53
 _NUMERIC: "repeat[ColumnKind]" = repeat("numeric")
 _CATEGORICAL: "repeat[ColumnKind]" = repeat("categorical")
 _NO_NULLS = repeat(0)
-_name = attrgetter("name")
 
 Role = Literal["input", "output"]
 _NUMBERS = frozenset({int, float})
@@ -166,7 +165,7 @@ def checked(columns: Iterable[Column]) -> tuple[Column, ...]:
     whole = tuple(columns)
     if len(whole) > MAX_COLUMNS:
         raise Undecodable("too_many_columns")
-    if len(set(map(_name, whole))) != len(whole):
+    if len(whole) > 1 and len({column.name for column in whole}) != len(whole):
         raise Undecodable("duplicate_column")
     return whole
 

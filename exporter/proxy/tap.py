@@ -143,7 +143,7 @@ class Tap:
                 if not self._held:
                     self.held_since = now
                     self.wires.head_begins(now)
-                self._held.append(data[pos:])
+                self._held.append(data[pos:stop])
                 return stop  # the follower holds it
             if events and type(events[0]) is Head:
                 self._held = []

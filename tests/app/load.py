@@ -14,10 +14,10 @@ from tests.e2e.processes import LOOPBACK
 class Load:
     """What came back: `answers` by status, `broken` for exchanges that were cut, `wrong` for any byte that differs."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, pause: float) -> None:
         self.answers: Counter[int] = Counter()
         self.broken = self.wrong = 0
-        self._port = port
+        self._port, self._pause = port, pause
         self._over = threading.Event()
         self._lock = threading.Lock()
 
@@ -38,7 +38,7 @@ class Load:
                     with self._lock:
                         self.answers[answer.status] += 1
                         self.wrong += body != ANSWER
-                    if self._over.is_set():
+                    if self._over.wait(self._pause):
                         break
             except (OSError, http.client.HTTPException):
                 with self._lock:
@@ -52,9 +52,9 @@ class Load:
 
 
 @contextmanager
-def load(port: int, threads: int = 4) -> Iterator[Load]:
-    """Traffic within the block; at its end every exchange is over."""
-    traffic = Load(port)
+def load(port: int, threads: int = 4, pause: float = 0.0) -> Iterator[Load]:
+    """Traffic within the block, with so many seconds between two exchanges; at its end every exchange is over."""
+    traffic = Load(port, pause)
     started = [threading.Thread(target=traffic.run) for _ in range(threads)]
     for thread in started:
         thread.start()

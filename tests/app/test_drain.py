@@ -214,7 +214,7 @@ def test_one_more_scrape(start: Start) -> None:
     assert sidecar.ended() == 0
 
 
-@pytest.mark.parametrize("scrapes", [0, 1, 2])
+@pytest.mark.parametrize("scrapes", [1, 2])
 def test_nobody_to_wait_for(start: Start, scrapes: int) -> None:
     """Without two scrapes nobody is waited for; and whoever is, not beyond the grace."""
     sidecar = start("--final-scrape-wait", "300", "--grace", "3")
@@ -222,6 +222,26 @@ def test_nobody_to_wait_for(start: Start, scrapes: int) -> None:
         sidecar.metrics()
     sidecar.signal(signal.SIGTERM)
     assert sidecar.ended() == 0
+
+
+def test_told_twice_while_telemetry_is_flushed(start: Start) -> None:
+    """A collector that does not answer is not waited for once a second signal came; the exit status is still 0."""
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        environment = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{silent.getsockname()[1]}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_METRIC_EXPORT_INTERVAL": "600000",
+        }
+        sidecar = start("--grace", "300", environment=environment)
+        sidecar.metrics()
+        sidecar.signal(signal.SIGTERM)
+        sidecar.logged("drained")
+        client, _ = silent.accept()
+        with client:
+            assert client.recv(4096)
+            sidecar.signal(signal.SIGTERM)
+            assert sidecar.ended() == 0
+        assert "told twice" in sidecar.text()
 
 
 def pushed(receiver: OtlpReceiver, name: str) -> int:

@@ -54,7 +54,7 @@ def test_under_a_quota(start: Start) -> None:
         sidecar = start("--series-hold", "0", *bounds.flags, environment=HOSTILE, prefix=bounds.prefix)
         stack.callback(sidecar.kill)
         sidecar.metrics()
-        with load(sidecar.listen, threads=2) as traffic:
+        with load(sidecar.listen, threads=2, pause=0.01) as traffic:
             for number, model in enumerate(("grows", "spins")):
                 so_far = traffic.finished
                 send(sidecar, model)

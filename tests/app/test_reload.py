@@ -1,6 +1,7 @@
 """Reading the configuration again: what is taken over, what stays and is told, and that no connection notices."""
 
 import http.client
+import os
 import re
 import signal
 from pathlib import Path
@@ -13,6 +14,8 @@ from exporter.config import Config, proxy_settings
 from exporter.reload import RELOADABLE, reload
 from tests.app.command import BODY, INFER, Sidecar
 from tests.app.conftest import Start
+from tests.app.test_cli import _writer
+from tests.app.upstream import Upstream
 from tests.e2e.processes import LOOPBACK, wait_until
 
 UPSTREAM = "http://127.0.0.1:1"
@@ -171,3 +174,23 @@ def test_a_new_process_has_the_new_settings(start: Start, tmp_path: Path) -> Non
     sidecar.logged(r"clients wait to be accepted \(max_connections\): 1 are open of 1")
     for one in kept:
         one.close()
+
+
+def test_asked_before_it_runs(tmp_path: Path, upstream: Upstream) -> None:
+    """SIGHUP that comes while the configuration is still read ends nothing, and is not forgotten."""
+    pipe = tmp_path / "config.yaml"
+    os.mkfifo(pipe)
+    sidecar = Sidecar(tmp_path, upstream.port, ("--config", str(pipe)))
+    try:
+        writer = wait_until(lambda: _writer(pipe), "the configuration is read", 20, sidecar)
+        sidecar.signal(signal.SIGHUP)
+        os.write(writer, b"max_queue: 50\n")
+        os.close(writer)
+        sidecar.started()
+        writer = wait_until(lambda: _writer(pipe), "it is read again", 20, sidecar)
+        os.write(writer, b"max_queue: 7\n")
+        os.close(writer)
+        sidecar.logged("reloaded: max_queue 50 -> 7")
+    finally:
+        sidecar.kill()
+        sidecar.stop()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,17 @@ def test_configurations_name_both_ports(peer: Peer, tmp_path: Path) -> None:
     written = Path(argv[-1]).read_text()
     assert "127.0.0.1:1001" in written
     assert "127.0.0.1:1002" in written
+    assert "ssl" not in written
+
+
+@pytest.mark.parametrize("peer", [haproxy.PEER, nginx.PEER])
+def test_configurations_for_tls(peer: Peer, tmp_path: Path) -> None:
+    """A site with a certificate gets it."""
+    assert peer.command is not None
+    site = Site(1001, 1002, 1003, 1004, tmp_path, certificate=tmp_path / "tls.pem")
+    written = Path(peer.command(site)[-1]).read_text()
+    assert f"{tmp_path}/tls.pem" in written
+    assert "127.0.0.1:1001 ssl" in written
 
 
 def test_sidecar_command() -> None:
@@ -101,3 +113,9 @@ def test_sidecar_command() -> None:
         *("--admin", "127.0.0.1:1003", "--health", "127.0.0.1:1004"),
     ]
     assert sidecar.without_capture(SITE) == [*argv, "--capture-bytes", "0"]
+    secret = replace(SITE, certificate=Path("tls.pem"))
+    assert sidecar.command(secret) == [*argv, "--tls-cert", "tls.pem", "--tls-key", "tls.pem"]
+    build = sidecar.build("compiled", ["/opt/python", "-m", "exporter"])
+    assert build.command is not None
+    assert build.command(SITE) == ["/opt/python", "-m", "exporter", *argv[1:]]
+    assert (build.root_role, build.child_role) == ("data plane", "analysis")

@@ -39,6 +39,13 @@ def test_parse_kib() -> None:
         procfs.parse_kib(status, "VmSwap")
 
 
+def test_idle_time_of_a_core() -> None:
+    """Every core that there is has idled since boot; one that is not there is an error."""
+    assert procfs.idle_seconds(min(os.sched_getaffinity(0))) > 0
+    with pytest.raises(ValueError, match="no core 9999"):
+        procfs.idle_seconds(9999)
+
+
 def test_tree_is_the_root_and_all_below() -> None:
     """Grandchildren belong to the tree; strangers and zombies do not."""
 
@@ -73,6 +80,8 @@ def test_an_ended_process_is_told() -> None:
         procfs.cpu_seconds(process.pid)
     with pytest.raises(ProcessLookupError):
         procfs.rss_bytes(process.pid)
+    with pytest.raises(ProcessLookupError):
+        procfs.descriptors(process.pid)
 
 
 def test_descendants_of_a_real_process() -> None:

@@ -4,7 +4,7 @@ import json
 
 from bench import bars, report
 from bench.figures import Metric, Outcome, Reading
-from bench.peers import PEERS
+from bench.peers import PEERS, sidecar
 from bench.runner import Results, turns
 from bench.scenario import Scenario
 from bench.scenarios import SCENARIOS
@@ -74,16 +74,63 @@ def test_verdicts() -> None:
 
 def test_bars_say_when_not_everything_was_observed() -> None:
     """A ratio that was reached by thinning is told as such."""
-    rows = report.bars(results(observed=60.0), [SCENARIO])
-    assert rows[0]["verdict"] == "goal, 60 % observed"
-    assert report.bars(results(), [SCENARIO])[0]["verdict"] == "goal"
+    rows = report.bars(results(observed=60.0), [SCENARIO], PEERS)
+    assert rows[0].reached["sidecar"].verdict == "goal, 60 % observed"
+    assert report.bars(results(), [SCENARIO], PEERS)[0].reached["sidecar"].verdict == "goal"
+
+
+def test_builds_stand_beside_the_sidecar() -> None:
+    """Every build has its own figures; a variant of the sidecar has none."""
+    build = sidecar.build("compiled", ["python", "-m", "exporter"])
+    made = results()
+    made.add(SCENARIO, build, Outcome((Reading("cpu_us", 10.0, "data plane"),)))
+    rows = report.bars(made, [SCENARIO], [*PEERS, build])
+    assert {name: reached.value for name, reached in rows[0].reached.items()} == {
+        "sidecar": 1.2,
+        "compiled": 0.5,
+    }
+
+
+def test_markdown_is_a_table_of_the_figures_to_reach() -> None:
+    """A row per figure, a column per build of the sidecar, no cell that would break the table, then the facts."""
+    build = sidecar.build("compiled", ["python", "-m", "exporter"])
+    rows = report.bars(results(observed=60.0), [SCENARIO], [*PEERS, build])
+    text = report.markdown(rows, {"cpu": "fast", "kernel": "new"})
+    table, _, facts = text.partition("\n\n")
+    lines = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in table.splitlines()]
+    assert lines[0] == ["figure", "against", "sidecar", "compiled", "bar", "goal"]
+    assert lines[1] == ["---"] * 6
+    assert len(lines) == 2 + len(bars.BARS)
+    assert all(len(line) == 6 for line in lines)
+    assert lines[2] == [bars.BARS[0].what, "haproxy", "1.20x (goal, 60 % observed)", "-", "≤ 2x", "≤ 1.4x"]
+    assert lines[-1][-2:] == ["≤ 1000 ms", "≤ 200 ms"]
+    assert facts == "cpu: fast; kernel: new.\n"
+
+
+def test_nothing_is_said_where_nothing_is_owed() -> None:
+    """A figure that is only told has no verdict, and what is owed without a goal is reached at best."""
+    told = bars.Bar("x", "s", "m", "", "", None, None)
+    assert [told.verdict(value) for value in (5.0, None)] == ["", "not measured"]
+    owed = bars.Bar("x", "s", "m", "", "", 2.0, None)
+    assert [owed.verdict(value) for value in (1.0, 3.0)] == ["bar", "missed"]
+
+
+def test_what_was_skipped_is_told() -> None:
+    """A note stands in the text and in the document, once for all peers, and makes nothing invalid."""
+    made = results()
+    for peer in PEERS[:2]:
+        made.add(SCENARIO, peer, Outcome(notes=("skipped: too few descriptors",)))
+    assert made.notes == ["keepalive: skipped: too few descriptors"]
+    text = report.text(made, [SCENARIO], PEERS, {"cpu": "a"})
+    assert text.count("skipped: too few descriptors") == 1
+    assert report.document(made, [SCENARIO], PEERS, {})["notes"] == made.notes
 
 
 def test_bars_name_what_is_measured() -> None:
     """Every bar's scenario, metric and peer exist."""
     metrics = {scenario.name: {metric.name for metric in scenario.metrics} for scenario in SCENARIOS}
     peers = {peer.name for peer in PEERS}
-    assert all(bar.metric in metrics[bar.scenario] and bar.against in peers for bar in bars.BARS)
+    assert all(bar.metric in metrics[bar.scenario] and bar.against in {*peers, ""} for bar in bars.BARS)
 
 
 def test_turns_move_on() -> None:

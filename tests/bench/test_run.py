@@ -14,6 +14,7 @@ from bench.errors import SetupError
 from bench.peers import PEERS
 from bench.processes import ROOT
 from bench.scenarios import SCENARIOS
+from tests.e2e.processes import wait_until
 
 COMMAND = [sys.executable, "-m", "bench"]
 LIMIT_SECONDS = 60.0
@@ -22,7 +23,9 @@ LIMIT_SECONDS = 60.0
 def test_quick_run_end_to_end(tmp_path: Path) -> None:
     """Relay and direct: all figures valid, tables printed, JSON written, no problem told."""
     results = tmp_path / "results.json"
-    names = "relay,direct,paced,latency,latency-apart,download,footprint"
+    names = (
+        "relay,direct,paced,latency,latency-apart,stream,download,tls-handshake,tls-resumed,idle,footprint"
+    )
     command = [*COMMAND, "--quick", "--seconds", "0.2", "--only", names, "--json", str(results)]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
@@ -37,8 +40,11 @@ def test_quick_run_end_to_end(tmp_path: Path) -> None:
     }
     for key in [
         ("paced", "relay", "cpu_us"),
-        ("download", "direct", "throughput"),
+        ("download", "relay", "throughput"),
         ("footprint", "relay", "rss"),
+        ("stream", "relay", "cpu_us"),
+        ("tls-resumed", "relay", "cpu_us"),
+        ("idle", "relay", "memory"),
     ]:
         assert figures[key] > 0
     assert ("latency", "relay", "p50_added") in figures
@@ -46,18 +52,36 @@ def test_quick_run_end_to_end(tmp_path: Path) -> None:
     assert "latency: " in done.stdout
 
 
+def test_a_build_of_the_sidecar_is_a_peer(tmp_path: Path) -> None:
+    """`--build` measures another installation; the table for a page has its column, the header its Python."""
+    page = tmp_path / "figures.md"
+    command = [*COMMAND, "--quick", "--seconds", "0.2", "--only", "relay,footprint"]
+    command += ["--build", f"again={sys.executable} -m exporter", "--markdown", str(page)]
+    command += ["--json", str(tmp_path / "results.json")]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "again: Python 3." in done.stdout
+    assert page.read_text().startswith("| figure | against | again | bar | goal |\n")
+    document = json.loads((tmp_path / "results.json").read_text())
+    ready = next(row for row in document["bars"] if row["unit"] == "ms")
+    assert ready["reached"]["again"]["value"] > 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_everything(tmp_path: Path, number: signal.Signals) -> None:
     """Interrupted in the middle of a load: exit 130, and nothing that was started lives on."""
-    command = [*COMMAND, "--only", "relay,direct,latency", "--json", str(tmp_path / "results.json")]
+    command = [*COMMAND, "--quick", "--seconds", "30", "--only", "relay,latency"]
+    command += ["--json", str(tmp_path / "results.json")]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if "warm-up relay" in line:
+            if "latency 1 relay" in line:
                 break
+        wait_until(lambda: len(procfs.descendants(process.pid)) == 3, "upstream and relay run", 20)
         children = procfs.descendants(process.pid)[1:]
-        assert len(children) == 2
         process.send_signal(number)
         assert process.wait(LIMIT_SECONDS) == 130
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
@@ -67,11 +91,21 @@ def test_a_signal_ends_everything(tmp_path: Path, number: signal.Signals) -> Non
 def test_options_are_refused_all_at_once(tmp_path: Path) -> None:
     """One message names every problem of the options; the exit status is 2."""
     options = ["--rounds", "0", "--seconds", "99", "--only", "nobody", "--json", str(tmp_path / "no" / "x")]
+    options += ["--build", "Bad=x", "--build", "nginx=x", "--build", "empty="]
+    options += ["--markdown", str(tmp_path / "no" / "y")]
     done = subprocess.run(
         [*COMMAND, *options], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
     )
     assert done.returncode == 2
-    for text in ("--rounds 0", "--seconds 99", "unknown nobody", "does not exist"):
+    told = [
+        "--rounds 0",
+        "--seconds 99",
+        "unknown nobody",
+        "--build Bad=x",
+        "nginx is taken",
+        "--build empty=",
+    ]
+    for text in (*told, f"--json {tmp_path}", f"--markdown {tmp_path}"):
         assert text in done.stderr
 
 
@@ -86,6 +120,42 @@ def test_selection() -> None:
     assert [scenario.name for scenario in scenarios] == ["latency"]
     with pytest.raises(SetupError, match="unknown nobody"):
         plan.select("nobody", variants=False)
+    with pytest.raises(SetupError, match="no peer of this selection takes part in features"):
+        plan.select("relay,features,keepalive", variants=False)
+
+
+def test_peers_take_part_where_they_tell_something() -> None:
+    """The slow peer only where a figure is held against it, no proxy only where something is added to it."""
+    made = plan.parse(["--quick"])
+    assert made is not None
+    names = {one.name: [peer.name for peer in made.taking_part(one)] for one in made.scenarios}
+    assert [name for name, peers in names.items() if "aiohttp" in peers] == [
+        "keepalive",
+        "paced",
+        "footprint",
+    ]
+    assert names["features"] == ["sidecar"]
+    assert names["tls"] == ["relay", "haproxy", "nginx", "sidecar"]
+    assert "direct" in names["stream"]
+    assert "direct" not in names["keepalive"]
+    assert all(peers for peers in names.values())
+    assert names.keys() == {scenario.name for scenario in SCENARIOS}
+
+
+def test_a_whole_run_is_bounded() -> None:
+    """With everything left as it is, a run is planned for about fifteen minutes."""
+    made = plan.parse([])
+    assert made is not None
+    assert 600 < made.estimate_seconds < 960
+
+
+def test_peers_are_warmed_once_for_each_way_they_stand() -> None:
+    """The first timed scenario as they are by default, over TLS and for streams; none in a quick run."""
+    made, quick = plan.parse([]), plan.parse(["--quick"])
+    assert made is not None
+    assert quick is not None
+    assert {scenario.name for scenario in made.warmed_by()} == {"keepalive", "stream", "tls"}
+    assert quick.warmed_by() == []
 
 
 def test_names_do_not_collide() -> None:
