@@ -17,7 +17,7 @@ help:
 	  '  make test        install all that the tests need, then run every check and test' \
 	  '  make check       format, lint, types, generated files' \
 	  '  make compiled    the data plane as a compiled wheel has it, in .venv/compiled, and its tests' \
-  '  make e2e         only the end-to-end tests with real parts' \
+	  '  make e2e         only the end-to-end tests with real parts' \
 	  '  make soak        mixed traffic with faults: make soak MINUTES=60 (default 10)' \
   '  make fuzz        the followers under atheris: make fuzz SECONDS=3600 (default 600)' \
   '  make bench       the sidecar against HAProxy, nginx and others (about 15 minutes)' \

@@ -2,7 +2,8 @@
 
 `python tests/environments/tools.py` prints what it found; `tools()` returns the folder of the four commands.
 The packages come from a newer Debian suite and are unpacked beside the repository, so that nothing of the
-system changes; the mirror is the one that this machine's apt uses already. It knows nothing of the tests that
+system changes but the templates that Alertmanager opens at a fixed path; the mirror is the one that this machine's
+apt uses already. It knows nothing of the tests that
 use them. Invariant: `.tools/bin` is complete or absent, and two callers at once never write it together.
 """
 
@@ -26,6 +27,7 @@ COMMANDS = {
     "alertmanager": ("prometheus-alertmanager", "alertmanager"),
     "amtool": ("amtool",),
 }
+TEMPLATES = Path("/usr/share/prometheus/alertmanager")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 UPDATE_TIMEOUT_S = 180
 DOWNLOAD_TIMEOUT_S = 600
@@ -45,7 +47,20 @@ def tools(root: Path = ROOT) -> Path:
     with _locked(root / "lock"):
         if not _complete(root / "bin"):
             _publish(_first_source(root), root)
+        _put_templates(root)
     return root / "bin"
+
+
+def _put_templates(root: Path) -> None:
+    """Debian's Alertmanager opens its templates at an absolute path, wherever the command itself lies."""
+    for suite in SUITES:
+        for found in (root / suite / "root" / TEMPLATES.relative_to("/")).glob("*.tmpl"):
+            try:
+                TEMPLATES.mkdir(parents=True, exist_ok=True)
+                if not (TEMPLATES / found.name).exists():
+                    shutil.copyfile(found, TEMPLATES / found.name)
+            except OSError as error:
+                raise Unavailable(f"{TEMPLATES} cannot be filled ({error}); {INSTALL_HINT}") from error
 
 
 def versions(folder: Path) -> dict[str, str]:

@@ -23,7 +23,9 @@ class Cut(ConnectionError):
 class Between(Protocol):
     """A toxic: may change when, in which pieces and whether bytes pass; never which bytes they are."""
 
-    receive_buffer: int
+    @property
+    def receive_buffer(self) -> int:
+        """The kernel's, in bytes; 0 leaves it alone."""
 
     async def send(self, end: "End", data: bytes, onward: Send) -> None:
         """`data` is on its way out."""

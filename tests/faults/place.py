@@ -26,6 +26,8 @@ TIGHT = (
     *("--write-timeout", "1", "--tunnel-timeout", "2", "--idle-timeout", "2"),
 )
 OUTLASTS = 3.0
+# Bounds on numbers and memory.
+BOUNDED = ("--max-connections", "24", "--capture-total", "1048576", "--capture-bytes", "524288")
 OBSERVE = ("--mode", "observe")
 GATE = ("--mode", "gate")
 STRICT = ("--mode", "strict")
@@ -118,6 +120,7 @@ class Places:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._shared: dict[tuple[str, ...], Place] = {}
+        self.kept: dict[str, Any] = {}  # what rows share beside sidecars, by a name of theirs
         self._all: list[Place] = []
         self._callbacks: list[Callable[[], object]] = []
 

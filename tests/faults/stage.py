@@ -6,6 +6,7 @@ Whoever leaves the stage holds the ledger against the sidecar's own counts, its 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from http.client import HTTPException
 
 from tests.faults import kernel
 from tests.faults.ends import Between, End, connect
@@ -146,23 +147,26 @@ class Stage:
 
     async def counted(self, before: Snapshot, under_way: int | None = None) -> Snapshot:
         """I4, I5: poll until what is counted is what was entered, with so many exchanges under way; the last scrape."""
-        seen: list[tuple[list[str], Snapshot]] = []
+        wrong: list[str] = []
 
-        async def adds_up() -> bool:
-            after = await self.place.snapshot()
-            found = self.ledger.problems(before, after)
-            if under_way is not None:
-                found += [f"in flight: {dict(after.gauges)}"] * (after.gauges["in_flight"] != under_way)
-            elif not after.quiet:
-                found.append(f"still under way: {dict(after.gauges)}")
-            seen.append((found, after))
-            return not found
+        async def adds_up() -> Snapshot | None:
+            try:
+                after = await self.place.snapshot()
+            except (AssertionError, OSError, HTTPException) as error:  # the analysis may be starting anew
+                wrong[:] = [f"no scrape: {error!r}"]
+                return None
+            wrong[:] = self.ledger.problems(before, after)
+            if under_way is not None and after.gauges["in_flight"] != under_way:
+                wrong.append(f"expected {under_way} in flight: {dict(after.gauges)}")
+            elif under_way is None and not after.quiet:
+                wrong.append(f"still under way: {dict(after.gauges)}")
+            return None if wrong else after
 
         try:
-            await until(adds_up, "the ledger adds up", 10, pause=0.02)
+            found: Snapshot = await until(adds_up, "the ledger adds up", pause=0.02)
         except AssertionError:
-            raise Problem("I4, I5:\n  " + "\n  ".join(seen[-1][0])) from None
-        return seen[-1][1]
+            raise Problem("I4, I5:\n  " + "\n  ".join(wrong)) from None
+        return found
 
     def _relayed(self, counted: dict[tuple[str, ...], int]) -> None:
         """I1 by the sidecar's own count: no more than clients sent, no less than they got."""

@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.faults.ends import Cut, End, Receive, Send
 
@@ -17,9 +17,9 @@ SMALL_BUFFER = 4096
 
 @dataclass(frozen=True)
 class Toxic:
-    """Passes everything on."""
+    """Passes everything on. `receive_buffer` is the kernel's, in bytes; 0 leaves it alone."""
 
-    receive_buffer = 0
+    receive_buffer: int = field(default=0, kw_only=True)
 
     async def send(self, end: End, data: bytes, onward: Send) -> None:
         await onward(data)
@@ -74,7 +74,7 @@ class SlowReader(Toxic):
 
     size: int
     seconds: float
-    receive_buffer = SMALL_BUFFER
+    receive_buffer: int = field(default=SMALL_BUFFER, kw_only=True)
 
     async def receive(self, end: End, size: int, onward: Receive) -> bytes:
         await asyncio.sleep(self.seconds)
@@ -85,7 +85,7 @@ class SlowReader(Toxic):
 class ZeroWindow(Toxic):
     """Reads no byte, ever: whoever waits for one is cancelled with the scenario."""
 
-    receive_buffer = SMALL_BUFFER
+    receive_buffer: int = field(default=SMALL_BUFFER, kw_only=True)
 
     async def receive(self, end: End, size: int, onward: Receive) -> bytes:
         await asyncio.Event().wait()

@@ -34,7 +34,7 @@ async def jumps(places: Places, framings: Framings) -> None:
             with offset.open("r+b") as stream:
                 stream.write(struct.pack("d", by))
 
-        for by in (HOUR, -HOUR, 0.0):
+        for by in (HOUR, -HOUR):
             await together(*(_across(stage, framing, lambda by=by: jump(by)) for framing in framings))
             await stage.alive()
         values = samples(await place.scrape())

@@ -224,7 +224,7 @@ async def _flooded(stage: Stage, framing: Framing) -> tuple[End, End]:
 
     full = asyncio.Event()
     case = stage.case(script)
-    client = await stage.client(ZeroWindow(), spoken=framing.spoken)
+    client = await stage.client(ZeroWindow(receive_buffer=1 << 18), spoken=framing.spoken)
     await client.send(framing.request(case))
     await full.wait()
     return client, stage.model.ends[case]
@@ -316,14 +316,16 @@ async def _slow_but_there(stage: Stage) -> None:
 
     async def script(model: End) -> None:
         await LENGTH.take(model)
-        await model.send(head + body)
+        await model.send(head)
+        for start in range(0, size, 1 << 18):
+            await model.send(body[start : start + (1 << 18)])
         await model.read_all()
 
     case = stage.case(script)
-    slow = SlowReader(1024, 0.1)
+    slow = SlowReader(1 << 16, 0.1, receive_buffer=1 << 18)
     client = await stage.client(slow)
     await client.send(LENGTH.request(case))
-    for _ in range(round(OUTLASTS / slow.seconds)):
+    for _ in range(20):
         await client.receive()
     patient = End(client.sock)
     patient.received = client.received

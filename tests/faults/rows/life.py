@@ -28,7 +28,7 @@ async def told(places: Places, framings: Framings) -> None:
         _at_load(places, framings),
         _twice(places),
         _while_flushing(places),
-        *(_while_starting(places, delay) for delay in (0.02, 0.06, 0.1, 0.15, 0.2)),
+        *(_while_starting(places, delay) for delay in (0.02, 0.08, 0.15)),
     )
 
 
@@ -95,7 +95,7 @@ async def _while_flushing(places: Places) -> None:
     """A collector that takes nothing does not hold up the end."""
     collector = Backend()
     places.closing(collector.listener.close)
-    place = await places.own("--grace", "4", environment=collector.environment())
+    place = await places.own("--grace", "2", environment=collector.environment())
     async with collector.behaving("silent"), doomed(place) as stage:
         await stage.alive()
         place.sidecar.signal(signal.SIGTERM)

@@ -2,12 +2,13 @@
 
 import asyncio
 import resource
+from contextlib import suppress
 
 from tests.faults import kernel
 from tests.faults.ends import End
 from tests.faults.framings import CANARY_LABELS, Framing
 from tests.faults.model import CANARY_ANSWER
-from tests.faults.place import SECONDS, Places, together, until
+from tests.faults.place import BOUNDED, SECONDS, Places, together, until
 from tests.faults.scale import times
 from tests.faults.stage import CANARY_REQUEST, Stage, staged
 from tests.proxy.clients import chunked
@@ -56,13 +57,13 @@ async def _paused(stage: Stage, reason: str) -> bool:
 
 async def connections(places: Places, framings: Framings) -> None:
     """Row 12: no more clients at once than allowed; each that leaves lets the next one in."""
-    async with staged(await places.own("--max-connections", "8")) as stage:
-        clients = [await stage.client() for _ in range(MANY)]
+    async with staged(await places.shared(*BOUNDED)) as stage:
+        clients = [await stage.client() for _ in range(3 * MANY)]
         pending = {asyncio.ensure_future(_ask(stage, client)): client for client in clients}
         while pending:
             done, _ = await asyncio.wait(pending, timeout=SECONDS, return_when=asyncio.FIRST_COMPLETED)
             assert done, f"{len(pending)} clients are not served"
-            assert (await stage.place.snapshot()).gauges["open"] <= 8
+            assert (await stage.place.snapshot()).gauges["open"] <= 24
             for task in done:
                 await task
                 pending.pop(task).close()
@@ -104,7 +105,7 @@ async def _unknown_name(stage: Stage, framing: Framing) -> None:
 
 async def capture(places: Places, framings: Framings) -> None:
     """Row 17: what is kept for decoding is bounded in all, shed first and counted; every byte goes on."""
-    place = await places.own("--capture-total", "1048576", "--capture-bytes", "524288")
+    place = await places.shared(*BOUNDED)
     async with staged(place) as stage:
         gate = asyncio.Barrier(MANY)
         before = kernel.resident(place.sidecar.root)
@@ -148,7 +149,15 @@ async def memory(places: Places, framings: Framings) -> None:
         some_more = kernel.virtual(analysis) + (1 << 20)
         resource.prlimit(analysis, resource.RLIMIT_AS, (some_more, resource.RLIM_INFINITY))
         stage.quiet_log = False  # the analysis tells of its end
-        await together(*(_large(stage, framing) for framing in framings for _ in range(4)), stage.alive(10))
+        try:
+            await together(
+                *(_large(stage, framing) for framing in framings for _ in range(4)), stage.alive(10)
+            )
+        finally:
+            with suppress(ProcessLookupError):
+                resource.prlimit(
+                    analysis, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+                )
         stage.ledger.free("restarts")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import secrets
+import signal
 from contextlib import ExitStack
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -20,7 +21,7 @@ from tests.faults.place import Place, Places, together, until
 from tests.faults.rows.common import plain
 from tests.faults.scale import times
 from tests.faults.stage import Stage, staged
-from tests.faults.toxics import SlowReader, Toxic
+from tests.faults.toxics import SMALL_BUFFER, SlowReader, Toxic
 
 Framings = tuple[Framing, ...]
 _PARENT = re.compile(rb"(traceparent: 00-[0-9a-f]{32}-)[0-9a-f]{16}")
@@ -52,9 +53,14 @@ async def backend(places: Places, framings: Framings) -> None:
 
 async def _traced_place(places: Places) -> tuple[Place, Backend]:
     """With CPU enough for the analysis that nothing is thinned: what is not analysed makes no span."""
-    collector = Backend()
-    places.closing(collector.listener.close)
-    return await places.own("--analysis-cpu", "64", environment=collector.environment()), collector
+    if "traced" not in places.kept:
+        collector = Backend()
+        places.closing(collector.listener.close)
+        flags = ("--analysis-cpu", "64")
+        places.kept["traced"] = await places.own(*flags, environment=collector.environment()), collector
+    place, collector = places.kept["traced"]
+    collector.spans.clear()
+    return place, collector
 
 
 def _model(span: Span) -> str:
@@ -95,32 +101,32 @@ async def _traced(stage: Stage, framing: Framing, sent: dict[str, str]) -> None:
 
 async def disk(places: Places, framings: Framings) -> None:
     """Row 15: nothing is written but the log, and a log on a full disk loses its lines and nothing else."""
-    place = places.begun(prefix=("sh", "-c", 'exec "$@" >/dev/full 2>&1', "sh"), ports=free_ports(3))
-    await place.started()
+    prefix = ("sh", "-c", 'exec "$@" >/dev/full 2>&1', "sh")
+    place = await places.begun(prefix=prefix, ports=free_ports(3)).started()
     async with staged(place) as stage:
-        os.kill(place.sidecar.analysis(), 9)  # of which the root would log
-        stage.ledger.entry("restarts", "analysis", "signal")
+        place.sidecar.signal(signal.SIGHUP)  # of which it logs
         await together(*(plain(stage, framing) for framing in framings), stage.alive())
     for pid in (place.sidecar.root, place.sidecar.analysis()):
         assert not (written := kernel.written_files(pid)), written
 
 
 async def log(places: Places, framings: Framings) -> None:
-    """Row 16: a pipe that nobody reads holds up the log, and nothing else."""
+    """Row 16: a pipe that nobody reads holds up nothing; what could not be written is counted in the next line."""
     fifo = places.folder / "log.fifo"
     os.mkfifo(fifo)
     with ExitStack() as stack:
         reader = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
         stack.callback(os.close, reader)
         prefix = ("sh", "-c", 'exec "$@" >"$0" 2>&1', str(fifo))
-        place = places.begun(prefix=prefix, ports=free_ports(3))
-        await place.started()
+        place = await places.begun(prefix=prefix, ports=free_ports(3)).started()
+        stack.callback(place.kill)
         _fill(reader)
         async with staged(place) as stage:
-            os.kill(place.sidecar.analysis(), 9)
-            stage.ledger.entry("restarts", "analysis", "signal")
+            place.sidecar.signal(signal.SIGHUP)
             await together(*(plain(stage, framing) for framing in framings), stage.alive())
-        stack.callback(place.kill)
+        _drained(reader)
+        place.sidecar.signal(signal.SIGHUP)
+        await until(lambda: b"could not be written" in _drained(reader), "lost lines are counted", pause=0.02)
 
 
 def _fill(pipe: int) -> None:
@@ -129,6 +135,15 @@ def _fill(pipe: int) -> None:
             os.write(pipe, b"x" * 4096)
     except BlockingIOError:
         return
+
+
+def _drained(pipe: int) -> bytes:
+    found = b""
+    try:
+        while True:
+            found += os.read(pipe, 65536)
+    except BlockingIOError:
+        return found
 
 
 # ---------------------------------------------------------------- trace contexts
@@ -202,7 +217,7 @@ async def scrapes(places: Places, framings: Framings) -> None:
         place, watch = stage.place, Watch()
         admin = (LOOPBACK, place.sidecar.admin)
         slow = [await stage.beside(admin, SlowReader(64, 0.05)) for _ in range(3)]
-        never = [await stage.beside(admin, _Small()) for _ in range(10)]
+        never = [await stage.beside(admin, Toxic(receive_buffer=SMALL_BUFFER)) for _ in range(10)]
         for end in (*slow, *never):
             await end.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n" * 20)
 
@@ -222,9 +237,3 @@ async def scrapes(places: Places, framings: Framings) -> None:
         )
         assert answers(f"http://{LOOPBACK}:{place.sidecar.health}/readyz")
         assert watch.setbacks == []
-
-
-class _Small(Toxic):
-    """Never asked to read; the receive buffer alone is what it is for."""
-
-    receive_buffer = 4096
