@@ -103,7 +103,7 @@ async def connect(address: tuple[str, int], *toxics: Between) -> End:
     try:
         async with asyncio.timeout(10):
             await asyncio.get_running_loop().sock_connect(sock, address)
-    except (OSError, TimeoutError):
+    except BaseException:
         sock.close()
         raise
     return End(sock, toxics)

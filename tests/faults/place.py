@@ -22,10 +22,10 @@ SECONDS = 20.0  # of every wait: two busy cores
 COMMON = ("--series-hold", "0", "--probe-interval", "3600")
 # Bounds on time that a row can wait for, and that no busy machine takes from an honest client. OUTLASTS is longer.
 TIGHT = (
-    *("--header-timeout", "2", "--half-closed-timeout", "2"),
-    *("--write-timeout", "1", "--tunnel-timeout", "2", "--idle-timeout", "2"),
+    *("--header-timeout", "1.5", "--half-closed-timeout", "1.5"),
+    *("--write-timeout", "1", "--tunnel-timeout", "1.5", "--idle-timeout", "1.5"),
 )
-OUTLASTS = 3.0
+OUTLASTS = 2.5
 # Bounds on numbers and memory.
 BOUNDED = ("--max-connections", "24", "--capture-total", "1048576", "--capture-bytes", "524288")
 OBSERVE = ("--mode", "observe")

@@ -148,12 +148,12 @@ async def test_refusing() -> None:
 async def test_full() -> None:
     """Connecting does not end while the backlog is full."""
     listener = listening()
-    with listener:
-        with full(listener):
-            waiting = asyncio.ensure_future(connect(listener.getsockname()))
-            await asyncio.wait([waiting], timeout=0.2)
-            assert not waiting.done()
-        (await waiting).close()
+    with listener, full(listener):
+        waiting = asyncio.ensure_future(connect(listener.getsockname()))
+        await asyncio.wait([waiting], timeout=0.2)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.wait([waiting])
 
 
 async def test_what_the_kernel_tells() -> None:

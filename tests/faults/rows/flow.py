@@ -267,15 +267,15 @@ async def _zero_window(stage: Stage, framing: Framing) -> None:
         model.sock.getpeername()[1],
         stage.model.address[1],
     )
-    seen: list[list[int]] = []
+    seen: list[int] = []
 
     def still() -> bool:
-        seen.append(ports.held())
-        return len(seen) > 20 and all(each == seen[-1] for each in seen[-20:])
+        # Bytes may go on trickling from one buffer of the kernel into the next: what is in none of them does not.
+        seen.append(len(model.outgoing) - len(client.received) - ports.held())
+        return len(set(seen[-10:])) == 1 and len(seen) > 10
 
-    await until(still, "every buffer is full again", pause=0.01)
-    buffered = len(model.outgoing) - len(client.received) - sum(seen[-1])
-    assert 0 <= buffered <= BUFFERED, f"{framing.name}: {buffered} bytes in the sidecar, kernel {seen[-1]}"
+    await until(still, "nothing moves in the sidecar", pause=0.01)
+    assert 0 <= seen[-1] <= BUFFERED, f"{framing.name}: {seen[-1]} bytes in the sidecar"
     client.reset()
     _flood_counted(stage, framing)
 
@@ -288,15 +288,15 @@ class _Ports(NamedTuple):
     far: int
     model: int
 
-    def held(self) -> list[int]:
+    def held(self) -> int:
         """Bytes in the four buffers of the kernel through which an answer goes."""
         queues = kernel.all_queues()
-        return [
-            queues[self.model, self.far].unsent,
-            queues[self.far, self.model].unread,
-            queues[self.listening, self.near].unsent,
-            queues[self.near, self.listening].unread,
-        ]
+        return (
+            queues[self.model, self.far].unsent
+            + queues[self.far, self.model].unread
+            + queues[self.listening, self.near].unsent
+            + queues[self.near, self.listening].unread
+        )
 
 
 async def _given_up(stage: Stage, framing: Framing) -> None:

@@ -139,7 +139,7 @@ async def killed(places: Places, framings: Framings) -> None:
 async def restarted(places: Places, framings: Framings) -> None:
     """Row 22: while the model is away there are 503s, from its return on there are none; nothing is remembered."""
     async with staged(await places.shared()) as stage:
-        for _ in range(times(2)):
+        for _ in range(times(1)):
             idle = [await stage.client() for _ in range(5)]
             for client in idle:
                 await _ask(stage, client)
