@@ -31,6 +31,7 @@ BOUNDED = ("--max-connections", "24", "--capture-total", "1048576", "--capture-b
 OBSERVE = ("--mode", "observe")
 GATE = ("--mode", "gate")
 STRICT = ("--mode", "strict")
+SHARED = ((), TIGHT, BOUNDED, OBSERVE, GATE, STRICT)
 
 
 class Place:
@@ -119,15 +120,19 @@ class Places:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._shared: dict[tuple[str, ...], Place] = {}
+        self._begun: dict[tuple[str, ...], Place] = {}
+        self._shared: dict[tuple[str, ...], Place] = {}  # those of them that are ready
         self.kept: dict[str, Any] = {}  # what rows share beside sidecars, by a name of theirs
         self._all: list[Place] = []
         self._callbacks: list[Callable[[], object]] = []
 
     async def shared(self, *flags: str) -> Place:
-        """The one with those flags, started when it is first asked for."""
+        """The one with those flags. All of SHARED begin with the first: they start while rows wait for time to pass."""
+        for each in (flags, *SHARED):
+            if each not in self._begun:
+                self._begun[each] = self.begun(*each)
         if flags not in self._shared:
-            self._shared[flags] = await self.own(*flags)
+            self._shared[flags] = await self._begun[flags].started()
         return self._shared[flags]
 
     async def own(self, *flags: str, **options: Any) -> Place:

@@ -18,9 +18,8 @@ from tests.proxy.clients import request
 
 Play = Callable[[End, str], Awaitable[None]]
 CANARY_REQUEST = request(CANARY, b'{"inputs":[]}')
-GROWTH = (
-    48 << 20
-)  # bytes of resident memory that a row may leave behind: a wide bound, for allocators keep what they had
+# Bytes of resident memory that a row may leave behind: a wide bound, for allocators keep what they had.
+GROWTH = 48 << 20
 
 
 class Stage:

@@ -13,8 +13,8 @@ from tests.faults.toxics import BlackHole, Latency, Slicer, SlowReader, SlowWrit
 from tests.proxy.clients import chunked
 
 Framings = tuple[Framing, ...]
-# What the sidecar may keep of one direction: twice its high-water mark.
-BUFFERED = 65536 + 256_000  # the high-water mark, and one read of the event loop
+# What the sidecar may keep of one direction: its high-water mark, and one read of the event loop on top of it.
+BUFFERED = 65536 + 256_000
 FLOOD = 64 << 20
 
 
