@@ -24,7 +24,6 @@ from exporter.records import status, totals
 from exporter.reload import Reload, reload
 from exporter.signals import reload_asked
 from exporter.sockets import Sockets, address
-from exporter.stderr import never_wait
 from exporter.suspects import OFF_SECONDS, Suspects
 from exporter.tree import CHECK_SECONDS, Child, Keeper, Progress, cpu_seconds, reap
 
@@ -322,7 +321,6 @@ class Root:
 
 def run(config: Config, sockets: Sockets, read: Callable[[], Config]) -> int:
     """Run the sidecar on bound sockets; its exit status. `read` reads the configuration again, for a reload."""
-    never_wait()
 
     async def main() -> int:
         return await Root(config, sockets, read).run()

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import uvloop
 
 from exporter import logs
-from exporter.stderr import never_wait
 from exporter.tree import receive, send
 
 if TYPE_CHECKING:
@@ -160,7 +159,6 @@ ROLES: dict[str, Callable[[], Role]] = {"worker": WorkerRole, "analysis": _analy
 def main(role: str, fd: int) -> int:
     """Run as a child on the control socket `fd`."""
     logs.configure()
-    never_wait()
     control = socket.socket(fileno=fd)
     control.setblocking(False)
     made = ROLES[role]()

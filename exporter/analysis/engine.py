@@ -28,7 +28,7 @@ MAX_NAME = 128
 IDLE_SECONDS = 600.0
 FAILED = "decoder_failed"
 # What can become of an exchange that no dialect claims.
-_UNCLAIMED = ("not_captured", "content_coding", "not_2xx", "no_dialect")
+_UNCLAIMED = ("not_captured", "not_2xx", "no_dialect")
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,6 @@ class Bounded:
         self._taken_at += stood
         if self.tap is not None:
             self.tap.held_since += stood
-        else:
-            self._opened += stood if self._phase == NEW else 0
 
     def due(self, now: int) -> int:
         """End what is over; when to ask again, 0 for never."""
@@ -153,7 +151,7 @@ class Bounded:
         if not bound or self._client_eof or self._phase not in (NEW, HTTP):
             return _NEVER
         if tap is None:
-            since = self._opened
+            since = self._seen_at  # nothing was followed yet: since it was opened
         elif tap.holding and not tap.busy:
             since = tap.held_since
         else:

@@ -84,7 +84,7 @@ class Pair(Bounded):
             self.protocol = "opaque"
             self._bound(self._opened, plane.bounds.tunnel)
         else:
-            self._bound(self._opened, plane.bounds.header)
+            self._bound(self._opened, plane.bounds.first)
         self._dial()
 
     def _dial(self) -> None:
@@ -246,12 +246,11 @@ class Pair(Bounded):
         """FIN behind what was answered; what the client still sends is read and thrown away, for a while."""
         self._phase = CLOSING
         self.tap = None
-        if self.upstream is not None:
-            self.upstream.close()
+        sockets.close(self.upstream)
         if self.client is None:
             return
         if self._client_eof:
-            self.client.close()
+            sockets.close(self.client)
             return
         sockets.finish_writing(self.client)
         self.read_client(_UPSTREAM_FULL | _HELD | _EARLY, True)
@@ -384,7 +383,7 @@ class Pair(Bounded):
             if exc is not None or busy:
                 sockets.reset(self.upstream)
             else:
-                self.upstream.close()
+                sockets.close(self.upstream)
         self._count()
 
     def upstream_lost(self, exc: Exception | None) -> None:

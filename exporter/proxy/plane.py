@@ -32,6 +32,8 @@ class Bounds:
         self.half_closed = round(settings.half_closed_timeout * 1e9)
         self.write = round(settings.write_timeout * 1e9)
         self.tunnel = round(settings.tunnel_timeout * 1e9)
+        # What may be over first on a connection that was just accepted.
+        self.first = min((bound for bound in (self.header, self.idle) if bound), default=0)
 
 
 class Closable(Protocol):
@@ -80,7 +82,6 @@ class Plane:
         self.pairs: set[Connection] = set()
         self.link: Closable | None = None  # the channel to the analysis
         self.captured = 0  # bytes of bodies kept now, bounded by capture_total
-        self.draining = False
         self.last_request = time.monotonic_ns()
         self.wall_offset = time.time_ns() - time.monotonic_ns()
         self._flush_due = False
@@ -105,6 +106,9 @@ class Plane:
         self.admission.configure(
             settings.max_concurrency, settings.max_queue, settings.queue_timeout, time.monotonic_ns()
         )
+        # A bound that is shorter now, or was none, holds for those who are here as well.
+        for pair in self.pairs:
+            self.deadlines.put(pair, 0)
 
     def flush_soon(self) -> None:
         """A record waits in the sender; send it with its neighbours."""

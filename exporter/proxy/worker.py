@@ -64,7 +64,6 @@ class Worker:
     async def drain(self) -> None:
         """Stop accepting after the quiet period, let what is under way end, at most `grace` seconds in all."""
         plane = self.plane
-        plane.draining = True
         deadline = time.monotonic() + plane.settings.grace
         await self._quiet(deadline)
         # A grace that is nearly over leaves no time to be polite.

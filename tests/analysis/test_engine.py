@@ -174,7 +174,7 @@ def test_protocol_without_a_dialect(protocol: str) -> None:
     made = engine()
     feed(made, [v2({"x": [1.0]}, {"y": [1.0]}, protocol=protocol)])
     assert outcomes(made) == {("iris", protocol, "no_dialect"): 1}
-    assert len(found(made.snapshot().samples(), "model.exchanges.decoded")) == 4
+    assert len(found(made.snapshot().samples(), "model.exchanges.decoded")) == 3
 
 
 def test_decoder_that_raises_is_logged_once_and_counted(

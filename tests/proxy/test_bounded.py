@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from tests.proxy.clients import Peer, answer, get, request
@@ -172,3 +173,26 @@ async def test_time_in_which_the_process_stood_still(lab: Lab) -> None:
     assert lab.reasons("timeouts") == {}
     await client.send(b"TP/1.1\r\nHost: a\r\n\r\n")
     assert (await client.read_message()).status == 200
+
+
+async def test_idle_bound_without_one_for_heads(lab: Lab) -> None:
+    """Each bound holds by itself, also when it is set while connections are open."""
+    await lab.start(serving(ok), header_timeout=0.0)
+    client = await lab.client()
+    await client.send(get("/a", ID))
+    assert (await client.read_message()).status == 200
+    await lab.finished(1)
+    lab.later(1000)
+    assert lab.reasons("timeouts") == {}
+    lab.plane.configure(msgspec.structs.replace(lab.plane.settings, idle_timeout=10.0))
+    for _ in range(6):
+        lab.later(9)
+    assert (await client.receive(), client.over) == (b"", "fin")
+    second = await lab.client()
+    await second.send(get("/a", ID))
+    assert (await second.read_message()).status == 200
+    await lab.finished(2)
+    for _ in range(6):
+        lab.later(9)
+    assert (await second.receive(), second.over) == (b"", "fin")
+    assert lab.reasons("timeouts") == {"idle": 2}

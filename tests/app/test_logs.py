@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.stderr import Handler, Write, _if_writable, writer
+from exporter.logs import Handler, Write, _if_writable, writer
 from tests.app.command import Sidecar
 from tests.app.upstream import Upstream
 from tests.e2e.processes import LOOPBACK, free_ports, wait_until
