@@ -101,7 +101,8 @@ golden: .venv/tests
 	GOLDEN=1 $(BIN)/python -m pytest tests/publish/test_prometheus.py tests/helm/test_golden.py
 
 bench: .venv/compiled.stamp
-	$(BIN)/python -m bench --install $(BENCH)
+	$(BIN)/python -m bench --install --build compiled="/usr/bin/env PYTHONSAFEPATH=1 \
+	  PYTHONPATH=$(CURDIR)/.venv/compiled $(CURDIR)/$(BIN)/python -m exporter" $(BENCH)
 
 dashboards: .venv/tests
 	$(BIN)/python -m dashboards.generate
