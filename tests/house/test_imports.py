@@ -14,7 +14,7 @@ ROOMS: dict[str, set[str]] = {
     "wire": set(),
     "stats": set(),
     "proxy": {"wire", "records"},
-    "decode": {"records"},
+    "decode": {"records", "wire"},  # wire: what a body consists of, such as events of a stream
     "analysis": {"decode", "stats", "records"},
     "collect": {"records"},
     "publish": {"records"},
