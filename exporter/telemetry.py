@@ -33,7 +33,7 @@ from exporter.collect import run as collect
 from exporter.config import Config, upstream_of
 from exporter.limits import cpu_budget, memory_bound
 from exporter.publish import Pusher, SpanPusher, read_config, server_span
-from exporter.publish.prometheus import SeriesCache, render
+from exporter.publish.prometheus import Caches, render
 from exporter.records.exchange import Exchange
 from exporter.records.messages import Learned, Sampling
 from exporter.records.observation import Observation
@@ -59,7 +59,7 @@ class Telemetry:
         self._ready = False
         self._started = time.time()
         self._in_hand = ("", "")
-        self._cache = SeriesCache()
+        self._caches = Caches()
         self._gathering = threading.Lock()
         self._scrape_seconds = self._tick_seconds = self._lag = 0.0
         self._exported = 0
@@ -239,7 +239,7 @@ class Telemetry:
         with self._gathering:
             # A filtered scrape shows a part only: what it leaves out would count as shown.
             shown = samples if names else list(self._hold.apply(samples, time.time()))
-            body, kind = render(shown, accept, names, self._cache)
+            body, kind = render(shown, accept, names, self._caches)
             self._exported = len(samples)
             self._scrape_seconds = time.perf_counter() - started
         return body, kind

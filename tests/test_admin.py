@@ -4,13 +4,15 @@ import asyncio
 import gzip
 import socket
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
+import zstandard
 
 from exporter import admin
-from exporter.publish.prometheus import OPENMETRICS, TEXT
+from exporter.publish.negotiation import OPENMETRICS, TEXT
 
 Body = Callable[[aiohttp.ClientSession, str], Awaitable[None]]
 
@@ -47,6 +49,39 @@ def test_accept_and_names_reach_the_renderer() -> None:
             assert await response.text() == "application/openmetrics-text, text/plain;q=0.5|a,b"
 
     serve(echo, body)
+
+
+UNDO: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.decompress,
+    "deflate": zlib.decompress,
+    "zstd": lambda body: zstandard.ZstdDecompressor().decompressobj().decompress(body),
+    "": bytes,
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "coding"),
+    [
+        *(("gzip", "gzip"), ("deflate", "deflate"), ("zstd", "zstd"), ("gzip, zstd", "zstd"), ("*", "zstd")),
+        *(("zstd;q=0.5, gzip", "gzip"), ("gzip;q=0", ""), ("identity", ""), ("br", ""), (";;q=,x", "")),
+        *(("x-gzip", "gzip"), ("*;q=0.1, zstd;q=0, gzip;q=0.5", "gzip"), ("GZIP; q=1.0", "gzip")),
+    ],
+)
+def test_coding_is_the_one_that_is_asked_for(asked: str, coding: str) -> None:
+    """Weights decide, zstd before gzip; the body is the same behind it, and the length is told."""
+
+    async def render(accept: str, names: frozenset[str]) -> tuple[bytes, str]:
+        return b"m 1\n" * 1000, TEXT
+
+    async def body(session: aiohttp.ClientSession, address: str) -> None:
+        async with session.get(f"{address}/metrics", headers={"Accept-Encoding": asked}) as response:
+            assert response.headers.get("Content-Encoding", "") == coding
+            assert response.headers["Vary"] == "Accept, Accept-Encoding"
+            found = await response.read()
+            assert len(found) == int(response.headers["Content-Length"])
+            assert UNDO[coding](found) == b"m 1\n" * 1000
+
+    serve(render, body, auto_decompress=False)
 
 
 @pytest.mark.parametrize("size", [10, 1 << 20])

@@ -17,7 +17,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text
 
 from exporter.config import Config
-from exporter.publish.prometheus import OPENMETRICS
+from exporter.publish.negotiation import OPENMETRICS
 from exporter.records import status, totals
 from exporter.records.catalogue import CATALOGUE
 from exporter.records.exchange import Exchange

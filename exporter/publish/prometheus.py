@@ -1,7 +1,7 @@
-"""Samples -> Prometheus text 0.0.4 or OpenMetrics 1.0, by content negotiation.
+"""Samples -> Prometheus text 0.0.4, OpenMetrics 1.0 or protobuf, by content negotiation; here the texts are written.
 
 Refuses to know where samples come from. Invariant: equal samples give equal bytes, in catalogue order, series sorted
-by label values; a number reads back as the same number; `le` is written the same in both formats.
+by label values; a number reads back as the same number; `le` is written the same in both texts.
 """
 
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import isfinite, isnan
 
+from exporter.publish import protobuf
+from exporter.publish.negotiation import OPENMETRICS, PROTOBUF, negotiate
+from exporter.publish.series_cache import SeriesCache
 from exporter.records.catalogue import CATALOGUE, Metric, metric, prometheus_name
 from exporter.records.sample import Exemplar, Histogram, Sample
-
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
-OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 # OpenMetrics 1.0, section "Exemplars": characters of all names and values of one exemplar's labels together.
 EXEMPLAR_LABEL_LENGTH = 128
@@ -26,11 +26,19 @@ _SUFFIXES = {
 }
 
 
+class Caches:
+    """What is kept of series from one scrape to the next, for the texts and for protobuf; not for two threads."""
+
+    def __init__(self, capacity: int = 20_000) -> None:
+        self.text = SeriesCache(_lines, capacity)
+        self.protobuf = SeriesCache(protobuf.kept, capacity)
+
+
 def render(
     samples: Iterable[Sample],
     accept: str,
     names: frozenset[str] = frozenset(),
-    cache: "SeriesCache | None" = None,
+    caches: Caches | None = None,
 ) -> tuple[bytes, str]:
     """Body and content type for an Accept header ("" = none was sent).
 
@@ -38,53 +46,24 @@ def render(
     samples with the same name and labels the last one counts, since a duplicate spoils a whole scrape. Raises
     KeyError for a name that the catalogue does not have, ValueError for a wrong number of labels or counts.
     """
-    openmetrics = prefers_openmetrics(accept)
-    cache = SeriesCache() if cache is None else cache
+    kind = negotiate(accept)
+    caches = Caches() if caches is None else caches
     families: dict[str, dict[tuple[str, ...], Sample]] = {}
     for sample in samples:
         families.setdefault(sample.name, {})[sample.labels] = sample
-    parts: list[str] = []
+    parts: list[bytes] = []
     for name in sorted(families, key=_ORDER.__getitem__):
-        row = metric(name)
+        row, series = metric(name), families[name]
         if names and names.isdisjoint(_names(row)):
             continue
-        parts.append(_metadata(row, openmetrics))
-        series = families[name]
-        parts.extend(_series(row, series[labels], openmetrics, cache) for labels in sorted(series))
-    if openmetrics:
-        parts.append("# EOF\n")
-    # Lone surrogates can come out of a JSON body; one bad label value must not cost the scrape.
-    return "".join(parts).encode("utf-8", "replace"), OPENMETRICS if openmetrics else TEXT
-
-
-def prefers_openmetrics(accept: str) -> bool:
-    """Whether an Accept header ranks OpenMetrics 1.0 above text 0.0.4 (the first listed wins a tie).
-
-    What names neither gets text 0.0.4, as from other exporters: a scrape is never answered with 406.
-    """
-    best, openmetrics = 0.0, False
-    for item in accept.lower().split(","):
-        media, *parameters = (part.strip() for part in item.split(";"))
-        options = dict(part.replace(" ", "").partition("=")[::2] for part in parameters)
-        version = options.get("version", "").strip('"')
-        if media == "application/openmetrics-text" and version in ("", "1.0.0"):
-            candidate = True
-        elif media in ("*/*", "text/*") or (media == "text/plain" and version in ("", "0.0.4")):
-            candidate = False
+        ordered = [series[labels] for labels in sorted(series)]
+        if kind == PROTOBUF:
+            parts.append(protobuf.family(row, ordered, caches.protobuf))
         else:
-            continue
-        quality = _quality(options.get("q", "1"))
-        if quality > best:
-            best, openmetrics = quality, candidate
-    return openmetrics
-
-
-def _quality(text: str) -> float:
-    try:
-        quality = float(text)
-    except ValueError:
-        return 0.0
-    return quality if 0.0 <= quality <= 1.0 else 0.0
+            parts.append(_family_text(row, ordered, kind == OPENMETRICS, caches.text))
+    if kind == OPENMETRICS:
+        parts.append(b"# EOF\n")
+    return b"".join(parts), kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,41 +73,10 @@ class _Lines:
     `value` is the one line of a scalar, or all bucket lines of a histogram.
     """
 
-    bounds: tuple[float, ...]
     value: str
     created: str = ""
     count: str = ""
     sum: str = ""
-
-
-class SeriesCache:
-    """Lines of the series rendered lately, at most two generations of `capacity` series.
-
-    A full generation becomes the old one, and what is used again moves to the new one, so that labels which are no
-    longer exported leave. Not for two threads at once.
-    """
-
-    def __init__(self, capacity: int = 20_000) -> None:
-        self._capacity = capacity
-        self._young: dict[tuple[str, tuple[str, ...]], _Lines] = {}
-        self._old: dict[tuple[str, tuple[str, ...]], _Lines] = {}
-
-    def __len__(self) -> int:
-        return len(self._young) + len(self._old)
-
-    def lines(self, row: Metric, labels: tuple[str, ...], bounds: tuple[float, ...]) -> _Lines:
-        """The templates of one series; built anew when its bounds changed."""
-        key = (row.name, labels)
-        found = self._young.get(key)
-        if found is not None and found.bounds == bounds:
-            return found
-        found = self._old.pop(key, None)
-        if found is None or found.bounds != bounds:
-            found = _lines(row, labels, bounds)
-        if len(self._young) >= self._capacity:
-            self._young, self._old = {}, self._young
-        self._young[key] = found
-        return found
 
 
 def _lines(row: Metric, labels: tuple[str, ...], bounds: tuple[float, ...]) -> _Lines:
@@ -136,22 +84,28 @@ def _lines(row: Metric, labels: tuple[str, ...], bounds: tuple[float, ...]) -> _
     present = ((key, value) for key, value in zip(row.labels, labels, strict=True) if value != "")
     pairs = ",".join(f'{key}="{_escape(value)}"' for key, value in present).replace("%", "%%")
     where = f"{{{pairs}}}" if pairs else ""
-    created = f"{_family(row)}_created{where} %s\n"
+    created = f"{_family_name(row)}_created{where} %s\n"
     if row.kind != "histogram":
-        return _Lines((), f"{name}{where} %s\n", created)
+        return _Lines(f"{name}{where} %s\n", created)
     others = f"{pairs}," if pairs else ""
     edges = (*map(go_float, bounds), "+Inf")
     buckets = "".join(f'{name}_bucket{{{others}le="{edge}"}} %s\n' for edge in edges)
-    return _Lines(bounds, buckets, created, f"{name}_count{where} %s\n", f"{name}_sum{where} %s\n")
+    return _Lines(buckets, created, f"{name}_count{where} %s\n", f"{name}_sum{where} %s\n")
 
 
-def _series(row: Metric, sample: Sample, openmetrics: bool, cache: SeriesCache) -> str:
+def _family_text(row: Metric, samples: list[Sample], openmetrics: bool, cache: SeriesCache[_Lines]) -> bytes:
+    parts = [_metadata(row, openmetrics), *(_series(row, one, openmetrics, cache) for one in samples)]
+    # Lone surrogates can come out of a JSON body; one bad label value must not cost the scrape.
+    return "".join(parts).encode("utf-8", "replace")
+
+
+def _series(row: Metric, sample: Sample, openmetrics: bool, cache: SeriesCache[_Lines]) -> str:
     value = sample.value
     if isinstance(value, Histogram):
-        lines = cache.lines(row, sample.labels, value.bounds)
+        lines = cache.get(row, sample.labels, value.bounds)
         text = _histogram(lines, value, openmetrics)
     else:
-        lines = cache.lines(row, sample.labels, ())
+        lines = cache.get(row, sample.labels, ())
         text = lines.value % number(value)
     if openmetrics and sample.created > 0.0 and row.kind in ("counter", "histogram"):
         return text + lines.created % number(sample.created)
@@ -194,24 +148,24 @@ def _metadata(row: Metric, openmetrics: bool) -> str:
         name = prometheus_name(row)
         kind = "gauge" if row.kind == "info" else row.kind
         return f"# HELP {name} {_escape_help(row.help)}\n# TYPE {name} {kind}\n"
-    name = _family(row)
+    name = _family_name(row)
     unit = f"# UNIT {name} {_unit(row)}\n" if _unit(row) else ""
     return f"# HELP {name} {_escape(row.help)}\n# TYPE {name} {row.kind}\n{unit}"
 
 
-def _family(row: Metric) -> str:
+def _family_name(row: Metric) -> str:
     """The family's name in OpenMetrics, which bears no type suffix."""
     return prometheus_name(row).removesuffix("_total").removesuffix("_info")
 
 
 def _names(row: Metric) -> frozenset[str]:
-    family = _family(row)
+    family = _family_name(row)
     return frozenset((family, prometheus_name(row), *(family + suffix for suffix in _SUFFIXES[row.kind])))
 
 
 def _unit(row: Metric) -> str:
     """The unit's word, with which `prometheus_name` ends the family's name; "" for annotations and bare numbers."""
-    return "" if row.unit == "1" or row.unit.startswith("{") else _family(row).rpartition("_")[2]
+    return "" if row.unit == "1" or row.unit.startswith("{") else _family_name(row).rpartition("_")[2]
 
 
 def _escape(text: str) -> str:

@@ -31,7 +31,7 @@ CONFINED = {
     "joblib": {"demo"},
     "orjson": {"decode"},
     "jmespath": {"decode"},
-    "zstandard": {"decode"},
+    "zstandard": {"decode", "publish"},
     "brotli": {"decode"},
     "requests": set(),
 }

@@ -13,15 +13,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.publish import prometheus
-from exporter.publish.prometheus import (
-    OPENMETRICS,
-    TEXT,
-    SeriesCache,
-    go_float,
-    number,
-    prefers_openmetrics,
-    render,
-)
+from exporter.publish.negotiation import OPENMETRICS, PROTOBUF, TEXT, negotiate
+from exporter.publish.prometheus import Caches, go_float, number, render
 from exporter.records.catalogue import CATALOGUE, metric, prometheus_name
 from exporter.records.sample import Exemplar, Histogram, Sample
 from tests.environments.tools import tools
@@ -38,6 +31,14 @@ PROMETHEUS_3 = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+PROMETHEUS_2_NATIVE = (
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,"
+    f"{PROMETHEUS_2}"
+)
+PROMETHEUS_3_NATIVE = (
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,"
+    f"{PROMETHEUS_3}"
 )
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 # promtool's lint -> why the name stands all the same.
@@ -198,13 +199,17 @@ def test_any_bounds_read_back(bounds: list[float]) -> None:
         ("application/openmetrics-text;q=7", TEXT),
         ("application/openmetrics-text;q=", TEXT),
         ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;q=0.7", TEXT),
+        ("application/vnd.google.protobuf;proto=another.Family;encoding=delimited", TEXT),
+        ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text", TEXT),
+        (PROMETHEUS_2_NATIVE, PROTOBUF),
+        (PROMETHEUS_3_NATIVE, PROTOBUF),
+        (f"{PROTOBUF};q=0.2,text/plain;q=0.3", TEXT),
         (";;,,=;q", TEXT),
     ],
 )
 def test_negotiation(accept: str, expected_format: str) -> None:
     """The format follows the Accept header with its q-values; what is not understood gets text 0.0.4."""
-    assert render([], accept)[1] == expected_format
-    assert prefers_openmetrics(accept) is (expected_format == OPENMETRICS)
+    assert render([], accept)[1] == negotiate(accept) == expected_format
 
 
 @pytest.mark.parametrize(
@@ -315,19 +320,20 @@ def test_unknown_name_and_wrong_shape_are_refused() -> None:
 
 def test_cache_changes_nothing() -> None:
     """With a cache the bytes are the same, also after bounds changed under the same labels."""
-    cache = SeriesCache()
-    for accept in ("", WANT_OPENMETRICS, ""):
-        assert render(everything(), accept, cache=cache)[0] == render(everything(), accept)[0]
+    caches = Caches()
+    for accept in ("", WANT_OPENMETRICS, PROTOBUF, "", PROTOBUF):
+        assert render(everything(), accept, caches=caches)[0] == render(everything(), accept)[0]
     moved = Sample("model.prediction.value", ("m", "", "y", "aa"), Histogram((0.5,), (1, 2), None), CREATED)
     changed = Sample("model.prediction.value", ("m", "", "y", "aa"), Histogram((0.7,), (1, 2), None), CREATED)
     for sample in (moved, changed, moved):
-        assert render([sample], "", cache=cache)[0] == render([sample], "")[0]
+        for accept in ("", PROTOBUF):
+            assert render([sample], accept, caches=caches)[0] == render([sample], accept)[0]
 
 
 def test_cache_is_bounded() -> None:
     """However many label sets come by, two generations are kept, and the ones in use stay right."""
-    cache = SeriesCache(capacity=10)
+    caches = Caches(capacity=10)
     for start in range(0, 200, 7):
         samples = [Sample("modeltap.collector.success", (f"c{n}",), n) for n in range(start, start + 15)]
-        assert render(samples, "", cache=cache)[0] == render(samples, "")[0]
-        assert len(cache) <= 20
+        assert render(samples, "", caches=caches)[0] == render(samples, "")[0]
+        assert len(caches.text) <= 20
