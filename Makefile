@@ -83,6 +83,7 @@ check: .venv/tests
 	$(BIN)/python -m alert_rules.generate --check
 	$(BIN)/python helm/sync.py --check
 	$(BIN)/python helm/readme.py --check
+	$(BIN)/modeltap metrics --markdown | diff - docs/metrics.md || { echo 'stale: run make golden'; exit 1; }
 
 test: environments check
 	$(BIN)/python -m pytest
@@ -99,6 +100,7 @@ fuzz: .venv/tests
 
 golden: .venv/tests
 	GOLDEN=1 $(BIN)/python -m pytest tests/publish/test_prometheus.py tests/helm/test_golden.py
+	$(BIN)/modeltap metrics --markdown > docs/metrics.md
 
 bench: .venv/compiled.stamp
 	$(BIN)/python -m bench --install --build compiled="/usr/bin/env PYTHONSAFEPATH=1 \

@@ -3,6 +3,7 @@
 Signals come first: what is imported here is imported before a root can be told to stop.
 """
 
+import os
 import sys
 
 from exporter import __version__
@@ -46,5 +47,11 @@ def _command(first: str, arguments: list[str]) -> int:
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)
     args = parser.parse_args(arguments)
-    status: int = args.run(args)
+    try:
+        status: int = args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; what is still buffered would fail again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return status
