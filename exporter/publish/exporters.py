@@ -3,6 +3,9 @@
 Refuses to read settings other than OtlpConfig: endpoint, headers, timeout, compression and certificates of the
 environment are honoured by the exporters themselves. gRPC is imported only if it is the protocol.
 
+Over 4,000 points a snapshot goes out in several messages; with delta temporality a failure behind the first of them has
+it told again.
+
 The exporters discard what a collector answers in a success: spans and points refused in a "partial success" count as
 delivered.
 """
@@ -17,7 +20,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporter import __version__
-from exporter.publish.metrics_data import metrics_data
+from exporter.publish.delta import Deltas
+from exporter.publish.metrics_data import Shape, metrics_data
 from exporter.publish.server_span import Span
 from exporter.publish.settings import OtlpConfig, Signal
 from exporter.publish.span_data import readable_span
@@ -31,17 +35,22 @@ _SCOPE = InstrumentationScope("modeltap", __version__)
 class MetricConnection:
     """Samples through an OTLP metric exporter."""
 
-    def __init__(self, exporter: MetricExporter, resource: Resource, exponential: bool) -> None:
+    def __init__(self, exporter: MetricExporter, resource: Resource, shape: Shape) -> None:
         self._exporter = exporter
         self._resource = resource
-        self._exponential = exponential
+        self._shape = shape
+        self._deltas = Deltas() if shape.delta else None
         self._closed = False
 
     def send(self, batch: tuple[Sequence[Sample], float]) -> bool:
         """Samples and the unix time in seconds at which they were gathered; True if the collector took all of it."""
         samples, now = batch
-        data = metrics_data(samples, now, self._resource, _SCOPE, self._exponential)
-        return self._exporter.export(data) is MetricExportResult.SUCCESS
+        told = samples if self._deltas is None else self._deltas.since(samples)
+        data = metrics_data(told, now, self._resource, _SCOPE, self._shape)
+        arrived = self._exporter.export(data) is MetricExportResult.SUCCESS
+        if arrived and self._deltas is not None:
+            self._deltas.delivered(samples, now)
+        return arrived
 
     def close(self) -> None:
         """Release the exporter's sockets."""
@@ -83,7 +92,7 @@ def connect_metrics(config: OtlpConfig) -> MetricConnection:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as OverHttp
 
         exporter = OverHttp(endpoint=endpoint, max_export_batch_size=POINTS_PER_MESSAGE)
-    return MetricConnection(exporter, resource_of(config), config.exponential)
+    return MetricConnection(exporter, resource_of(config), Shape(config.exponential, config.delta))
 
 
 def connect_spans(config: OtlpConfig) -> SpanConnection:

@@ -1,10 +1,11 @@
 """Samples -> OpenTelemetry MetricsData, without a Meter: a function of its arguments.
 
 Refuses to know exporters and threads. Invariant: names, units and label keys are those of the catalogue; counters and
-histograms are cumulative and start when the sample says so.
+histograms start when the sample says so.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from opentelemetry.sdk.metrics import Exemplar as SdkExemplar
 from opentelemetry.sdk.metrics import export as otel
@@ -15,7 +16,20 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from exporter.records.catalogue import Metric, metric
 from exporter.records.sample import Exemplar, Exponential, Histogram, Sample
 
-_CUMULATIVE = AggregationTemporality.CUMULATIVE
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`exponential` prefers base-2 buckets for histograms that keep them; `delta`: the samples are deltas."""
+
+    exponential: bool = False
+    delta: bool = False
+
+    @property
+    def temporality(self) -> AggregationTemporality:
+        """As the data points say it."""
+        return AggregationTemporality.DELTA if self.delta else AggregationTemporality.CUMULATIVE
+
+
 _Data = otel.Sum | otel.Gauge | otel.Histogram | otel.ExponentialHistogram
 
 
@@ -24,12 +38,12 @@ def metrics_data(
     now: float,
     resource: Resource,
     scope: InstrumentationScope,
-    exponential: bool = False,
+    shape: Shape = Shape(),
 ) -> otel.MetricsData:
     """All samples as one resource and scope; `now` is the unix time in seconds at which they were gathered.
 
-    `exponential` prefers base-2 exponential buckets for histograms that keep them. KeyError for a name that the
-    catalogue does not have, ValueError for a wrong number of labels, TypeError for a value that is not of its kind.
+    KeyError for a name that the catalogue does not have, ValueError for a wrong number of labels, TypeError for a
+    value that is not of its kind.
     """
     families: dict[str, dict[tuple[str, ...], Sample]] = {}
     for sample in samples:
@@ -37,20 +51,20 @@ def metrics_data(
     metrics = []
     for name, series in families.items():
         row = metric(name)
-        for data in _family(row, list(series.values()), _nanoseconds(now), exponential):
+        for data in _family(row, list(series.values()), _nanoseconds(now), shape):
             metrics.append(otel.Metric(name=row.name, description=row.help, unit=row.unit, data=data))
     scoped = otel.ScopeMetrics(scope=scope, metrics=metrics, schema_url="")
     return otel.MetricsData([otel.ResourceMetrics(resource=resource, scope_metrics=[scoped], schema_url="")])
 
 
-def _family(row: Metric, series: list[Sample], now: int, exponential: bool) -> list[_Data]:
+def _family(row: Metric, series: list[Sample], now: int, shape: Shape) -> list[_Data]:
     if row.kind == "histogram":
-        return _histograms(row, series, now, exponential)
+        return _histograms(row, series, now, shape)
     # An info metric has no counterpart in OTLP; a gauge of 1 is what the Prometheus rules translate it from.
     numbers = [_number(row, sample, now) for sample in series]
-    return [
-        otel.Sum(numbers, _CUMULATIVE, is_monotonic=True) if row.kind == "counter" else otel.Gauge(numbers)
-    ]
+    if row.kind == "counter":
+        return [otel.Sum(numbers, shape.temporality, is_monotonic=True)]
+    return [otel.Gauge(numbers)]
 
 
 def _number(row: Metric, sample: Sample, now: int) -> otel.NumberDataPoint:
@@ -62,7 +76,7 @@ def _number(row: Metric, sample: Sample, now: int) -> otel.NumberDataPoint:
     return otel.NumberDataPoint(_attributes(row, sample), start, now, exact)
 
 
-def _histograms(row: Metric, series: list[Sample], now: int, exponential: bool) -> list[_Data]:
+def _histograms(row: Metric, series: list[Sample], now: int, shape: Shape) -> list[_Data]:
     """At most one metric per shape: a family may hold series with and without exponential buckets."""
     explicit: list[otel.HistogramDataPoint] = []
     base2: list[otel.ExponentialHistogramDataPoint] = []
@@ -70,15 +84,15 @@ def _histograms(row: Metric, series: list[Sample], now: int, exponential: bool) 
         value = sample.value
         if not isinstance(value, Histogram):
             raise TypeError(f"{row.name} is a histogram, but its sample holds {value!r}")
-        if exponential and value.exponential is not None:
+        if shape.exponential and value.exponential is not None:
             base2.append(_exponential(row, sample, value, value.exponential, now))
         else:
             explicit.append(_explicit(row, sample, value, now))
     found: list[_Data] = []
     if explicit:
-        found.append(otel.Histogram(explicit, _CUMULATIVE))
+        found.append(otel.Histogram(explicit, shape.temporality))
     if base2:
-        found.append(otel.ExponentialHistogram(base2, _CUMULATIVE))
+        found.append(otel.ExponentialHistogram(base2, shape.temporality))
     return found
 
 

@@ -15,6 +15,8 @@ Signal = Literal["metrics", "traces"]
 SIGNALS: tuple[Signal, ...] = ("metrics", "traces")
 PROTOCOLS = ("grpc", "http/protobuf")
 _AGGREGATIONS = ("explicit_bucket_histogram", "base2_exponential_bucket_histogram")
+# "lowmemory" is delta wherever that saves its sender memory; ours keeps the cumulative counts in any case.
+_TEMPORALITIES = {"cumulative": False, "delta": True, "lowmemory": True}
 _COMPRESSIONS = {"grpc": ("gzip",), "http/protobuf": ("none", "gzip", "deflate")}
 
 
@@ -32,6 +34,7 @@ class OtlpConfig:
     metrics_protocol: str = "grpc"
     traces_protocol: str = "grpc"
     exponential: bool = False
+    delta: bool = False
     interval_seconds: float = 60.0
     instance: str = ""
     span_queue: int = 2048
@@ -75,6 +78,7 @@ def read_config(
         metrics_protocol=protocol or read.signal("METRICS", "PROTOCOL") or "grpc",
         traces_protocol=protocol or read.signal("TRACES", "PROTOCOL") or "grpc",
         exponential=read.exponential(),
+        delta=read.delta(),
         interval_seconds=read.whole("OTEL_METRIC_EXPORT_INTERVAL", 60_000) / 1000,
         instance=instance,
         span_queue=read.whole("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
@@ -115,6 +119,13 @@ class _Environment:
         if value not in _AGGREGATIONS:
             self.problems.append(f"{name}={value!r}: expected {' or '.join(_AGGREGATIONS)}")
         return value == _AGGREGATIONS[1]
+
+    def delta(self) -> bool:
+        name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
+        value = self.text(name).lower() or "cumulative"
+        if value not in _TEMPORALITIES:
+            self.problems.append(f"{name}={self.text(name)!r}: expected {', '.join(_TEMPORALITIES)}")
+        return _TEMPORALITIES.get(value, False)
 
     def whole(self, name: str, default: int) -> int:
         value = self.text(name)

@@ -5,7 +5,7 @@ from opentelemetry.sdk.metrics import export as otel
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from exporter.publish.metrics_data import metrics_data
+from exporter.publish.metrics_data import Shape, metrics_data
 from exporter.records.sample import Exponential, Histogram, Sample
 
 SCOPE = InstrumentationScope("modeltap", "1")
@@ -14,7 +14,7 @@ LABELS = ("m", "", "predict", "p")
 
 def metrics_of(samples: list[Sample], exponential: bool = False) -> list[otel.Metric]:
     """The metrics of one resource and scope."""
-    data = metrics_data(samples, 2.0, Resource({}), SCOPE, exponential)
+    data = metrics_data(samples, 2.0, Resource({}), SCOPE, Shape(exponential))
     return list(data.resource_metrics[0].scope_metrics[0].metrics)
 
 
