@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from exporter.guard import Guard
 from exporter.publish.compression import compress
 
 MAX_WAITING = 16
@@ -106,19 +107,31 @@ async def index(_: web.Request) -> web.Response:
     return web.Response(text=_INDEX, content_type="text/html")
 
 
-def application(render: Render, scrapes: Scrapes) -> web.Application:
+def application(render: Render, scrapes: Scrapes, guard: Guard | None = None) -> web.Application:
     """Inside an event loop."""
-    app = web.Application(client_max_size=1 << 20)
+    app = web.Application(client_max_size=1 << 20, middlewares=[guard.middleware] if guard else [])
+    if guard:
+        app.on_response_prepare.append(guard.headers)
     app.router.add_get("/metrics", Metrics(render, scrapes).get)
     app.router.add_get("/", index)
     return app
 
 
-async def serve(sock: socket.socket, render: Render, scrapes: Scrapes | None = None) -> web.AppRunner:
+def guard_of(file: str) -> Guard | None:
+    """The guard that a file describes; None for "". A file that was right at the start and is no more ends the process.
+
+    Without it the admin side would be open.
+    """
+    return Guard(file) if file else None
+
+
+async def serve(
+    sock: socket.socket, render: Render, scrapes: Scrapes | None = None, guard: Guard | None = None
+) -> web.AppRunner:
     """Serve on the bound socket; `cleanup()` the result to stop."""
     runner = web.AppRunner(
-        application(render, scrapes or Scrapes()), access_log=None, shutdown_timeout=_STOP_SECONDS
+        application(render, scrapes or Scrapes(), guard), access_log=None, shutdown_timeout=_STOP_SECONDS
     )
     await runner.setup()
-    await web.SockSite(runner, sock).start()
+    await web.SockSite(runner, sock, ssl_context=guard.serving if guard else None).start()
     return runner

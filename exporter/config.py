@@ -33,6 +33,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     listen: str = "[::]:9000"
     admin: str = "[::]:9464"
     health: str = "[::]:9465"
+    web_config: str = ""
     forward: tuple[str, ...] = ()
     mode: str = ""
     workers: int = 1

@@ -41,6 +41,11 @@ SETTINGS: tuple[Setting, ...] = (
         "mode", values.choice(*MODES), "observe, annotate (default), gate (default with a limit) or strict"
     ),
     Setting("admin", values.address, "where /metrics is served (default [::]:9464)"),
+    Setting(
+        "web_config",
+        values.file,
+        "TLS, users and rate limit of the admin side, in the format of Prometheus' exporters (YAML)",
+    ),
     Setting("health", values.address, "where /livez and /readyz are served (default [::]:9465)"),
     Setting("workers", values.number(1, 64, int), "data-plane processes (default 1)"),
     Setting(

@@ -31,6 +31,7 @@ from exporter.analysis.traffic import Traffic
 from exporter.collect import COLLECTORS, Finder, HealthProbe, State, World, find_listener, grouped, load_nvml
 from exporter.collect import run as collect
 from exporter.config import Config, upstream_of
+from exporter.guard import Guard
 from exporter.limits import cpu_budget, memory_bound
 from exporter.publish import Pusher, SpanPusher, read_config, server_span
 from exporter.publish.prometheus import Caches, render
@@ -68,6 +69,7 @@ class Telemetry:
         self._resources: list[Sample] = []
         self._told: dict[str, str] = {}
         self._scrapes = admin.Scrapes()
+        self._guard: Guard | None = None
 
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
         """start: configuration and descriptors. link: a channel from a worker. dialects: those switched off.
@@ -113,7 +115,9 @@ class Telemetry:
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
         if self._probe is not None:
             self._begin(self._every(config.probe_interval, self._probing))
-        self._admin = await admin.serve(socket.socket(fileno=admin_fd), self._render, self._scrapes)
+        self._guard = admin.guard_of(config.web_config)
+        sock = socket.socket(fileno=admin_fd)
+        self._admin = await admin.serve(sock, self._render, self._scrapes, self._guard)
         self._ready = True
         # What lives now lives for good; columns that wait for their batch should set off no collection.
         gc.freeze()
@@ -270,6 +274,8 @@ class Telemetry:
         created = self._traffic.created() or self._started
         for (component, reason), count in self._status.restarts().items():
             yield Sample("modeltap.restarts", (component, reason), count, created)
+        for reason, count in (self._guard.refused if self._guard else {}).items():
+            yield Sample("modeltap.admin.refused", (reason,), count, self._started)
         yield Sample("modeltap.series", (), self._exported)
         yield Sample("modeltap.scrape.duration", (), self._scrape_seconds)
         yield Sample("modeltap.tick.duration", (), self._tick_seconds)

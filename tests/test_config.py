@@ -28,6 +28,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "listen": ("a:1", ":2", "[::1]:3"),
     "admin": ("a:1", ":2", "[::1]:3"),
     "health": ("a:1", ":2", "[::1]:3"),
+    "web_config": ("a.yml", "b.yml", "c.yml"),
     "workers": ("2", "3", "4"),
     "reference": ("a", "b,c", "d"),
     "model_name": ("a", "1.10", "no"),

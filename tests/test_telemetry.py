@@ -303,7 +303,8 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         assert {row.name for row in CATALOGUE if not row.name.startswith(_HARDWARE)} - names == set()
         assert names <= {row.name for row in CATALOGUE}
 
-    run(body, reference=(str(tmp_path),), max_concurrency=4)
+    (tmp_path / "web.yml").write_text("http_server_config: {http2: false}")
+    run(body, reference=(str(tmp_path),), max_concurrency=4, web_config=str(tmp_path / "web.yml"))
 
 
 def test_end_pushes_what_is_left(receiver: OtlpReceiver) -> None:

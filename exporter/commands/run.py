@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         config = load(vars(args))
         _check_files(proxy_settings(config))
+        _check_web(config.web_config)
     except ConfigError as error:
         for problem in error.problems:
             print(f"modeltap: {problem}", file=sys.stderr)
@@ -57,3 +58,16 @@ def _check_files(settings: Settings) -> None:
         Contexts(settings)
     except TlsError as error:
         raise ConfigError([str(error)]) from error
+
+
+def _check_web(file: str) -> None:
+    """ConfigError if the admin side's file cannot be used."""
+    if not file:
+        return
+    from exporter.guard import Guard
+    from exporter.web import WebError
+
+    try:
+        Guard(file)
+    except WebError as error:
+        raise ConfigError(error.problems) from error

@@ -417,6 +417,13 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric(
         "modeltap.collector.success", "gauge", "1", ("collector",), "1 if the collector's last run succeeded."
     ),
+    Metric(
+        "modeltap.admin.refused",
+        "counter",
+        "{request}",
+        ("reason",),
+        "Requests to the admin side that its web.config turned away: unauthorized, forbidden, rate_limited.",
+    ),
     Metric("modeltap.series", "gauge", "{series}", (), "Series in the last rendering."),
     Metric("modeltap.scrape.duration", "gauge", "s", (), "How long the last rendering took."),
     Metric(

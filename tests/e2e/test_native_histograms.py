@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import bcrypt
 import pytest
 import yaml
 
 from exporter import admin
+from exporter.guard import Guard
 from exporter.publish.negotiation import PROTOBUF
 from exporter.publish.prometheus import render
 from exporter.records.sample import Exemplar, Exponential, Histogram, Sample
 from tests.e2e.monitoring import Prometheus
 from tests.e2e.processes import LOOPBACK, Program, free_ports, running, wait_until
 from tests.environments.tools import tools
+from tests.proxy.secure import FILES
 
 # 100 observations of 10 ms, 50 of 80 ms, in base-2 buckets of scale 3: index floor(log2(value) * 8).
 SECONDS = {0.01: 100, 0.08: 50}
@@ -43,7 +46,7 @@ def samples(now: float) -> list[Sample]:
 
 
 @contextmanager
-def served(now: float, asked: list[str]) -> Iterator[int]:
+def served(now: float, asked: list[str], guard: Guard | None = None) -> Iterator[int]:
     """The admin side in a thread of its own; `asked` collects what was answered."""
     sock = socket.create_server((LOOPBACK, 0))
     sock.setblocking(False)
@@ -56,7 +59,7 @@ def served(now: float, asked: list[str]) -> Iterator[int]:
 
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    runner = asyncio.run_coroutine_threadsafe(admin.serve(sock, rendered), loop).result(10)
+    runner = asyncio.run_coroutine_threadsafe(admin.serve(sock, rendered, guard=guard), loop).result(10)
     try:
         yield sock.getsockname()[1]
     finally:
@@ -66,9 +69,10 @@ def served(now: float, asked: list[str]) -> Iterator[int]:
         loop.close()
 
 
-def prometheus(folder: Path, port: int, target: int) -> Program:
+def prometheus(folder: Path, port: int, target: int, **scheme: object) -> Program:
     """With native histograms, and the classic ones beside them."""
     scrape = {
+        **scheme,
         "job_name": "modeltap",
         "always_scrape_classic_histograms": True,
         "static_configs": [{"targets": [f"{LOOPBACK}:{target}"]}],
@@ -116,3 +120,26 @@ def test_native_histograms_arrive(tmp_path: Path) -> None:
         assert increase is not None and increase >= 7
         exemplars = found.exemplars(duration, now - 60, now + 60)
         assert {one["labels"]["trace_id"] for one in exemplars} == {"0af7651916cd43dd8448eb211c80319c"}
+
+
+def test_a_guarded_admin_side_is_scraped(tmp_path: Path) -> None:
+    """Prometheus with the authority, a name and its password gets in; web.config is written as for any exporter."""
+    hashed = bcrypt.hashpw(b"open sesame", bcrypt.gensalt(4)).decode()
+    tls = {"cert_file": str(FILES / "server.pem"), "key_file": str(FILES / "server.key")}
+    web = tmp_path / "web.yml"
+    web.write_text(yaml.safe_dump({"tls_server_config": tls, "basic_auth_users": {"prometheus": hashed}}))
+    scheme = {
+        "scheme": "https",
+        "tls_config": {"ca_file": str(FILES / "ca.pem"), "insecure_skip_verify": True},
+        "basic_auth": {"username": "prometheus", "password": "open sesame"},
+    }
+    guard = Guard(str(web))
+    (port,) = free_ports(1)
+    with (
+        served(time.time(), [], guard) as target,
+        running(prometheus(tmp_path, port, target, **scheme), f"http://{LOOPBACK}:{port}/-/ready"),
+    ):
+        found = Prometheus(f"http://{LOOPBACK}:{port}")
+        wait_until(lambda: found.query("model_predictions_total"), "the first scrape")
+        assert found.target_health() == ["up"]
+    assert guard.refused["unauthorized"] == 0
