@@ -26,6 +26,7 @@ _BEAT_SECONDS = 1.0
 SETTLE_SECONDS = 0.25
 _LOWEST_PRIORITY = 19
 _FIRST_TO_GO = 1000
+LOG_FORMAT = "MODELTAP_LOG_FORMAT"  # inherited: a child logs before it is told anything
 
 
 class Role(Protocol):
@@ -158,7 +159,7 @@ ROLES: dict[str, Callable[[], Role]] = {"worker": WorkerRole, "analysis": _analy
 
 def main(role: str, fd: int) -> int:
     """Run as a child on the control socket `fd`."""
-    logs.configure()
+    logs.configure(form=os.environ.get(LOG_FORMAT, "text"))
     control = socket.socket(fileno=fd)
     control.setblocking(False)
     made = ROLES[role]()

@@ -77,6 +77,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     analysis_cpu: float = 0.0
     analysis_memory: int = 0
     log_level: str = "info"
+    log_format: str = "text"
 
 
 _KEYS = {setting.key: setting for setting in SETTINGS}

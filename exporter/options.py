@@ -154,5 +154,8 @@ SETTINGS: tuple[Setting, ...] = (
         values.number(0, 1 << 40, int),
         "memory bound of the analysis in bytes; 0 = by the limit",
     ),
+    Setting(
+        "log_format", values.choice("text", "json"), "how it is logged: text (default) or json, a line each"
+    ),
     Setting("log_level", values.choice("debug", "info", "warning", "error"), "what is logged (default info)"),
 )

@@ -8,6 +8,7 @@ Exit status: 0 when it was told to stop, also where the grace was not enough; 1 
 """
 
 import argparse
+import os
 import sys
 
 from exporter import logs
@@ -35,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
         for problem in error.problems:
             print(f"modeltap: {problem}", file=sys.stderr)
         return 2
-    logs.configure(config.log_level)
+    logs.configure(config.log_level, config.log_format)
+    os.environ[next(one.variable for one in SETTINGS if one.key == "log_format")] = config.log_format
     allow_many()
     try:
         sockets = bind_all(config)

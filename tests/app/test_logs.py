@@ -1,9 +1,11 @@
 """Logging while nobody reads: nothing waits, and what was lost is told."""
 
+import json
 import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.logs import Handler, Write, _if_writable, writer
+from exporter.logs import MOST_PER_MINUTE, Handler, Json, Seldom, Write, _if_writable, writer
 from tests.app.command import Sidecar
 from tests.app.upstream import Upstream
 from tests.e2e.processes import LOOPBACK, free_ports, wait_until
@@ -91,6 +93,70 @@ def test_a_file_is_appended_to(tmp_path: Path) -> None:
         os.write(file.fileno(), b"other\n")
         logged(handler, "second")
     assert (tmp_path / "log").read_text() == "first\nother\nsecond\n"
+
+
+def test_json_lines() -> None:
+    """Each record is one object on one line, whatever it holds."""
+    record = logging.LogRecord("modeltap.x", logging.WARNING, "", 0, "odd %s", ('\n"é\ud800',), None)
+    record.trace_id = "0af7651916cd43dd8448eb211c80319c"
+    record.created, record.msecs = 1_700_000_000.25, 250.0
+    line = Json().format(record)
+    assert "\n" not in line and line.isascii()
+    found = json.loads(line)
+    assert found.pop("pid") == os.getpid()
+    assert found == {
+        "time": "2023-11-14T22:13:20.250Z",
+        "level": "warning",
+        "logger": "modeltap.x",
+        "message": 'odd \n"é\ud800',
+        "trace_id": record.trace_id,
+    }
+    try:
+        raise ValueError("why")
+    except ValueError:
+        failed = logging.LogRecord("modeltap", logging.ERROR, "", 0, "it failed", None, sys.exc_info())
+    assert json.loads(Json().format(failed))["exception"].endswith("ValueError: why")
+
+
+def test_what_is_said_over_and_over_is_counted() -> None:
+    """So many a minute of one message; the next minute's first says how many were held back. Others pass."""
+    now = [0.0]
+    seldom = Seldom(lambda: now[0])
+
+    def record(message: str) -> logging.LogRecord:
+        return logging.LogRecord("modeltap", logging.INFO, "", 0, message, (7,), None)
+
+    passed = [seldom.filter(record("again %d")) for _ in range(MOST_PER_MINUTE + 5)]
+    assert passed == [True] * MOST_PER_MINUTE + [False] * 5
+    assert seldom.filter(record("another %d"))
+    now[0] = 60.0
+    again = record("again %d")
+    assert seldom.filter(again)
+    assert again.getMessage() == "again 7 (and 5 times more in the minute before)"
+    assert seldom.filter(record("again %d"))
+
+
+def test_messages_told_apart_are_bounded() -> None:
+    """However many different ones come by."""
+    seldom = Seldom(lambda: 0.0)
+    for number in range(1000):
+        assert seldom.filter(logging.LogRecord("m", logging.INFO, "", 0, f"one {number}", None, None))
+    assert len(seldom._seen) == 256
+
+
+def test_every_process_logs_json(tmp_path: Path, upstream: Upstream) -> None:
+    """With --log-format json every line of root and analysis is an object."""
+    sidecar = Sidecar(tmp_path, upstream.port, ["--log-format", "json"]).started()
+    try:
+        sidecar.metrics()
+        os.kill(sidecar.analysis(), signal.SIGKILL)
+        wait_until(lambda: "the analysis ended" in sidecar.log.read_text(), "the root noticed", 20)
+        sidecar.signal(signal.SIGTERM)
+        assert sidecar.ended() == 0
+        lines = [json.loads(line) for line in sidecar.log.read_text().splitlines()]
+        assert {"info", "error"} <= {line["level"] for line in lines}
+    finally:
+        sidecar.stop()
 
 
 class Reading(threading.Thread):
