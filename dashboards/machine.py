@@ -194,6 +194,15 @@ def _losses() -> Sequence[Panel]:
             "None",
             _by("modeltap.desyncs", "direction", "reason"),
         ),
+        empty(
+            timeseries(
+                "Turned away at the admin side",
+                "Requests per second that web.config refused.",
+                "reqps",
+                Query(total(rate("modeltap.admin.refused", TARGET), "reason"), "{{reason}}"),
+            ),
+            "No web.config",
+        ),
         *_outcomes(),
     )
 
