@@ -1,13 +1,17 @@
 """Metrics over OTLP, judged by what a real receiver got; collectors that refuse, hang or are not there."""
 
+import gc
 import logging
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AGGREGATION_TEMPORALITY_CUMULATIVE
+from opentelemetry.sdk.metrics.export import MetricsData
 
 from exporter.publish.otlp import Pusher
 from exporter.publish.settings import read_config
@@ -257,6 +261,36 @@ def test_dead_collector(environment: Environment, protocol: str, caplog: pytest.
     assert len(lines) == 1
     assert lines[0].startswith("OTLP metrics: exports fail: ")
     assert "no reason given" not in lines[0]
+
+
+class Offered(list[Sample]):
+    """Samples that can be watched."""
+
+
+@pytest.fixture
+def no_collections() -> Iterator[None]:
+    """The garbage collector does nothing by itself, as it seldom does in an analysis."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_failed_export_holds_nothing(environment: Environment, protocol: str, no_collections: None) -> None:
+    """Nobody listens: of what was offered, nothing outlives its export, though the SDK's exceptions hold it."""
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    pusher = environment.pusher(variables | {"OTEL_EXPORTER_OTLP_TIMEOUT": "0.3"})
+    alive = []
+    for failures in range(1, 6):
+        offered = Offered(everything())
+        alive.append(weakref.ref(offered))
+        pusher.offer(offered, NOW)
+        del offered
+        assert until(failed(pusher, failures))
+    assert pusher.stop(10)
+    assert [found() for found in alive] == [None] * 5
+    sent = [one for one in gc.get_objects() if isinstance(one, MetricsData | ExportMetricsServiceRequest)]
+    assert sent == []
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
