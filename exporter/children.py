@@ -132,6 +132,9 @@ class WorkerRole:
 
 def _analysis() -> Role:
     yield_to_all()
+    from exporter import memory
+
+    memory.prepare()
     from exporter.telemetry import Telemetry
 
     return Telemetry()

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 import exporter
-from exporter import admin
+from exporter import admin, memory
 from exporter.analysis.budget import Budget
 from exporter.analysis.consumer import Consumer, Link
 from exporter.analysis.engine import Engine, Known, Snapshot
@@ -41,11 +41,9 @@ from exporter.records.sample import Sample
 from exporter.records.status import Status
 from exporter.records.totals import Layout
 from exporter.stats import Profile, ProfileError, load
-from exporter.tree import MEMORY_EXIT
 
 log = logging.getLogger("modeltap.analysis")
 _COLLECT_SECONDS = 5.0
-_WATCH_SECONDS = 0.25
 _GC_OBJECTS = 50_000
 # A publisher may take half a second more than it is given; a dead collector is not waited for beyond that.
 _DRAIN_SECONDS, _PUBLISH_SECONDS, _LAST_SECONDS = 0.3, 5.0, 1.1
@@ -94,7 +92,7 @@ class Telemetry:
         logging.getLogger().setLevel(config.log_level.upper())
         admin_fd, status_fd, *totals = fds
         self._status = Status(status_fd)
-        _watch_memory(memory_bound(config.analysis_memory))
+        memory.keep_below(memory_bound(config.analysis_memory))
         self._traffic = Traffic(totals, Layout(config.latency_buckets))
         self._hold = Hold(config.series_hold)
         if any(count for (component, _), count in self._status.restarts().items() if component == "analysis"):
@@ -145,7 +143,8 @@ class Telemetry:
     def _begin(self, work: Callable[[], Awaitable[None]]) -> None:
         async def guarded() -> None:
             try:
-                await work()
+                with memory.fatal():
+                    await work()
             except Exception:
                 # Half an analysis would be worse than a new one.
                 log.exception("the analysis cannot go on")
@@ -226,7 +225,8 @@ class Telemetry:
     # ---------------------------------------------------------------- out
 
     async def _render(self, accept: str, names: frozenset[str]) -> tuple[bytes, str]:
-        return await asyncio.to_thread(self._rendered, *self._copied(), accept, names)
+        with memory.fatal():
+            return await asyncio.to_thread(self._rendered, *self._copied(), accept, names)
 
     def _copied(self) -> tuple[Snapshot, Found]:
         return self._engine.snapshot(), self._engine.exemplars.copy()
@@ -304,19 +304,3 @@ def load_profiles(places: tuple[str, ...]) -> list[Profile]:
             except (ProfileError, OSError) as error:
                 log.error("reference %s is not used: %s", file, error)
     return found
-
-
-def _watch_memory(bound: int) -> None:
-    """End this process at its memory bound: an OOM of the cgroup would take the model's only path with it."""
-    page = os.sysconf("SC_PAGE_SIZE")
-
-    def watch() -> None:
-        while True:
-            with open("/proc/self/statm") as stream:
-                resident = int(stream.read().split()[1]) * page
-            if resident > bound:
-                log.error("memory bound of %d bytes reached: the analysis starts anew", bound)
-                os._exit(MEMORY_EXIT)
-            time.sleep(_WATCH_SECONDS)
-
-    threading.Thread(target=watch, name="memory", daemon=True).start()

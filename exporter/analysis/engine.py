@@ -92,11 +92,13 @@ class Engine:
         self.dialects = tuple(dialect for dialect in DIALECTS if dialect.NAME not in protocols)
 
     def understand(self, exchange: Exchange) -> Observation | str:
-        """What the exchange says, or one word why nothing could be read. Any thread; raises nothing."""
+        """What the exchange says, or one word why nothing could be read. Any thread; raises only that memory is out."""
         try:
             return observe(exchange, self.dialects)
         except Undecodable as reason:
             return reason.reason
+        except (MemoryError, SystemError):
+            raise  # no fault of the decoder's: the bound of the whole process, see memory.py
         except Exception:
             protocol = exchange.protocol or UNKNOWN
             if protocol not in self._failed:

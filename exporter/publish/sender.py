@@ -121,6 +121,8 @@ class Sender(Generic[Batch]):
             if self._connection is None:
                 self._connection = self._connect()
             delivered = self._connection.send(batch)
+        except (MemoryError, SystemError):
+            raise  # memory is out: it ends the process
         except Exception as error:  # noqa: BLE001 - see below
             # The thread's frame: the SDK raises whatever gRPC, requests and protobuf raise, and a thread that dies of
             # it would end telemetry without a word.

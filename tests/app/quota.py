@@ -22,6 +22,13 @@ class Quota:
 
     prefix: tuple[str, ...]
     flags: tuple[str, ...]
+    group: Path | None = None  # that bounds the memory
+
+    def oom_kills(self) -> int:
+        """How often the kernel had to end a process for its memory; 0 where it has no bound of ours."""
+        files = [self.group / name for name in ("memory.oom_control", "memory.events")] if self.group else []
+        lines = [line for file in files if file.exists() for line in file.read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
 
 @contextmanager
@@ -33,7 +40,7 @@ def quota() -> Iterator[Quota]:
             with suppress(OSError):
                 make(groups)
                 joining = f"GROUPS_TO_JOIN={' '.join(map(str, groups))}"
-                yield Quota(("env", joining, "sh", "-c", _JOIN, "sh"), ())
+                yield Quota(("env", joining, "sh", "-c", _JOIN, "sh"), (), groups[-1])
                 return
             _remove(groups)
         core = str(min(os.sched_getaffinity(0)))

@@ -4,7 +4,8 @@ import os
 import signal
 
 NAME = "open_inference_v2"
-MODELS = ("dies", "grows", "spins")
+STEPS = {"grows": 1 << 20, "leaps": 1 << 26, "creeps": 1 << 8}  # bytes
+MODELS = ("dies", "grows", "leaps", "creeps", "spins")
 
 
 def claims(exchange):
@@ -19,5 +20,5 @@ def decode(exchange):
         os.kill(os.getpid(), signal.SIGSEGV)
     kept = []
     while True:
-        if model == "grows":
-            kept.append(bytearray(b"x" * (1 << 20)))
+        if model in STEPS:
+            kept.append(bytearray(b"x" * STEPS[model]))
