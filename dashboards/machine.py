@@ -133,7 +133,12 @@ def _cost() -> Sequence[Panel]:
             "Time per exchange from a readable event to the write call, both ways.",
             quantiles("modeltap.overhead", TARGET),
         ),
-        timeseries("Event loop lag", "How late the last timer ran.", "s", Query(lag, "{{component}}")),
+        timeseries(
+            "Event loop lag",
+            "How late a timer ran, the worst of the last 30 seconds.",
+            "s",
+            Query(lag, "{{component}}"),
+        ),
         timeseries("Scrape and comparison", "How long the last rendering and comparison took.", "s", *spent),
         timeseries("Exchanges to the analysis", "Exchanges offered and processed per second.", "ops", *flow),
         timeseries(

@@ -202,10 +202,14 @@ def _connections() -> Sequence[Panel]:
         ),
         timeseries(
             "Connections held or ended by the sidecar",
-            "Connections ended because a bound on time was over, and pauses in which none was accepted, per second.",
+            "Connections ended by a bound on time, pauses of accepting, failed TLS handshakes, per second.",
             "cps",
             Query(total(rate("model.connection.timeouts", TARGET), "reason"), "timeout: {{reason}}"),
             Query(total(rate("model.connection.accept_pauses", TARGET), "reason"), "pause: {{reason}}"),
+            Query(
+                total(rate("model.connection.tls_failures", TARGET), "source", "reason"),
+                "TLS with {{source}}: {{reason}}",
+            ),
         ),
         empty(
             timeseries(

@@ -37,6 +37,7 @@ from exporter.publish.prometheus import SeriesCache, render
 from exporter.records.exchange import Exchange
 from exporter.records.messages import Learned, Sampling
 from exporter.records.observation import Observation
+from exporter.records.peak import Peak
 from exporter.records.sample import Sample
 from exporter.records.status import Status
 from exporter.records.totals import Layout
@@ -59,7 +60,8 @@ class Telemetry:
         self._in_hand = ("", "")
         self._cache = SeriesCache()
         self._gathering = threading.Lock()
-        self._scrape_seconds = self._tick_seconds = self._lag = 0.0
+        self._scrape_seconds = self._tick_seconds = 0.0
+        self._lag = Peak()
         self._exported = 0
         self._shape: tuple[object, ...] = ()
         self._gauges: list[Sample] = []
@@ -160,7 +162,7 @@ class Telemetry:
                 await work()
                 due = max(due + seconds, clock.time())
                 await asyncio.sleep(due - clock.time())
-                self._lag = max(0.0, clock.time() - due)
+                self._lag.see(max(0.0, clock.time() - due), clock.time())
 
         return loop
 
@@ -265,7 +267,7 @@ class Telemetry:
 
     def _own(self) -> Iterator[Sample]:
         yield Sample("modeltap.build", (exporter.__version__, platform.python_version()), 1)
-        yield Sample("modeltap.event_loop.lag", ("analysis",), self._lag)
+        yield Sample("modeltap.event_loop.lag", ("analysis",), self._lag.largest(time.monotonic()))
         # The root counts restarts; it is as old as the first count of the data plane.
         created = self._traffic.created() or self._started
         for (component, reason), count in self._status.restarts().items():

@@ -24,6 +24,7 @@ from exporter.records.totals import (
     SHED_REASONS,
     SIZE_FAMILIES,
     TIMEOUT_REASONS,
+    TLS_REASONS,
     TRACE_OUTCOMES,
     Layout,
     Reader,
@@ -167,6 +168,9 @@ class Traffic:
             yield Sample("model.connection.timeouts", (reason,), count, created)
         for reason, count in self._reasons("accept_pauses", PAUSE_REASONS).items():
             yield Sample("model.connection.accept_pauses", (reason,), count, created)
+        for source in ("listener", "upstream"):
+            for reason, count in self._reasons(f"tls_{source}", TLS_REASONS).items():
+                yield Sample("model.connection.tls_failures", (source, reason), count, created)
 
     def _own(self, created: float) -> Iterator[Sample]:
         overhead = np.sum([reader.overhead() for reader in self._readers], axis=0)

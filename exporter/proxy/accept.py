@@ -19,6 +19,7 @@ from exporter.proxy.handover import ACCEPTING, PLAIN, Handover
 from exporter.proxy.pair import Pair
 from exporter.proxy.plane import Plane
 from exporter.proxy.sides import client_side
+from exporter.proxy.tls import failure
 
 log = logging.getLogger("modeltap")
 # Descriptors that are not clients': health probes (64 at most), listeners, the channels to other processes, files.
@@ -120,12 +121,15 @@ class Acceptor:
 
     def _hand_over(self, client: socket.socket, pair: Pair) -> None:
         """Make it the loop's; with TLS this lasts until the handshake is over."""
-        loop, serving = self._plane.loop, self._plane.tls.serving()
+        plane = self._plane
+        loop, serving = plane.loop, plane.tls.serving()
         opening: Handover
 
-        def ended(_: BaseException | None) -> None:
+        def ended(error: BaseException | None) -> None:
             # After a handshake that failed or took too long the pair was never told of a client.
             del self._opening[opening]
+            if serving and error is not None and (reason := failure(error)):
+                plane.totals.count("tls_listener", reason)
 
         taking = loop.connect_accepted_socket(lambda: client_side(pair), client, **serving)
         opening = Handover(taking, ACCEPTING if serving else PLAIN, ended)

@@ -15,6 +15,7 @@ from exporter.proxy.destination import Address
 from exporter.proxy.handover import DIALLING, PLAIN, Handover, Stream
 from exporter.proxy.plane import Plane
 from exporter.proxy.proxy_protocol import header
+from exporter.proxy.tls import failure
 
 if TYPE_CHECKING:
     from exporter.proxy.pair import Pair
@@ -200,6 +201,8 @@ class Dialling:
         trouble = str(error) if error is not None else ""
         if self._destination.upstream.tls:
             self._destination.handshake.tell(trouble, self._plane.loop.time())
+            if error is not None and (reason := failure(error)):
+                self._plane.totals.count("tls_upstream", reason)
         if error is None:
             self._over = True
             self._pair.dialled()

@@ -60,6 +60,24 @@ def server_name(tls: Tls, upstream: Upstream) -> str:
     return tls.upstream_name or upstream.host.rstrip(".") or "localhost"
 
 
+def failure(error: BaseException) -> str:
+    """Why a handshake failed: one of TLS_REASONS, or "" if it was ended by us."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return "certificate"
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+            return "eof"
+        case ssl.SSLError():
+            # Ours and the peer's objections: PEER_DID_NOT_RETURN_A_CERTIFICATE, TLSV1_ALERT_UNKNOWN_CA, ...
+            reason = str(error.reason)
+            return "certificate" if "CERTIFICATE" in reason or "UNKNOWN_CA" in reason else "protocol"
+        case ConnectionAbortedError():
+            return "timeout"  # what the loop raises when the time is over
+        case OSError():
+            return "eof"
+    return ""
+
+
 def _context(protocol: int) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

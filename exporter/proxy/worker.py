@@ -13,6 +13,7 @@ from exporter.proxy.accept import Acceptor
 from exporter.proxy.link import attach
 from exporter.proxy.plane import Plane
 from exporter.proxy.settings import Settings
+from exporter.records.peak import Peak
 
 _LAG_SECONDS = 0.5
 # Requests under way when the listeners close: their connections look idle, and are not.
@@ -29,6 +30,7 @@ class Worker:
         self.acceptor = Acceptor(self.plane)
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
+        self._lag = Peak()
 
     async def start(self, sockets: list[socket.socket]) -> None:
         """Accept on the bound sockets: the n-th leads to the n-th upstream of the settings."""
@@ -56,8 +58,9 @@ class Worker:
         self._timer = self.plane.loop.call_at(self._due, self._beat)
 
     def _beat(self) -> None:
-        late = max(0.0, self.plane.loop.time() - self._due)
-        self.plane.totals.set("loop_lag", round(late * 1e9))
+        now = self.plane.loop.time()
+        self._lag.see(max(0.0, now - self._due), now)
+        self.plane.totals.set("loop_lag", round(self._lag.largest(now) * 1e9))
         self.plane.beat(time.monotonic_ns())
         self._schedule()
 

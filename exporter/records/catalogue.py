@@ -165,6 +165,13 @@ CATALOGUE: tuple[Metric, ...] = (
         ("reason",),
         "Times that no further client was accepted for a while, because of the bound on connections or descriptors.",
     ),
+    Metric(
+        "model.connection.tls_failures",
+        "counter",
+        "{handshake}",
+        ("source", "reason"),
+        "TLS handshakes that failed, with clients (source listener) and with the model (source upstream).",
+    ),
     # --- the model's life
     Metric("model.up", "gauge", "1", (), "1 if the upstream answered the last probe, else 0.", "stable"),
     Metric(
@@ -352,7 +359,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "gauge",
         "s",
         ("component",),
-        "How late the last timer of the event loop ran.",
+        "How late a timer of the event loop ran, the worst of the last 30 seconds.",
     ),
     Metric("modeltap.records.offered", "counter", "{exchange}", (), "Exchanges offered to the analysis."),
     Metric(

@@ -69,6 +69,7 @@ DESYNC_REASONS = (
 SHED_REASONS = ("queue_full", "queue_timeout")
 TIMEOUT_REASONS = ("header", "idle", "half_closed", "write", "tunnel")
 PAUSE_REASONS = ("max_connections", "descriptors")
+TLS_REASONS = ("certificate", "timeout", "eof", "protocol")
 LATENCY_FAMILIES = ("duration", "time_to_first_byte", "client_wait", "queue_wait")
 SIZE_FAMILIES = ("request_size", "response_size")
 
@@ -147,6 +148,8 @@ REASONS: dict[str, tuple[str, ...]] = {
     "shed": SHED_REASONS,
     "timeouts": TIMEOUT_REASONS,
     "accept_pauses": PAUSE_REASONS,
+    "tls_listener": TLS_REASONS,
+    "tls_upstream": TLS_REASONS,
 }
 
 

@@ -26,6 +26,7 @@ BOOKS: dict[str, tuple[str, Key]] = {
     "connections": ("model_connections_total", ("protocol",)),
     "timeouts": ("model_connection_timeouts_total", ("reason",)),
     "pauses": ("model_connection_accept_pauses_total", ("reason",)),
+    "handshakes": ("model_connection_tls_failures_total", ("source", "reason")),
     "shed": ("model_requests_shed_total", ("reason",)),
     "desyncs": ("modeltap_desyncs_total", ("direction", "reason")),
     "captures": ("modeltap_captures_dropped_total", ("reason",)),

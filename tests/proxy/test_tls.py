@@ -80,6 +80,7 @@ async def test_old_versions_are_refused(lab: Lab) -> None:
         await secure(lab, context)
     await lab.finished(1)
     assert lab.outcomes() == {("200", ""): 1}
+    assert lab.reasons("tls_listener") == {"protocol": 1}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,15 @@ async def test_certificates_of_clients(lab: Lab, auth: str, cert: str, let_in: b
     await lab.idle()
     assert lab.outcomes() == ({("200", ""): 1} if let_in else {})
     assert lab.model.peers == [] or let_in
+    assert lab.reasons("tls_listener") == ({} if let_in else {"certificate": 1})
+
+
+async def test_a_client_that_refuses_our_certificate(lab: Lab) -> None:
+    """Its alert is counted as what it is about."""
+    await lab.start(serving(ok), tls=SERVING)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await secure(lab, name="somebody-else")
+    await lab.until(lambda: lab.reasons("tls_listener") == {"certificate": 1})
 
 
 async def test_plain_bytes_at_a_tls_port(lab: Lab) -> None:
@@ -115,6 +125,7 @@ async def test_plain_bytes_at_a_tls_port(lab: Lab) -> None:
     assert lab.outcomes() == {("200", ""): 1}
     assert lab.connections().keys() == {"http1"}
     assert len(lab.model.peers) == 1
+    assert lab.reasons("tls_listener") == {"protocol": 1}
 
 
 async def test_handshake_that_never_ends(lab: Lab) -> None:
@@ -126,6 +137,7 @@ async def test_handshake_that_never_ends(lab: Lab) -> None:
         await client.read_all()
         assert client.over
     assert lab.model.peers == []
+    await lab.until(lambda: lab.reasons("tls_listener") == {"timeout": 2})
 
 
 async def test_handshake_that_is_given_up(lab: Lab) -> None:
@@ -136,6 +148,7 @@ async def test_handshake_that_is_given_up(lab: Lab) -> None:
         await client.send(b"\x16\x03\x01")
         ending(client)
     assert await served(lab)
+    await lab.until(lambda: lab.reasons("tls_listener") == {"eof": 2})
 
 
 # ---------------------------------------------------------------- endings
@@ -256,6 +269,7 @@ async def test_upstream_refused(
     assert reason in caplog.text
     assert f"TLS to the upstream localhost:{lab.model.address[1]}" in caplog.text
     assert lab.outcomes() == {("503", "refused"): 2}
+    assert lab.reasons("tls_upstream") == {"certificate": 2}
 
 
 async def test_upstream_that_wants_a_certificate(lab: Lab) -> None:
@@ -282,6 +296,7 @@ async def test_upstream_that_speaks_no_tls(lab: Lab) -> None:
     await behind(lab, saying(answer(), then="stay"), Tls(upstream_ca=file("ca.pem")), connect_timeout=0.1)
     lab.model.script = _greeting
     assert (await lab.ask(get("/a", ID))).status == 503
+    assert lab.reasons("tls_upstream") == {"protocol": 1}
 
 
 async def _greeting(peer: Peer) -> None:
@@ -304,6 +319,7 @@ async def test_upstream_that_resets_handshakes(lab: Lab) -> None:
     await behind(lab, model, Tls(upstream_ca=file("ca.pem")))
     assert (await lab.ask(get("/a", ID))).status == 200
     assert count == 3
+    assert lab.reasons("tls_upstream") == {"eof": 2}
 
 
 async def test_client_leaves_within_the_upstreams_handshake(lab: Lab) -> None:
@@ -321,6 +337,7 @@ async def test_client_leaves_within_the_upstreams_handshake(lab: Lab) -> None:
     client.reset()
     await lab.until(lambda: seen[0].over)
     await lab.idle()
+    assert lab.reasons("tls_upstream") == {}
 
 
 async def test_client_that_half_closes_in_front_of_tls(lab: Lab) -> None:
