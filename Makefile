@@ -40,13 +40,13 @@ help:
 	$(BIN)/pip install --quiet -r $(LOCK)
 	@touch $@
 
-install: .venv/base
-	@echo 'installed: $(BIN)/modeltap'
+install: .venv/use
+	@echo "installed: $(BIN)/modeltap, $$(cat .venv/use)"
 
-demo: .venv/base
+demo: .venv/use
 	$(BIN)/modeltap demo $(if $(DURATION),--duration $(DURATION))
 
-run: .venv/base
+run: .venv/use
 	$(BIN)/modeltap run --upstream $(or $(UPSTREAM),http://127.0.0.1:8000)
 
 # Environments of peers and tools beside each other; each says by itself what went wrong.
@@ -64,13 +64,32 @@ environments: .venv/tests
 # The data plane as wheels and images have it. Beside the plain one, so that no extension hides a change to its source.
 SOURCES := setup.py pyproject.toml $(shell find exporter -name '*.py')
 COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=.venv/compiled:.
-.venv/compiled.stamp: $(SOURCES) | .venv/tests
-	rm -rf build .venv/compiled
+.venv/compiled.stamp: $(SOURCES) | .venv/base
+	rm -rf build .venv/compiled $@
 	MODELTAP_COMPILE=1 $(BIN)/pip install --quiet --no-deps --target .venv/compiled . > .venv/compiled.log 2>&1 \
 	  || { cat .venv/compiled.log; exit 1; }
 	rm -rf build
 	$(COMPILED) $(BIN)/python -c 'import exporter.proxy.tap as one; assert one.__file__.endswith(".so"), one.__file__'
 	@touch $@
+
+# What a user runs: compiled, unless a source was changed since. Tests run `python -m`, which is the source itself.
+define LAUNCHER
+#!/bin/sh
+home=$$(dirname "$$(readlink -f "$$0")")/..
+if [ -e "$$home/compiled.stamp" ] && \
+   [ -z "$$(find "$$home/../exporter" -name '*.py' -newer "$$home/compiled.stamp" -print -quit)" ]; then
+  PYTHONPATH=$$home/compiled$${PYTHONPATH:+:$$PYTHONPATH}
+  export PYTHONPATH
+fi
+PYTHONSAFEPATH=1 exec "$$home/bin/python" -m exporter "$$@"
+endef
+
+.venv/use: .venv/base $(SOURCES) Makefile
+	$(file >$(BIN)/modeltap,$(LAUNCHER))@chmod +x $(BIN)/modeltap
+	@if ! command -v $(CC) > /dev/null; then echo 'plain Python: there is no C compiler'; \
+	elif echo 'compiling the data plane, a minute the first time' >&2; \
+	  $(MAKE) --silent .venv/compiled.stamp > .venv/compile.log 2>&1; then echo 'compiled'; \
+	else echo 'plain Python: it could not be compiled, see .venv/compile.log'; fi > $@
 
 compiled: .venv/compiled.stamp
 	$(COMPILED) $(BIN)/python -m pytest -m 'not replaces' tests/wire tests/proxy tests/records

@@ -8,13 +8,11 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
 
-from exporter import logs
+from exporter import logs, priority
 from exporter.tree import receive, send
 
 if TYPE_CHECKING:
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("modeltap")
 _BEAT_SECONDS = 1.0
 SETTLE_SECONDS = 0.25
-_LOWEST_PRIORITY = 19
-_FIRST_TO_GO = 1000
 LOG_FORMAT = "MODELTAP_LOG_FORMAT"  # inherited: a child logs before it is told anything
 
 
@@ -39,8 +35,8 @@ class Role(Protocol):
         """End in an orderly way, killed after so long."""
 
 
-async def serve(control: socket.socket, role: Role) -> None:
-    """Feed the role with messages and beat, until told to stop or the root is gone."""
+async def serve(control: socket.socket, role: Role, started: Callable[[], None] = lambda: None) -> None:
+    """Feed the role with messages and beat, until told to stop or the root is gone; `started` is called once."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[tuple[dict[str, Any], list[int]]] = asyncio.Queue()
     timer: asyncio.TimerHandle | None = None
@@ -73,6 +69,7 @@ async def serve(control: socket.socket, role: Role) -> None:
         await role.message(message, fds)
         if timer is None:
             # From here on the loop has no reason to stand still; what came before may take its time.
+            started()
             beat()
     await role.stop(message["seconds"])
     loop.remove_reader(control)
@@ -132,7 +129,6 @@ class WorkerRole:
 
 
 def _analysis() -> Role:
-    yield_to_all()
     from exporter import memory
 
     memory.prepare()
@@ -141,34 +137,26 @@ def _analysis() -> Role:
     return Telemetry()
 
 
-def yield_to_all() -> None:
-    """Lowest priority, and first to go when memory is short, as far as that is permitted here."""
-    try:
-        os.nice(_LOWEST_PRIORITY)
-    except OSError as error:
-        log.warning("the analysis keeps its priority: %s", error.strerror)
-    with suppress(OSError):
-        # Where sessions are scheduled as groups, niceness counts only within this one, which has no other member.
-        Path("/proc/self/autogroup").write_text(str(_LOWEST_PRIORITY))
-    try:
-        with open("/proc/self/oom_score_adj", "w") as stream:
-            stream.write(str(_FIRST_TO_GO))
-    except OSError as error:
-        log.warning("the analysis keeps its OOM score: %s", error.strerror)
-
-
 ROLES: dict[str, Callable[[], Role]] = {"worker": WorkerRole, "analysis": _analysis}
 
 
-def main(role: str, fd: int) -> int:
-    """Run as a child on the control socket `fd`."""
+def main(role: str, fd: int, promptly: bool) -> int:
+    """Run as a child on the control socket `fd`; `promptly` if its start may be like anybody else's."""
     logs.configure(form=os.environ.get(LOG_FORMAT, "text"))
     control = socket.socket(fileno=fd)
     control.setblocking(False)
+    started: Callable[[], None] = lambda: None  # noqa: E731
+    if role == "analysis":
+        priority.first_to_go()
+        if promptly:
+            priority.yield_later()
+        else:
+            priority.yield_to_all()
+        started = priority.yield_to_all
     made = ROLES[role]()
 
     async def run() -> None:
-        await serve(control, made)
+        await serve(control, made, started)
         # The loop's own end would wait for threads, and what they still do is for nobody.
         os._exit(0)
 

@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         bind_to_parent()
         from exporter.children import main as child
 
-        return child(arguments[1], int(arguments[2]))
+        return child(arguments[1], int(arguments[2]), "promptly" in arguments)
     if first == "run":
         end_when_told()
     return _command(first, arguments)

@@ -51,21 +51,34 @@ def receive(sock: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     return message, list(fds)
 
 
-def _command(role: str, fd: int) -> list[str]:
+def _command(role: str, fd: int, promptly: bool) -> list[str]:
     """The child runs the package that the root runs, and nothing that merely lies in the working directory."""
     try:
         at_home = Path.cwd() == Path(__file__).resolve().parents[1]
     except OSError:  # the directory was removed
         at_home = False
     flags = ["-I"] if sys.flags.isolated else [] if at_home else ["-P"]
-    return [sys.executable, *flags, "-m", "exporter", "_child", role, str(fd)]
+    return [
+        sys.executable,
+        *flags,
+        "-m",
+        "exporter",
+        "_child",
+        role,
+        str(fd),
+        *(["promptly"] if promptly else []),
+    ]
 
 
 class Child:
     """One running process. `gone` is called once, with its exit status. OSError if it cannot be started."""
 
     def __init__(
-        self, role: str, loop: asyncio.AbstractEventLoop, gone: Callable[["Child", int], None]
+        self,
+        role: str,
+        loop: asyncio.AbstractEventLoop,
+        gone: Callable[["Child", int], None],
+        promptly: bool = False,
     ) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.setblocking(False)
@@ -73,7 +86,7 @@ class Child:
         self._gone = gone
         try:
             self.process = subprocess.Popen(
-                _command(role, theirs.fileno()),
+                _command(role, theirs.fileno(), promptly),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
@@ -207,13 +220,14 @@ class Keeper:
         self._timer: asyncio.TimerHandle | None = None
         self._checked = loop.time()
         self._stopping = False
+        self._promptly = True  # what dies again and again gives way to traffic while it starts
         self._over = asyncio.Event()
 
     def start(self) -> None:
         """Spawn now."""
         self._timer = None
         try:
-            self.child = Child(self.role, self._loop, self._gone)
+            self.child = Child(self.role, self._loop, self._gone, self._promptly)
         except OSError as error:  # no process, no memory or no descriptor left
             log.error("the %s cannot be started: %s", self.role, error)
             self._again(0.0, "exit")
@@ -251,6 +265,7 @@ class Keeper:
         self._again(self._loop.time() - child.started, reason)
 
     def _again(self, lived_seconds: float, reason: str) -> None:
+        self._promptly = lived_seconds > HEALTHY_SECONDS
         self._timer = self._loop.call_later(self._backoff.delay(lived_seconds), self.start)
         self._died(reason)
 

@@ -110,6 +110,24 @@ def test_a_child_that_ends_is_started_again() -> None:
     keeping("no such role", scenario)
 
 
+def test_only_a_healthy_child_is_followed_by_a_prompt_one() -> None:
+    """The first one may start like anybody else; what dies at once is started so that it yields to all."""
+
+    async def scenario(keeper: Keeper, deaths: Deaths) -> None:
+        keeper.start()
+        found = []
+        for lived in (0.0, HEALTHY_SECONDS, 0.0):
+            await until(lambda: keeper.child is not None)
+            assert keeper.child is not None
+            found.append("promptly" in str(keeper.child.process.args))
+            keeper.child.started -= lived
+            keeper.child.kill("exit")
+            await until(lambda: keeper.child is None)
+        assert found == [True, False, True]
+
+    keeping("worker", scenario)
+
+
 def test_a_killed_child() -> None:
     """A signal is a reason of its own; the next child is another process in a session of its own."""
 
