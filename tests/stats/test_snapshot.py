@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.stats.bins import CategoricalBins, NumericBins, refined_bins
 from exporter.stats.layout import ColumnSpec, Layout
-from exporter.stats.snapshot import SnapshotError, layout_digest, from_bytes, to_bytes
+from exporter.stats.snapshot import SnapshotError, from_bytes, layout_digest, to_bytes
 from exporter.stats.window import Windows
 
 EDGES = NumericBins((0.0, 1.0))
