@@ -21,6 +21,8 @@ from exporter.stats.chance import Z_999, skewed
 from exporter.stats.drift import NUMERIC, Found, Statistic
 from exporter.stats.table import Counts, Table
 
+_SKEW = 2.0  # atoms have about half of the skewness of their values, if that is large
+
 
 def atoms(counts: IntArray, sums: FloatArray) -> FloatArray:
     """Where the bins' values lie: the mean of each, 0 where there is none."""
@@ -57,10 +59,10 @@ def _compare(table: Table) -> Found:
 
 
 def _bridge(counts: Counts, places: FloatArray, std: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Integral of sqrt(F(1 - F)) of the reference, and the size of its atoms' skewness, in units of `std`.
+    """Integral of sqrt(F(1 - F)) of the reference, and the size of its skewness, in units of `std`.
 
-    F at an atom is half way through its bin. The outer bins are taken as exponential tails: their atom lies their
-    scale from the edge, at F = p/e, and beyond it is an area of 2 scale sqrt(p/e).
+    F at an atom is half way through its bin. Beyond the outer atoms an exponential tail is taken: the atom of a bin of
+    share p lies its scale from the edge, at p/e, and beyond it is an area of 2 scale sqrt(p/e).
     """
     p = counts.shares[0]
     order = np.argsort(places, axis=1, kind="stable")
@@ -68,9 +70,20 @@ def _bridge(counts: Counts, places: FloatArray, std: FloatArray) -> tuple[FloatA
     below = np.clip(np.cumsum(shares, axis=1) - shares / 2.0, 0.0, 1.0)
     height = np.sqrt(below * (1.0 - below))
     gaps = np.diff(ordered, axis=1)
-    area = ((height[:, :-1] + height[:, 1:]) / 2.0 * gaps).sum(axis=1) / std
+    area = ((height[:, :-1] + height[:, 1:]) / 2.0 * gaps).sum(axis=1)
+    area += _tail(gaps, np.cumsum(shares, axis=1)[:, :-1])
+    area += _tail(gaps[:, ::-1], np.cumsum(shares[:, ::-1], axis=1)[:, :-1])
     away = (places - (p * places).sum(axis=1)[:, None]) / std[:, None]
-    return area, np.abs((p * away**3).sum(axis=1))
+    return area / std, _SKEW * np.abs((p * away**3).sum(axis=1))
+
+
+def _tail(gaps: FloatArray, outside: FloatArray) -> FloatArray:
+    """The area beyond an outer atom; its scale is taken as half of the gap to the next."""
+    if not gaps.shape[1]:
+        return np.zeros(len(gaps))
+    first = np.argmax(gaps > 0, axis=1)[:, None]
+    gap, share = np.take_along_axis(gaps, first, 1)[:, 0], np.take_along_axis(outside, first, 1)[:, 0]
+    return np.asarray(gap * np.sqrt(np.maximum(share, 0.0) / math.e), np.float64)
 
 
 WASSERSTEIN = Statistic("wasserstein", NUMERIC, 0.1, _compare)

@@ -15,6 +15,7 @@ from exporter.stats.clusters import effective_rows
 from exporter.stats.table import Table
 
 REFERENCE_ROWS = 10_000
+MOST_VALUES = 1000  # rows up to which each value is drawn; of more only counts, and sums that are normal
 ROWS = (50, 100, 200, 500, 1000, 10_000, 100_000)
 BINS = (5, 10, 20)
 NAMES = [statistic.name for statistic in STATISTICS]
@@ -79,7 +80,27 @@ def without_drift(shape: Shape, bins: int, rows: int, windows: int, seed: int) -
     rng = np.random.default_rng(seed)
     shares = shape.shares(bins)
     reference = rng.multinomial(REFERENCE_ROWS, shares, size=windows)
-    return table(rng.multinomial(rows, shares, size=windows), reference, shape, rng)
+    if rows > MOST_VALUES:
+        return table(rng.multinomial(rows, shares, size=windows), reference, shape, rng)
+    step = max(1, 1_000_000 // rows)
+    parts = [
+        drawn(shape, shares, (min(step, windows - first), rows), rng) for first in range(0, windows, step)
+    ]
+    live, sums = (np.concatenate(side) for side in zip(*parts, strict=True))
+    made = table(live, reference, shape, rng)
+    return replace(made, sums=(made.sums[0], sums)) if made.sums else made
+
+
+def drawn(
+    shape: Shape, shares: FloatArray, size: tuple[int, int], rng: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """Counts and sums of the bins of (windows, rows) values."""
+    uniform = rng.random(size)
+    places = np.searchsorted(np.cumsum(shares)[:-1], uniform) + np.arange(size[0])[:, None] * len(shares)
+    cells = size[0] * len(shares)
+    counts = np.bincount(places.ravel(), minlength=cells)
+    sums = np.bincount(places.ravel(), shape.quantile(uniform).ravel(), cells)
+    return counts.reshape(-1, len(shares)), sums.reshape(-1, len(shares))
 
 
 @dataclass(frozen=True)

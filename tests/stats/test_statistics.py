@@ -358,7 +358,7 @@ def test_no_rows_are_insufficient(statistic: Statistic) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-@pytest.mark.parametrize(("bins", "rows"), [(5, 50), (10, 100), (20, 1000), (10, 100_000)])
+@pytest.mark.parametrize(("bins", "rows"), [(5, 50), (10, 100), (20, 400), (10, 100_000)])
 def test_false_alarms_are_as_rare_as_stated(shape: object, bins: int, rows: int) -> None:
     """Over 5,000 windows without drift about 0.1 % exceed the critical value, with no statistic more."""
     for name, rate in rates(without_drift(shape, bins, rows, 5000, bins * rows)).items():  # type: ignore[arg-type]
@@ -367,11 +367,11 @@ def test_false_alarms_are_as_rare_as_stated(shape: object, bins: int, rows: int)
         assert rate.alarms <= 16, name
 
 
-@pytest.mark.parametrize(("bins", "rows"), [(5, 200), (10, 1000), (20, 10_000)])
+@pytest.mark.parametrize(("bins", "rows"), [(5, 200), (10, 500), (20, 10_000)])
 def test_the_floor_is_the_mean_without_drift(bins: int, rows: int) -> None:
-    """Over 5,000 windows of quantile bins the mean is the floor within 6 %; for Wasserstein within 60 %."""
+    """Over 5,000 windows of quantile bins the mean is the floor within 6 %; for Wasserstein within 16 %."""
     for name, rate in rates(without_drift(NORMAL, bins, rows, 5000, rows)).items():
-        assert rate.bias == pytest.approx(1.0, abs=0.6 if name == "wasserstein" else 0.06), name
+        assert rate.bias == pytest.approx(1.0, abs=0.16 if name == "wasserstein" else 0.06), name
 
 
 @pytest.mark.parametrize("copied", [0.5, 1.0])
