@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from exporter.analysis.classes import word
 from exporter.analysis.series import Key, SideState, State
 from exporter.records.sample import Histogram, Sample
-from exporter.stats import STATISTICS, Bins, NumericBins, View
+from exporter.stats import PSI, Bins, NumericBins, View
 
 _READY_ROWS = 1
+_STATISTICS = (PSI,)  # a gauge each per column and window: what more is worth its series is not decided here
 _BIN_FAMILIES = {"feature": "model.feature.bin", "prediction": "model.prediction.bin"}
 
 
@@ -100,7 +101,7 @@ def _column(key: Key, side: SideState, view: View, name: str, window: str) -> It
     if side.profile is not None:
         ready = False
         pair = side.profile.column(name).pair(view.counts(name))
-        for statistic in STATISTICS:
+        for statistic in _STATISTICS:
             drift = statistic.measure(pair)
             if drift is not None:
                 ready = True

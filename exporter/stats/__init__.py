@@ -1,19 +1,32 @@
 """stats: arrays to numbers (bins, windows, moments, drift, profiles); knows no models, `now` is an argument.
 
-To add a statistic: one file with a class that meets `Statistic`, one line in `STATISTICS`, one oracle test.
+To add a statistic: one file with a `Statistic`, one line in `STATISTICS`, one oracle row in `test_statistics.py`.
 
     profile = load("reference.json")                               # or: Layout.observed(batch) without one
-    windows = Windows(profile.layout())                            # 5 min and 1 h, 12 panes each
-    misfits = windows.update(now, {"age": ages, "city": cities})   # one batch: float64 and object arrays
+    windows = Windows(profile.layout())                            # 5 min, 1 h, 24 h and 7 d, 12 panes each
+    misfits = windows.update(now, {"age": ages, "city": cities}, requests=rows_of_each)   # float64, object arrays
     totals = windows.totals()                                      # since the start, for counters
     dict(zip(profile.column("age").bins.labels, totals.counts("age").tolist()))
     view = windows.read(now, 300.0)                                # never changes anything
-    view.counts("city"), view.summary("age").mean, view.summary("age").quantiles
-    for statistic in STATISTICS:
-        drift = statistic.measure(profile.column("age").pair(view.counts("age")))
-        state = "insufficient" if drift is None else (drift.value, drift.floor, drift.critical)
+    view.counts("city"), view.summary("age").mean, view.summary("age").quantiles, view.effective_rows("age")
 
-Without a profile the layout grows: `windows = windows.extended(windows.layout.grown(batch))` before `update`.
+All columns of a window against a profile, at every tick:
+
+    references = {c.name: Reference(c.array, sums, c.std) for c in profile.columns}   # sums: `bin_sums`, or None
+    comparison = Comparison(windows.layout, references, STATISTICS)                   # once
+    result = comparison.measure(view, levels={("age", "psi"): 0.04})                  # levels: optional
+    for drift in result.of("age"):                                 # absent: does not hold, or too few rows
+        drift.statistic, drift.value, drift.floor, drift.critical, drift.p_value, drift.level, drift.effective_rows
+        drift.exceeds(effect)
+    columns, of = result.drifted("psi")                            # the share of drifted columns
+
+One column by itself is `statistic.measure(profile.column("age").pair(view.counts("age")))`, a `Drift` or None.
+
+Over a restart: `raw = to_bytes(windows)`, then `windows.merge_rolling(from_bytes(raw, windows.layout))`, SnapshotError
+if it cannot be used; totals start at 0.
+
+Without a profile the layout grows: `windows = windows.extended(windows.layout.grown(batch))` before `update`. Pairs of
+columns and whole rows are not binned: `pairs.py`, `mahalanobis.py`, `association.py`, over `RollingSums`.
 """
 
 from exporter.stats.bins import (
@@ -28,25 +41,52 @@ from exporter.stats.bins import (
     coarse_bins,
     fine_bins,
 )
+from exporter.stats.chi_square import CHI_SQUARE
+from exporter.stats.compare import Comparison, Reference, Result
 from exporter.stats.digest import Misfit
 from exporter.stats.drift import Drift, Pair, Statistic
+from exporter.stats.hellinger import HELLINGER
+from exporter.stats.jensen_shannon import JENSEN_SHANNON
+from exporter.stats.kolmogorov_smirnov import KOLMOGOROV_SMIRNOV
+from exporter.stats.l_infinity import L_INFINITY
 from exporter.stats.layout import ColumnSpec, Layout
 from exporter.stats.moments import Summary
 from exporter.stats.profile import LeftOut, Profile, ProfileColumn, ProfileError, load, save
-from exporter.stats.psi import Psi
+from exporter.stats.psi import PSI
+from exporter.stats.snapshot import SnapshotError, from_bytes, to_bytes
+from exporter.stats.total_variation import TOTAL_VARIATION
+from exporter.stats.wasserstein import WASSERSTEIN
 from exporter.stats.window import View, Windows
 
-STATISTICS: tuple[Statistic, ...] = (Psi(),)
+STATISTICS: tuple[Statistic, ...] = (
+    PSI,
+    JENSEN_SHANNON,
+    HELLINGER,
+    TOTAL_VARIATION,
+    L_INFINITY,
+    CHI_SQUARE,
+    KOLMOGOROV_SMIRNOV,
+    WASSERSTEIN,
+)
 
 __all__ = [
+    "CHI_SQUARE",
+    "HELLINGER",
+    "JENSEN_SHANNON",
+    "KOLMOGOROV_SMIRNOV",
+    "L_INFINITY",
     "NAN",
     "NULL",
     "OTHER",
+    "PSI",
     "STATISTICS",
+    "TOTAL_VARIATION",
     "UNSEEN",
+    "WASSERSTEIN",
     "Bins",
     "CategoricalBins",
     "ColumnSpec",
+    "Comparison",
     "Drift",
     "Layout",
     "LeftOut",
@@ -56,7 +96,9 @@ __all__ = [
     "Profile",
     "ProfileColumn",
     "ProfileError",
-    "Psi",
+    "Reference",
+    "Result",
+    "SnapshotError",
     "Statistic",
     "Summary",
     "View",
@@ -64,6 +106,8 @@ __all__ = [
     "canonical",
     "coarse_bins",
     "fine_bins",
+    "from_bytes",
     "load",
     "save",
+    "to_bytes",
 ]

@@ -1,18 +1,34 @@
-"""Digest: a batch of columns turned into what a window adds: counts, moments, signed sums.
+"""Digest: a batch of columns turned into what a window adds: counts, moments, sums, clusters, signed sums.
 
 Refuses to know time. Invariant: nothing in a batch raises; each cell is counted once or is a misfit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from exporter.stats.bins import FloatArray, IntArray, Nulls, NumericBins, Values, as_numbers, split_nulls
+from exporter.stats.bins import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Nulls,
+    NumericBins,
+    Values,
+    as_numbers,
+    split_nulls,
+)
+from exporter.stats.clusters import ROWS, SQUARED_BINS, SQUARED_ROWS, squared_bins
+from exporter.stats.compared import Compared, Places
 from exporter.stats.layout import ColumnSpec, Layout
-from exporter.stats.moments import moments_of
+from exporter.stats.moments import LARGEST, moments_of
+from exporter.stats.tally import Tally
+
+_NO_NUMBERS = np.zeros(0)
+_NO_INDICES = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,72 +42,133 @@ class Misfit:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A batch turned into what is added: `counts` (size,), `moments` (5, columns), `signed` (2, columns).
+    """A batch turned into what is added; `signed` (2, columns)."""
 
-    `rows` is at least the largest count.
-    """
-
-    rows: int
-    counts: IntArray
-    moments: FloatArray
+    tally: Tally
     signed: FloatArray
     misfits: tuple[Misfit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Located:
-    """One column of a batch: bin index per cell (-1: wrong type), its numbers, null cells besides."""
+class _Gathered:
+    """The cells of a batch, column by column: where they fall, and their numbers.
 
-    place: int
-    indices: IntArray
-    numbers: FloatArray | None
-    more_nulls: int
+    Numeric columns come first, so that a cell's bin and its number stand at the same place.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.numeric: list[IntArray] = []
+        self.numbers: list[FloatArray] = []
+        self.owners: list[int] = []  # the numeric columns
+        self.other: list[IntArray] = []
+        self.other_owners: list[int] = []
+        self.nulls: dict[int, int] = {}  # null cells besides those in arrays, by cell of the flat vector
+        self.misfits: list[Misfit] = []
+
+    def take(self, place: int, column: ColumnSpec, cells: Values, nulls: Nulls) -> None:
+        """Locate one column."""
+        offset, bins = self.layout.offsets[place], column.kept
+        mask, more = (None, 0) if nulls is None else split_nulls(nulls)
+        values = np.asarray(cells)
+        if values.ndim != 1 or (mask is not None and mask.shape != values.shape):
+            self.misfits.append(Misfit(column.name, "wrong_shape", values.size))
+            return
+        if more:
+            self.nulls[offset + bins.null] = more
+        if not isinstance(bins, NumericBins):
+            self.other.append(bins.locate(values, mask) + offset)
+            self.other_owners.append(place)
+        elif mask is None and values.dtype.char == "d":
+            # The usual case, one call per column; NaN lands in the last range and is moved later, for all at once.
+            self._number(place, bins.array.searchsorted(values) + offset, values)
+        else:
+            self._mixed(place, column.name, bins, (values, mask))
+
+    def _mixed(
+        self, place: int, name: str, bins: NumericBins, cells: tuple[Values, BoolArray | None]
+    ) -> None:
+        ready = as_numbers(*cells)
+        indices, floats = bins.locate(ready), ready.values.astype(np.float64, copy=False)
+        if ready.wrong is not None and ready.wrong.any():
+            right = indices >= 0
+            self.misfits.append(Misfit(name, "wrong_type", len(right) - int(np.count_nonzero(right))))
+            indices, floats = indices[right], floats[right]
+        self._number(place, indices + self.layout.offsets[place], floats)
+
+    def lengths(self) -> list[tuple[int, int]]:
+        """Column and number of its cells, in the order in which the cells are joined."""
+        owners, cells = [*self.owners, *self.other_owners], [*self.numeric, *self.other]
+        return [(place, len(one)) for place, one in zip(owners, cells, strict=True)]
+
+    def _number(self, place: int, indices: NDArray[np.intp], numbers: FloatArray) -> None:
+        self.numeric.append(indices)
+        self.numbers.append(numbers)
+        self.owners.append(place)
 
 
-def digest_batch(layout: Layout, batch: Mapping[str, Values], nulls: Mapping[str, Nulls]) -> Digest:
+def digest_batch(
+    layout: Layout,
+    batch: Mapping[str, Values],
+    nulls: Mapping[str, Nulls],
+    requests: IntArray | None = None,
+) -> Digest:
     """Locate every cell in the flat vector, count once, and take the moments; see `Windows.update`."""
-    found = list(_locate_columns(layout, batch, nulls))
-    extra = [name for name in batch if name not in layout.places]
-    misfits = [Misfit(name, "extra_column", np.size(batch[name])) for name in extra]
-    indices: list[IntArray] = [np.zeros(0, np.int64)]
-    numbers: list[FloatArray] = [np.zeros(0)]
-    lengths = np.zeros(len(layout.columns), np.intp)
-    more = np.zeros(layout.size, np.int64)
-    for item in found:
-        if isinstance(item, Misfit):
-            misfits.append(item)
-            continue
-        offset, column = layout.offsets[item.place], layout.columns[item.place]
-        right = item.indices >= 0
-        wrong = len(right) - int(np.count_nonzero(right))
-        if wrong:
-            misfits.append(Misfit(column.name, "wrong_type", wrong))
-        indices.append((item.indices[right] if wrong else item.indices) + offset)
-        more[offset + column.kept.null] = item.more_nulls
-        if item.numbers is not None:
-            numbers.append(item.numbers)
-            lengths[item.place] = len(item.numbers)
-    counts = np.bincount(np.concatenate(indices), minlength=layout.size).astype(np.int64, copy=False) + more
-    moments, signed = moments_of(np.concatenate(numbers), lengths)
-    rows = max(map(len, indices)) + int(more.sum())
-    return Digest(rows, counts, moments, signed, tuple(misfits))
-
-
-def _locate_columns(
-    layout: Layout, batch: Mapping[str, Values], nulls: Mapping[str, Nulls]
-) -> Iterator[_Located | Misfit]:
+    gathered = _Gathered(layout)
     for place, column in enumerate(layout.columns):
-        if column.name in batch:
-            yield _locate(place, column, np.asarray(batch[column.name]), nulls.get(column.name))
+        cells = batch.get(column.name)
+        if cells is not None:
+            gathered.take(place, column, cells, nulls.get(column.name))
+    for name in batch:
+        if name not in layout.places:
+            gathered.misfits.append(Misfit(name, "extra_column", np.size(batch[name])))
+    numbers = np.concatenate((_NO_NUMBERS, *gathered.numbers))
+    indices = np.concatenate((_NO_INDICES, *gathered.numeric, *gathered.other))
+    odd = np.flatnonzero(~(np.abs(numbers) <= LARGEST))
+    if len(odd):  # NaN was taken for the largest of all numbers: from the last range to the bin of NaN
+        indices[odd] += 2 * (layout.tails[indices[odd]] & np.isnan(numbers[odd]))
+    lengths = np.zeros(len(layout.columns), np.intp)
+    lengths[gathered.owners] = [len(one) for one in gathered.numbers]
+    moments, signed = moments_of(numbers, lengths)
+    counts = np.bincount(indices, minlength=layout.size).astype(np.int64, copy=False)
+    for cell, more in gathered.nulls.items():
+        counts[cell] += more
+    longest = max(map(len, (*gathered.numeric, *gathered.other)), default=0)
+    rows = longest + sum(gathered.nulls.values())
+    bins = layout.compared.cells[indices]
+    sums = _sums(layout.compared, bins[: len(numbers)], numbers, odd)
+    clusters = _clusters(gathered, counts, bins, requests)
+    return Digest(Tally(rows, counts, moments, sums, clusters), signed, tuple(gathered.misfits))
 
 
-def _locate(place: int, column: ColumnSpec, values: Values, nulls: Nulls) -> _Located | Misfit:
-    mask, more = split_nulls(nulls)
-    if values.ndim != 1 or (mask is not None and mask.shape != values.shape):
-        return Misfit(column.name, "wrong_shape", values.size)
-    bins = column.kept
-    if isinstance(bins, NumericBins):
-        ready = as_numbers(values, mask)
-        floats = ready.values.astype(np.float64, copy=False)
-        return _Located(place, bins.locate(ready), floats, more)
-    return _Located(place, bins.locate(values, mask), None, more)
+def _sums(compared: Compared, bins: Places, numbers: FloatArray, odd: Places) -> FloatArray:
+    """Sum of the numbers of each bin; infinite ones count as the edge of their bin, NaN as nothing."""
+    if len(odd):
+        numbers = numbers.copy()
+        where = bins[odd]
+        numbers[odd] = np.clip(np.nan_to_num(numbers[odd]), compared.low[where], compared.high[where])
+    found = np.bincount(bins, numbers, minlength=compared.size + 1)
+    return np.asarray(found[: compared.size], np.float64)
+
+
+def _clusters(gathered: _Gathered, counts: IntArray, bins: Places, requests: IntArray | None) -> IntArray:
+    """Rows whose request is known and their two sums of squares, of every compared column."""
+    compared = gathered.layout.compared
+    rows = compared.per_column(compared.counts(counts))
+    lengths = np.zeros(0, np.int64) if requests is None else np.asarray(requests, np.int64)
+    if not len(rows) or lengths.max(initial=0) <= 1:  # every row is a request of its own
+        return np.repeat(rows[None], 3, axis=0)
+    clusters = np.zeros((3, len(rows)), np.int64)
+    total, start = int(lengths.sum()), 0
+    columns, cells = [], []
+    for place, length in gathered.lengths():
+        if length == total and compared.column[place] >= 0:
+            columns.append(compared.column[place])
+            cells.append(bins[start : start + length])
+        start += length
+    if columns:
+        squares = squared_bins(np.stack(cells), lengths, compared.size)
+        alone = rows[columns] - total  # null cells besides the array: of requests that are not known
+        clusters[ROWS, columns] = rows[columns]
+        clusters[SQUARED_ROWS, columns] = int((lengths * lengths).sum()) + alone
+        clusters[SQUARED_BINS, columns] = compared.per_column(squares)[columns] + alone
+    return clusters

@@ -1,50 +1,34 @@
-"""Drift: the frame in which two histograms over the same bins are compared, and thresholds that depend on n.
+"""Drift: how far a live window is from its reference, and the yardsticks by which that is judged.
 
-Refuses to know columns, models and time. Invariants: a comparison gives a finite number or None
-("insufficient": too few rows to say anything), never NaN and never a 0 that means "unknown". Only occupied
-bins take part, those with a count on at least one side: a bin that is empty on both says nothing, yet with
-smoothing it would add to the statistic and to its noise floor (two equal constants would seem to differ).
+Three yardsticks, each of which depends on n: the noise floor (expectation when nothing drifted), the critical value
+(exceeded by chance in 0.1 % of windows), and the reference's own level (what the statistic does from one period of the
+reference to another). Refuses to know columns, models and time. Invariant: a comparison gives finite numbers or None
+("insufficient": too few rows to say anything), never NaN and never a 0 that means "unknown".
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal
 
-from exporter.stats.bins import Bins, IntArray
+import numpy as np
 
-# Below five rows per bin the chi-square approximation behind the critical value errs (simulated: 30 bins and
-# 50 rows give 1.17 instead of 0.70).
-ROWS_PER_BIN = 5
-Z_999 = 3.0902  # the 99.9 % quantile of the normal distribution, to the digits that the fleet's rules use
+from exporter.stats.bins import Bins, BoolArray, FloatArray, IntArray, NumericBins
+from exporter.stats.table import Counts, Table
 
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """What is compared: int64 counts, shape (bins.size,), of the reference and of the live window."""
-
-    bins: Bins
-    reference: IntArray
-    live: IntArray
-
-    def __post_init__(self) -> None:
-        if not len(self.reference) == len(self.live) == self.bins.size:
-            sizes = f"{len(self.reference)} and {len(self.live)}"
-            raise ValueError(f"counts over {self.bins.size} bins expected on both sides, got {sizes}")
-
-    def occupied(self) -> tuple[IntArray, IntArray]:
-        """Reference and live counts of the bins that are occupied on at least one side."""
-        either = (self.reference + self.live) > 0
-        return self.reference[either], self.live[either]
+Kind = Literal["numeric", "categorical"]
+NUMERIC: tuple[Kind, ...] = ("numeric",)
+BOTH: tuple[Kind, ...] = ("numeric", "categorical")
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
     """One statistic of one column in one window.
 
-    `floor` is its expectation when nothing has drifted, `critical` the value that it exceeds by chance once
-    in 1,000 windows; both shrink as rows grow. `bins`: occupied bins.
+    `rows` and `reference_rows` took part, of `bins` occupied bins; `effective_rows` of the live rows count as
+    independent. `floor` and `critical` shrink as those grow. `p_value`: of a difference at least as large by chance,
+    where the statistic has one. `level`: mean + 3 sigma of the statistic over the reference's periods, if known.
     """
 
     statistic: str
@@ -54,6 +38,9 @@ class Drift:
     rows: int
     reference_rows: int
     bins: int
+    effective_rows: float
+    p_value: float | None = None
+    level: float | None = None
 
     @property
     def excess(self) -> float:
@@ -61,43 +48,98 @@ class Drift:
         return max(0.0, self.value - self.floor)
 
     def exceeds(self, effect: float) -> bool:
-        """Above chance and above `effect`, the smallest difference that matters to the owner."""
-        return self.value > max(effect, self.critical)
+        """Drifted: above all yardsticks that exist and above `effect`, the least that matters to the owner."""
+        return self.value > max(effect, self.floor, self.critical, self.level or 0.0)
 
 
-class Statistic(Protocol):
-    """A distance between two histograms. Pure, safe to call from any thread; called at every tick."""
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What is compared: int64 counts, shape (bins.size,), of the reference and of the live window.
 
-    @property
-    def name(self) -> str:
-        """Value of the label `statistic`: lower case, words joined by underscores."""
+    `effective_rows`: how many of the live rows are independent (None: all). `reference_sums`, `live_sums`: sum of the
+    values of each bin; `std`: of the reference's numbers; without them there is no Wasserstein distance.
+    """
+
+    bins: Bins
+    reference: IntArray
+    live: IntArray
+    effective_rows: float | None = None
+    reference_sums: FloatArray | None = None
+    live_sums: FloatArray | None = None
+    std: float | None = None
+
+    def __post_init__(self) -> None:
+        sums = [one for one in (self.reference_sums, self.live_sums) if one is not None]
+        if not all(len(one) == self.bins.size for one in (self.reference, self.live, *sums)):
+            sizes = ", ".join(str(len(one)) for one in (self.reference, self.live, *sums))
+            raise ValueError(f"counts over {self.bins.size} bins expected on both sides, got {sizes}")
+
+    def table(self) -> Table:
+        """A table of this one row."""
+        ranges = np.zeros((1, self.bins.size), np.bool_)
+        if isinstance(self.bins, NumericBins):
+            ranges[0, : self.bins.ranges] = True
+        rows = float(self.live.sum()) if self.effective_rows is None else self.effective_rows
+        sums = None
+        if self.reference_sums is not None and self.live_sums is not None:
+            sums = self.reference_sums[None], self.live_sums[None]
+        std = np.array([np.nan if self.std is None else self.std])
+        return Table(self.reference[None], self.live[None], ranges, np.array([rows]), sums, std)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A statistic of every row of a table; where not `known` the numbers mean nothing."""
+
+    counts: Counts
+    value: FloatArray
+    floor: FloatArray
+    critical: FloatArray
+    p_value: FloatArray | None = None
+    known: BoolArray | None = None
+
+    def ready(self) -> BoolArray:
+        """Which rows have a statistic: enough rows on both sides, and all that it needs."""
+        return self.counts.sufficient if self.known is None else self.counts.sufficient & self.known
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A distance between two histograms. `compare` is pure, may be called from any thread, and raises nothing.
+
+    `name`: value of the label `statistic`. `kinds`: for which columns it holds; elsewhere it is absent. `effect`: the
+    least value that is called drift unless the owner says otherwise.
+    """
+
+    name: str
+    kinds: tuple[Kind, ...]
+    effect: float
+    compare: Callable[[Table], Found]
 
     def measure(self, pair: Pair) -> Drift | None:
-        """The statistic, or None if there are too few rows, or if it does not hold for this kind of bins."""
+        """The statistic of one pair; None if there are too few rows, or if it does not hold for such bins."""
+        if (NUMERIC[0] if isinstance(pair.bins, NumericBins) else BOTH[1]) not in self.kinds:
+            return None
+        found = self.find(pair.table())
+        return self.drift(found, 0) if found.ready()[0] else None
 
+    def find(self, table: Table) -> Found:
+        """`compare`, without the warnings that rows without counts would give."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.compare(table)
 
-def sufficient(bins: int, rows: int, reference_rows: int) -> bool:
-    """At least one row, and five per occupied bin, on both sides."""
-    return bins > 0 and min(rows, reference_rows) >= ROWS_PER_BIN * bins
-
-
-def noise_floor(bins: int, rows: float, reference_rows: float) -> float:
-    """Expectation of PSI when nothing drifted: (B - 1)(1/N + 1/M), in nats, > 0 for B > 1.
-
-    B occupied bins, N live and M reference rows, both > 0. Source: Yurdakul, "Statistical properties of
-    population stability index" (2018): PSI / (1/N + 1/M) is asymptotically chi-square with B - 1 degrees.
-    """
-    return (bins - 1) * (1.0 / rows + 1.0 / reference_rows)
-
-
-def critical_value(bins: int, rows: float, reference_rows: float, z: float = Z_999) -> float:
-    """The value that PSI exceeds with probability 0.1 % when nothing drifted, in nats.
-
-    floor * (1 - 2/(9k) + z sqrt(2/(9k)))^3 with k = B - 1; 0 for one bin, where PSI is always 0. Source:
-    Wilson and Hilferty, "The distribution of chi-square" (1931); a closed form, so that PromQL can form the
-    same number. Within 7 % of simulation for N >= 100, B <= 20.
-    """
-    if bins < 2:
-        return 0.0
-    ninth = 2.0 / (9.0 * (bins - 1))
-    return float(noise_floor(bins, rows, reference_rows) * (1.0 - ninth + z * math.sqrt(ninth)) ** 3)
+    def drift(self, found: Found, row: int, level: float | None = None) -> Drift:
+        """One row as a noun."""
+        counts = found.counts
+        return Drift(
+            self.name,
+            float(found.value[row]),
+            float(found.floor[row]),
+            float(found.critical[row]),
+            int(counts.rows[row]),
+            int(counts.reference_rows[row]),
+            int(counts.bins[row]),
+            float(counts.effective[row]),
+            None if found.p_value is None else float(found.p_value[row]),
+            level,
+        )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from exporter.stats.bins import (
     OTHER,
     Bins,
+    BoolArray,
     CategoricalBins,
     NumericBins,
     Values,
@@ -25,6 +26,7 @@ from exporter.stats.bins import (
     group_starts,
     nameable,
 )
+from exporter.stats.compared import Compared
 
 MAX_CATEGORIES = 20
 MAX_COLUMNS = 1000
@@ -55,15 +57,25 @@ class ColumnSpec:
         """The bins that lie in the flat vector."""
         return self.bins if self.fine is None else self.fine
 
+    @property
+    def compared(self) -> bool:
+        """Whether a reference can exist: what is learnt from traffic has none, and pays for none."""
+        return not self.grows and self.fine != fine_bins()
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Columns side by side in a flat vector of `size` bins. Raises ValueError for repeated names."""
+    """Columns side by side in a flat vector of `size` bins. Raises ValueError for repeated names.
+
+    `tails`: which cells of the vector are the last range of a numeric column. `compared`: see there.
+    """
 
     columns: tuple[ColumnSpec, ...]
     size: int = field(init=False, compare=False)
     offsets: tuple[int, ...] = field(init=False, repr=False, compare=False)
     places: dict[str, int] = field(init=False, repr=False, compare=False)
+    compared: Compared = field(init=False, repr=False, compare=False)
+    tails: BoolArray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         places = {column.name: place for place, column in enumerate(self.columns)}
@@ -74,6 +86,12 @@ class Layout:
         object.__setattr__(self, "places", places)
         object.__setattr__(self, "offsets", tuple(ends[:-1]))
         object.__setattr__(self, "size", ends[-1])
+        object.__setattr__(self, "compared", Compared.of(self.columns))
+        tails = np.zeros(ends[-1], np.bool_)
+        for column, offset in zip(self.columns, ends[:-1], strict=True):
+            if isinstance(column.kept, NumericBins):
+                tails[offset + column.kept.ranges - 1] = True
+        object.__setattr__(self, "tails", tails)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """Moments and quantiles: what a window says about a numeric column, from parts that merge.
 
-Refuses to know time and names. A block of moments is a float64 array (5, columns): count, mean, sum of
-squared deviations, min, max. Invariant: `combine` of the blocks of parts equals the block of the whole,
-within rounding; deviations are taken from each part's own mean, so a large mean does not eat the variance
-(Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979).
+Refuses to know time and names. A block of moments is a float64 array (6, columns): count, mean, sum of
+squared deviations, min, max, sum of cubed deviations. Invariant: `combine` of the blocks of parts equals the
+block of the whole, within rounding; deviations are taken from each part's own mean, so a large mean does not
+eat the variance (Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+variances", 1979; third order: Pébay, "Formulas for robust, one-pass parallel computation", 2008).
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 
 from exporter.stats.bins import FloatArray, IntArray, NumericBins
 
-COUNT, MEAN, SQUARES, LOW, HIGH = range(5)
+COUNT, MEAN, SQUARES, LOW, HIGH, CUBES = range(6)
 PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-# Beyond this magnitude squares overflow float64 for large counts. Such values count in the bins, not in
+# Beyond this magnitude sums of cubes overflow float64 for large counts. Such values count in the bins, not in
 # the moments, exactly like infinities.
-LARGEST = 1e145
+LARGEST = 1e97
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Summary:
     """What is known about one column in one window.
 
     `rows`: all cells; `missing`: null cells; `count`: finite numbers, to which the rest refers (std has ddof
-    0). None where there is no finite number, never NaN. `quantiles`: (probability, value) pairs.
+    0). None where there is no finite number, never NaN. `quantiles`: (probability, value) pairs. `skew`: third
+    central moment over std cubed, None for a constant.
     """
 
     rows: int
@@ -39,35 +41,38 @@ class Summary:
     min: float | None = None
     max: float | None = None
     quantiles: tuple[tuple[float, float], ...] = ()
+    skew: float | None = None
 
 
 def empty_moments(columns: int) -> FloatArray:
-    """The block of no values at all, shape (5, columns)."""
-    block = np.zeros((5, columns))
+    """The block of no values at all, shape (6, columns)."""
+    block = np.zeros((6, columns))
     block[LOW] = np.inf
     block[HIGH] = -np.inf
     return block
 
 
 def combine(blocks: FloatArray) -> FloatArray:
-    """One block from many, (k, 5, columns) -> (5, columns)."""
-    counts, means = blocks[:, COUNT], blocks[:, MEAN]
+    """One block from many, (k, 6, columns) -> (6, columns)."""
+    counts, means, squares = blocks[:, COUNT], blocks[:, MEAN], blocks[:, SQUARES]
     result = np.empty(blocks.shape[1:])
     result[COUNT] = counts.sum(axis=0)
     result[MEAN] = (counts * means).sum(axis=0) / np.maximum(result[COUNT], 1.0)
-    between = (counts * (means - result[MEAN]) ** 2).sum(axis=0)
-    result[SQUARES] = blocks[:, SQUARES].sum(axis=0) + between
+    away = np.where(counts > 0.0, means - result[MEAN], 0.0)
+    between = counts * away * away
+    result[SQUARES] = (squares + between).sum(axis=0)
     result[LOW] = blocks[:, LOW].min(axis=0, initial=np.inf)
     result[HIGH] = blocks[:, HIGH].max(axis=0, initial=-np.inf)
+    result[CUBES] = (blocks[:, CUBES] + away * (3.0 * squares + between)).sum(axis=0)
     return result
 
 
 def moments_of(values: FloatArray, lengths: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
     """Moments of columns that lie one after another in `values`, `lengths[i]` cells each (0 allowed).
 
-    Returns the block (5, columns) and the signed sums (2, columns): sum of the positive values and, as a
+    Returns the block (6, columns) and the signed sums (2, columns): sum of the positive values and, as a
     positive number, of the negative ones (a sum that can fall would read as a counter reset). NaN, infinities
-    and magnitudes above 1e145 are left out.
+    and magnitudes above 1e97 are left out.
     """
     block, signed = empty_moments(len(lengths)), np.zeros((2, len(lengths)))
     finite = np.abs(values) <= LARGEST
@@ -78,18 +83,49 @@ def moments_of(values: FloatArray, lengths: NDArray[np.intp]) -> tuple[FloatArra
     if not len(filled):
         return block, signed
     counts = lengths[filled]
-    starts = np.cumsum(counts) - counts
-    means = np.add.reduceat(values, starts) / counts
-    deviations = values - np.repeat(means, counts)
+    if (counts == counts[0]).all():
+        sums = _sums_of_equal(values.reshape(len(filled), int(counts[0])))
+    else:
+        sums = _sums_of_ragged(values, counts)
     block[COUNT, filled] = counts
-    block[MEAN, filled] = means
-    block[SQUARES, filled] = np.add.reduceat(deviations * deviations, starts)
-    block[LOW, filled] = np.minimum.reduceat(values, starts)
-    block[HIGH, filled] = np.maximum.reduceat(values, starts)
-    signed[0, filled] = np.add.reduceat(np.maximum(values, 0.0), starts)
-    if block[LOW].min() < 0.0:
-        signed[1, filled] = np.add.reduceat(np.maximum(-values, 0.0), starts)
+    block[MEAN : MEAN + 5, filled] = sums[:5]
+    signed[:, filled] = sums[5:]
     return block, signed
+
+
+def _sums_of_equal(values: FloatArray) -> FloatArray:
+    """Mean .. cubes as in a block, then the signed sums, (7, columns), of a matrix with a row per column."""
+    sums = np.zeros((7, len(values)))
+    sums[0] = values.mean(axis=1)
+    sums[2], sums[3] = values.min(axis=1), values.max(axis=1)
+    if values.shape[1] == 1:
+        sums[5], sums[6] = np.maximum(values[:, 0], 0.0), np.maximum(-values[:, 0], 0.0)
+        return sums
+    away = values - sums[0][:, None]
+    squares = away * away
+    sums[1] = squares.sum(axis=1)
+    sums[4] = np.einsum("ij,ij->i", squares, away)
+    sums[5] = np.maximum(values, 0.0, out=squares).sum(axis=1)
+    if sums[2].min() < 0.0:
+        sums[6] = np.maximum(np.negative(values, out=away), 0.0, out=squares).sum(axis=1)
+    return sums
+
+
+def _sums_of_ragged(values: FloatArray, counts: NDArray[np.intp]) -> FloatArray:
+    """The same of columns that differ in length, one after another."""
+    starts = np.cumsum(counts) - counts
+    sums = np.zeros((7, len(counts)))
+    sums[0] = np.add.reduceat(values, starts) / counts
+    away = values - np.repeat(sums[0], counts)
+    squares = away * away
+    sums[1] = np.add.reduceat(squares, starts)
+    sums[2] = np.minimum.reduceat(values, starts)
+    sums[3] = np.maximum.reduceat(values, starts)
+    sums[4] = np.add.reduceat(squares * away, starts)
+    sums[5] = np.add.reduceat(np.maximum(values, 0.0), starts)
+    if sums[2].min() < 0.0:
+        sums[6] = np.add.reduceat(np.maximum(-values, 0.0), starts)
+    return sums
 
 
 def quantiles(
@@ -135,12 +171,15 @@ def _order_statistics(
 def summarize(
     bins: NumericBins, counts: IntArray, block: FloatArray, probabilities: tuple[float, ...] = PROBABILITIES
 ) -> Summary:
-    """The summary of one numeric column: its counts, shape (bins.size,), and its moments, shape (5,)."""
+    """The summary of one numeric column: its counts, shape (bins.size,), and its moments, shape (6,)."""
     rows, missing, count = int(counts.sum()), int(counts[bins.null]), int(block[COUNT])
     if count == 0:
         return Summary(rows, missing, 0)
     low, high = float(block[LOW]), float(block[HIGH])
     found = quantiles(bins, counts, low, high, probabilities) or ()
     std = float(np.sqrt(block[SQUARES] / count))
+    # Rounding alone gives a constant a tiny std; what is left of its cubes says nothing.
+    varies = high > low and std > 1e-12 * max(abs(low), abs(high))
+    skew = float(block[CUBES] / count / std / std / std) if varies else None
     pairs = tuple(zip(probabilities, found, strict=False))
-    return Summary(rows, missing, count, float(block[MEAN]), std, low, high, pairs)
+    return Summary(rows, missing, count, float(block[MEAN]), std, low, high, pairs, skew)

@@ -115,7 +115,7 @@ def _mostly_distinct(distinct: int, rows: int) -> bool:
 
 
 def quantile_bins(finite: FloatArray, bins: int = DEFAULT_BINS) -> NumericBins:
-    """Bins of equal count, fewer than `bins` where quantiles tie. `finite`: not empty, up to ±1e145."""
+    """Bins of equal count, fewer than `bins` where quantiles tie. `finite`: not empty, up to ±1e97."""
     edges = np.quantile(finite, np.arange(1, bins) / bins) + 0.0
     return NumericBins(tuple(np.unique(edges).tolist()))
 

@@ -4,6 +4,9 @@ A ring of panes per length. Each pane has the number of its time slot (`floor(no
 live at `now` if its slot is one of the last `panes`, the current one included. So a window covers at least
 (panes - 1) / panes of its length, at most all of it, and what leaves it leaves exactly.
 
+One tally is open for all lengths: as long as no length has come to its next slot, a batch is added there and
+nowhere else, and only then to the rings. Readers see it as if it had been.
+
 Refuses to know what the columns mean. `now` is an argument, in seconds, of any clock. Invariants: reading is
 a function of (state, now) and changes nothing; totals never go back; memory does not depend on traffic.
 """
@@ -15,32 +18,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from exporter.stats.bins import FloatArray, IntArray, Nulls, NumericBins, Values, regroup
-from exporter.stats.digest import Digest, Misfit, digest_batch
+from exporter.stats.clusters import effective_rows
+from exporter.stats.digest import Misfit, digest_batch
 from exporter.stats.layout import ColumnSpec, Layout
-from exporter.stats.moments import (
-    PROBABILITIES,
-    Summary,
-    combine,
-    empty_moments,
-    summarize,
-)
+from exporter.stats.moments import PROBABILITIES, Summary, summarize
+from exporter.stats.ring import Ring
+from exporter.stats.tally import Moves, Tally
 
-LENGTHS_SECONDS = (300.0, 3600.0)
+LENGTHS_SECONDS = (300.0, 3600.0, 86_400.0, 604_800.0)
 PANES = 12
-_NEVER = np.iinfo(np.int64).min
-_LARGEST_UINT32 = np.iinfo(np.uint32).max
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Counts and moments of all columns over one span. Its arrays are its own; later updates do not show."""
+    """Counts and moments of all columns over one span. Its arrays are its own; later updates do not show.
+
+    `sums` and `clusters` are those of a `Tally`, over the layout's compared columns.
+    """
 
     layout: Layout
     flat: IntArray
     moments: FloatArray
+    sums: FloatArray
+    clusters: IntArray
 
     def counts(self, name: str) -> IntArray:
         """Counts per bin of a column, int64, in the order of `layout.column(name).bins.labels`."""
@@ -50,6 +52,25 @@ class View:
     def rows(self, name: str) -> int:
         """How many cells of the column were counted, special bins included."""
         return int(self.flat[self.layout.slice(name)].sum())
+
+    def bin_sums(self, name: str) -> FloatArray | None:
+        """Sum of the values of each bin, for a numeric column that can have a reference; else None."""
+        compared, column = self.layout.compared, self.layout.column(name)
+        place = int(compared.column[self.layout.places[name]])
+        if place < 0 or not isinstance(column.bins, NumericBins):
+            return None
+        return self.sums[compared.starts[place] :][: column.bins.size]
+
+    def effective_rows(self, name: str) -> float:
+        """How many independent rows the column's rows are worth, see `clusters.py`; all of them if not known."""
+        rows, place = self.rows(name), int(self.layout.compared.column[self.layout.places[name]])
+        if place < 0 or not rows:
+            return float(rows)
+        shares = self.counts(name) / rows
+        agreement = np.array([shares @ shares])
+        return float(
+            effective_rows(np.array([float(rows)]), agreement, self.clusters[:, place : place + 1])[0]
+        )
 
     def summary(self, name: str, probabilities: tuple[float, ...] = PROBABILITIES) -> Summary:
         """Count, mean, std, extremes and quantiles; for a categorical column rows and missing only."""
@@ -73,36 +94,56 @@ class Windows:
         self.layout = layout
         self.lengths = lengths
         self.panes = panes
-        self._rings = {length: _Ring(layout, length, panes) for length in lengths}
-        self._total = np.zeros(layout.size, np.int64)
-        self._moments = empty_moments(len(layout.columns))
+        self.rings = tuple(Ring(layout, length, panes) for length in lengths)
+        self._open = self._empty()
+        self._slots = (0,) * len(lengths)  # of what is open, per ring
+        self._total = self._empty()  # without what is open
         self._signed = np.zeros((2, len(layout.columns)))
 
     def update(
-        self, now: float, batch: Mapping[str, Values], nulls: Mapping[str, Nulls] | None = None
+        self,
+        now: float,
+        batch: Mapping[str, Values],
+        nulls: Mapping[str, Nulls] | None = None,
+        requests: IntArray | None = None,
     ) -> tuple[Misfit, ...]:
         """Add a batch: one-dimensional arrays by column name; columns may be absent or differ in length.
 
         `nulls` gives, per column, a mask over its cells, or the number of null cells that are not in its
         array; None in an object array is null as well. Numbers are float64 (or float32, kept), categories
-        strings or objects. Nothing in a batch raises: what cannot be counted is returned.
+        strings or objects. `requests`: rows of each request, in the order of the cells (None: one row each); it
+        holds for the columns whose arrays have that many cells. Nothing in a batch raises: what cannot be
+        counted is returned.
         """
-        digest = digest_batch(self.layout, batch, nulls or {})
-        for ring in self._rings.values():
-            ring.add(now, digest)
-        self._total += digest.counts
-        self._moments = combine(np.stack((self._moments, digest.moments)))
+        digest = digest_batch(self.layout, batch, nulls or {}, requests)
+        slots = tuple(ring.slot_at(now) for ring in self.rings)
+        if slots != self._slots:
+            self.settle()
+            self._slots = slots
+        self._open.add(digest.tally)
         self._signed += digest.signed
         return digest.misfits
 
+    def settle(self) -> None:
+        """Move what is open into the rings; no reader can tell."""
+        if self._open.rows:
+            for ring, slot in zip(self.rings, self._slots, strict=True):
+                ring.add(slot, self._open)
+            self._total.add(self._open)
+            self._open = self._empty()
+
     def read(self, now: float, length: float) -> View:
         """The window of `length` seconds that ends at `now`. Raises KeyError for a length not kept."""
-        counts, moments = self._rings[length].read(now)
-        return View(self.layout, counts, moments)
+        if length not in self.lengths:
+            raise KeyError(length)
+        place = self.lengths.index(length)
+        return self._view(self.rings[place].read(now, self._slots[place], self._open))
 
     def totals(self) -> View:
         """Everything since the start; its counts are what counters export."""
-        return View(self.layout, self._total.copy(), self._moments.copy())
+        total = self._total.copy()
+        total.add(self._open)
+        return self._view(total)
 
     def signed_sums(self, name: str) -> tuple[float, float]:
         """Since the start: sum of the positive values, and of the negative ones as a positive number."""
@@ -114,97 +155,60 @@ class Windows:
 
         Law: equals one object that saw both streams, as long as no clock went back by more than a window.
         """
+        self.merge_rolling(other)
+        self._total.add(other._total)
+        self._total.add(other._open)
+        self._signed += other._signed
+
+    def merge_rolling(self, other: Windows) -> None:
+        """Take in the rolling windows of `other` and leave the totals: how a snapshot comes back."""
         if (self.layout, self.lengths, self.panes) != (other.layout, other.lengths, other.panes):
             raise ValueError("windows merge only if layout, lengths and panes are the same")
-        for length, ring in self._rings.items():
-            ring.merge(other._rings[length])
-        self._total += other._total
-        self._moments = combine(np.stack((self._moments, other._moments)))
-        self._signed += other._signed
+        self.settle()
+        for ring, theirs, slot in zip(self.rings, other.rings, other._slots, strict=True):
+            ring.merge(theirs)
+            if other._open.rows and slot >= ring.slots[slot % self.panes]:
+                ring.add(slot, other._open)
 
     def extended(self, layout: Layout) -> Windows:
         """The same counts under a layout that has these columns and bins and more (see `Layout.grown`).
 
         Raises ValueError if a column or a bin of the present layout is missing there.
         """
-        places = np.array([_place(layout, column) for column in self.layout.columns], np.intp)
-        cells = np.array([i for c in self.layout.columns for i in _cells(layout, c)], np.intp)
+        moves = _moves(self.layout, layout)
+        self.settle()
         grown = Windows(layout, self.lengths, self.panes)
-        for length, ring in self._rings.items():
-            grown._rings[length].adopt(ring, cells, places)
-        grown._total[cells] = self._total
-        grown._moments[:, places] = self._moments
-        grown._signed[:, places] = self._signed
+        for ring, ours in zip(grown.rings, self.rings, strict=True):
+            ring.adopt(ours, moves)
+        grown._total.rows = self._total.rows
+        grown._total.counts[moves.cells] = self._total.counts
+        grown._total.moments[:, moves.columns] = self._total.moments
+        grown._total.sums[moves.bins] = self._total.sums
+        grown._total.clusters[:, moves.compared] = self._total.clusters
+        grown._signed[:, moves.columns] = self._signed
         return grown
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays: rings and totals."""
-        rings = sum(ring.nbytes for ring in self._rings.values())
-        return rings + self._total.nbytes + self._moments.nbytes + self._signed.nbytes
+        rings = sum(ring.nbytes for ring in self.rings)
+        return rings + self._total.nbytes + self._open.nbytes + self._signed.nbytes
+
+    def _empty(self) -> Tally:
+        return Tally.empty(self.layout.size, len(self.layout.columns), self.layout.compared)
+
+    def _view(self, tally: Tally) -> View:
+        return View(self.layout, tally.counts, tally.moments, tally.sums, tally.clusters)
 
 
-class _Ring:
-    """Panes of one window length. `slots[i]` is the time slot whose counts pane i holds."""
-
-    def __init__(self, layout: Layout, length: float, panes: int) -> None:
-        self.pane_seconds = length / panes
-        self.slots = np.full(panes, _NEVER, np.int64)
-        # uint32 halves the memory; a pane that would overflow widens the ring, see `_add_counts`.
-        self.counts: NDArray[np.uint32 | np.int64] = np.zeros((panes, layout.size), np.uint32)
-        self.rows = np.zeros(panes, np.int64)
-        self.moments = np.stack([empty_moments(len(layout.columns))] * panes)
-
-    @property
-    def nbytes(self) -> int:
-        return self.counts.nbytes + self.moments.nbytes + self.slots.nbytes + self.rows.nbytes
-
-    def slot_at(self, now: float) -> int:
-        return math.floor(now / self.pane_seconds)
-
-    def add(self, now: float, digest: Digest) -> None:
-        slot = self.slot_at(now)
-        pane = slot % len(self.slots)
-        self._claim(pane, slot)
-        self._add_counts(pane, digest.counts, digest.rows)
-        self.moments[pane] = combine(np.stack((self.moments[pane], digest.moments)))
-
-    def read(self, now: float) -> tuple[IntArray, FloatArray]:
-        slot = self.slot_at(now)
-        # Compared with the slot numbers and not subtracted from them: `_NEVER` minus anything would wrap.
-        live = (self.slots > slot - len(self.slots)) & (self.slots <= slot)
-        return self.counts[live].sum(axis=0, dtype=np.int64), combine(self.moments[live])
-
-    def merge(self, other: _Ring) -> None:
-        for pane, slot in enumerate(other.slots.tolist()):
-            if slot == _NEVER or slot < self.slots[pane]:
-                continue
-            self._claim(pane, slot)
-            self._add_counts(pane, other.counts[pane].astype(np.int64), int(other.rows[pane]))
-            self.moments[pane] = combine(np.stack((self.moments[pane], other.moments[pane])))
-
-    def adopt(self, other: _Ring, cells: NDArray[np.intp], places: NDArray[np.intp]) -> None:
-        self.slots[:] = other.slots
-        self.rows[:] = other.rows
-        self.counts = self.counts.astype(other.counts.dtype)
-        self.counts[:, cells] = other.counts
-        self.moments[:, :, places] = other.moments
-
-    def _claim(self, pane: int, slot: int) -> None:
-        # A clock that went back by a window or more finds a later slot here: the present wins, or nothing
-        # would be counted until that time comes round again.
-        if self.slots[pane] == slot:
-            return
-        self.slots[pane] = slot
-        self.rows[pane] = 0
-        self.counts[pane] = 0
-        self.moments[pane] = empty_moments(self.moments.shape[2])
-
-    def _add_counts(self, pane: int, counts: IntArray, rows: int) -> None:
-        self.rows[pane] += rows
-        if self.counts.dtype == np.uint32 and self.rows[pane] > _LARGEST_UINT32:
-            self.counts = self.counts.astype(np.int64)
-        self.counts[pane] += counts.astype(self.counts.dtype)
+def _moves(old: Layout, new: Layout) -> Moves:
+    columns = np.array([_place(new, column) for column in old.columns], np.intp)
+    cells = np.array([cell for column in old.columns for cell in _cells(new, column)], np.intp)
+    compared = new.compared.column[columns[old.compared.places]]
+    starts = [np.zeros(0, np.intp)]
+    for place, ours in zip(compared.tolist(), old.compared.places.tolist(), strict=True):
+        starts.append(new.compared.starts[place] + np.arange(old.columns[ours].bins.size))
+    return Moves(cells, columns, np.concatenate(starts), compared)
 
 
 def _place(layout: Layout, column: ColumnSpec) -> int:

@@ -156,15 +156,15 @@ def test_null_mask_beats_the_value() -> None:
 
 
 def test_fixed_edges_are_signed_and_exponential() -> None:
-    """The fine set has four edges per octave from 2**-20 to 2**30, both signs, and a bin around zero."""
+    """The fine set has four edges per octave from 2**-19 to 2**30, both signs, and a bin around zero."""
     edges = fine_bins().array
     assert (edges == -edges[::-1]).all()
     positive = edges[edges > 0]
-    assert positive[0] == 2.0**-20
+    assert positive[0] == 2.0**-19
     assert positive[-1] == 2.0**30
     assert positive[1:] / positive[:-1] == pytest.approx(2**0.25, rel=1e-15)
     zero = fine_bins().labels[fine_bins().locate(as_numbers(np.array([0.0])))[0]]
-    assert float(zero) == 2.0**-20
+    assert float(zero) == 2.0**-19
 
 
 def test_export_edges_are_thirty_of_the_fine_ones() -> None:

@@ -13,8 +13,8 @@ def test_all_columns_are_counted_at_once() -> None:
     """Counts lie at the columns' places; nulls come by mask or as a number besides."""
     batch = {"x": np.array([-1.0, 2.0, np.nan]), "c": np.array(["a", "b"], object)}
     digest = digest_batch(LAYOUT, batch, {"x": np.array([False, False, True]), "c": 4})
-    assert digest.counts.tolist() == [1, 1, 1, 0, 1, 1, 4]
-    assert digest.moments[0].tolist() == [2, 0]
+    assert digest.tally.counts.tolist() == [1, 1, 1, 0, 1, 1, 4]
+    assert digest.tally.moments[0].tolist() == [2, 0]
     assert digest.signed[:, 0].tolist() == [2, 1]
     assert digest.misfits == ()
 
@@ -32,7 +32,7 @@ def test_what_does_not_fit_is_returned_and_the_rest_counted() -> None:
         Misfit("x", "wrong_type", 1),
         Misfit("c", "wrong_shape", 4),
     }
-    assert digest.counts.tolist() == [0, 1, 1, 0, 0, 0, 0]
+    assert digest.tally.counts.tolist() == [0, 1, 1, 0, 0, 0, 0]
 
 
 def test_a_mask_of_another_length_is_a_wrong_shape() -> None:
@@ -45,5 +45,5 @@ def test_an_empty_batch_adds_nothing() -> None:
     """No columns, and columns of no cells, are fine."""
     for batch in ({}, {"x": np.zeros(0), "c": np.array([], object)}):
         digest = digest_batch(LAYOUT, batch, {})
-        assert digest.counts.sum() == 0
+        assert digest.tally.counts.sum() == 0
         assert digest.misfits == ()

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 import exporter.stats as stats
-from exporter.stats import STATISTICS, CategoricalBins, NumericBins, Pair, Statistic, Windows
+from exporter.stats import (
+    STATISTICS,
+    CategoricalBins,
+    Comparison,
+    NumericBins,
+    Pair,
+    Reference,
+    Statistic,
+    Windows,
+)
 from exporter.stats.bins import Bins
 from exporter.stats.profile_build import Column, ProfileConfig, build
 
@@ -30,13 +39,14 @@ def test_a_statistic_is_finite_or_absent(statistic: Statistic, bins: Bins) -> No
     rng = np.random.default_rng(11)
     for scale in (0, 1, 3, 50, 10**6, 10**12):
         reference, live = rng.integers(0, scale + 1, (2, bins.size))
+        sums = reference * rng.normal(size=bins.size), live * rng.normal(size=bins.size)
         before = reference.tolist(), live.tolist()
-        drift = statistic.measure(Pair(bins, reference, live))
+        drift = statistic.measure(Pair(bins, reference, live, None, *sums, 1.0))
         assert (reference.tolist(), live.tolist()) == before
         if drift is not None:
             assert drift.statistic == statistic.name
-            assert np.isfinite([drift.value, drift.floor, drift.critical]).all()
-            assert drift.rows == live.sum()
+            assert np.isfinite([drift.value, drift.floor, drift.critical, drift.p_value or 0.0]).all()
+            assert drift.rows <= live.sum()
         if not live.sum():
             assert drift is None
 
@@ -56,9 +66,21 @@ def test_from_a_profile_to_drift() -> None:
     view = windows.read(7.0, 300.0)
     assert sum(windows.totals().counts("age").tolist()) == 1000
     assert view.summary("age").mean == pytest.approx(50, abs=1)
+    references = {
+        column.name: Reference(column.array, None, column.std)
+        for column in profile.columns
+        if column.role != "target"
+    }
+    result = Comparison(windows.layout, references, STATISTICS).measure(view, {("age", "psi"): 0.01})
     for statistic in STATISTICS:
         for name in ("age", "city"):
             drift = statistic.measure(profile.column(name).pair(view.counts(name)))
-            assert drift is not None
-            assert drift.exceeds(0.1)
+            together = {one.statistic: one for one in result.of(name)}.get(statistic.name)
+            assert (drift is None) == (together is None)
+            if drift is not None:
+                assert drift.exceeds(statistic.effect)
+                assert together is not None
+                assert together.value == pytest.approx(drift.value)
         assert statistic.measure(profile.column("answer").pair(view.counts("answer"))) is None
+    assert result.drifted("psi") == (("age", "city"), 2)
+    assert result.drifted("kolmogorov_smirnov") == (("age",), 1)

@@ -11,6 +11,7 @@ from scipy import stats as oracle
 from exporter.stats.bins import FloatArray, NumericBins, fine_bins, refined_bins
 from exporter.stats.moments import (
     COUNT,
+    CUBES,
     HIGH,
     LOW,
     MEAN,
@@ -43,6 +44,8 @@ def test_many_columns_at_once_equal_each_alone(columns: list[list[float]]) -> No
             assert block[MEAN, place] == pytest.approx(np.mean(column), abs=1e-6)
             assert block[SQUARES, place] == pytest.approx(np.var(column) * len(column), rel=1e-6, abs=1e-3)
             assert (block[LOW, place], block[HIGH, place]) == (min(column), max(column))
+            cubes = sum((value - np.mean(column)) ** 3 for value in column)
+            assert block[CUBES, place] == pytest.approx(cubes, rel=1e-6, abs=1e6)
 
 
 @given(st.lists(numbers, min_size=1, max_size=6))
@@ -54,9 +57,9 @@ def test_combining_parts_equals_the_whole(parts: list[list[float]]) -> None:
 
 
 def test_known_moments() -> None:
-    """Known answer D15: split 3 / 5, mean 5, variance 4, sum of squared deviations 32."""
+    """Known answer D15: split 3 / 5, mean 5, variance 4, sum of squared deviations 32, of cubed ones 42."""
     combined = combine(np.stack([_block([2, 4, 4]), _block([4, 5, 5, 7, 9])]))
-    assert combined[:, 0].tolist() == pytest.approx([8, 5, 32, 2, 9])
+    assert combined[:, 0].tolist() == pytest.approx([8, 5, 32, 2, 9, 42])
 
 
 def test_a_large_mean_does_not_eat_the_variance() -> None:
@@ -71,7 +74,7 @@ def test_a_large_mean_does_not_eat_the_variance() -> None:
 def test_values_that_would_overflow_are_left_out() -> None:
     """NaN, infinities and 1e308 do not enter the moments, and nothing becomes NaN."""
     block = _block([1.0, math.nan, math.inf, -math.inf, 1e308, 3.0])
-    assert block[:, 0].tolist() == [2, 2, 2, 1, 3]
+    assert block[:, 0].tolist() == [2, 2, 2, 1, 3, 0]
     summary = summarize(NumericBins((2.0,)), np.array([0, 3, 0, 1]), _block([1e308, math.inf])[:, 0])
     assert (summary.rows, summary.count, summary.mean, summary.quantiles) == (4, 0, None, ())
 
@@ -120,3 +123,15 @@ def test_refined_bins_make_tail_quantiles_usable() -> None:
 def test_no_values_have_no_quantiles() -> None:
     """Without a finite number there is None, not NaN."""
     assert quantiles(fine_bins(), np.zeros(fine_bins().size, np.int64), math.inf, -math.inf) is None
+
+
+@given(numbers, numbers)
+def test_skew_is_that_of_scipy(first: list[float], second: list[float]) -> None:
+    """Skewness of two parts together equals scipy's of all values; a constant has none."""
+    values = np.round(np.array([*first, *second]), 3)
+    parts = np.stack([_block(part.tolist()) for part in np.split(values, [len(first)])])
+    found = summarize(fine_bins(), fine_bins().count(values), combine(parts)[:, 0]).skew
+    if values.min() == values.max():
+        assert found is None
+    else:
+        assert found == pytest.approx(oracle.skew(values), rel=1e-4, abs=1e-4)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.stats.bins import CategoricalBins, IntArray, NumericBins, fine_bins
+from exporter.stats.bins import CategoricalBins, IntArray, NumericBins, fine_bins, refined_bins
 from exporter.stats.layout import ColumnSpec, Layout
 from exporter.stats.window import Windows
 
@@ -66,6 +66,10 @@ def test_a_window_holds_exactly_the_rows_of_its_panes(
         assert _counts(windows, now, length, "c") == _expected(inside, "c")
         summary = windows.read(now, length).summary("x")
         assert summary.count == len(inside)
+        view = windows.read(now, length)
+        places = np.searchsorted([0.0, 1.0], inside)
+        assert view.bin_sums("x") == pytest.approx([*np.bincount(places, inside, 3), 0, 0], abs=1e-9)
+        assert view.effective_rows("x") == len(inside)
         if inside:
             assert summary.mean == pytest.approx(np.mean(inside), abs=1e-9)
             assert summary.std == pytest.approx(np.std(inside), abs=1e-6)
@@ -95,14 +99,17 @@ def test_merging_equals_one_window_over_both(
     timed = sorted(_timed(stream))
     one, two, whole = (Windows(LAYOUT, LENGTHS) for _ in range(3))
     for (at, values), first in zip(timed, owners, strict=False):
-        (one if first else two).update(at, _batch(values))
-        whole.update(at, _batch(values))
+        requests = np.array([1, len(values) - 1]) if values else None
+        (one if first else two).update(at, _batch(values), requests=requests)
+        whole.update(at, _batch(values), requests=requests)
     one.merge(two)
     now = (timed[-1][0] if timed else 0.0) + later
     for length in LENGTHS:
         merged, expected = one.read(now, length), whole.read(now, length)
         assert merged.flat.tolist() == expected.flat.tolist()
         assert merged.moments == pytest.approx(expected.moments, abs=1e-6)
+        assert merged.sums == pytest.approx(expected.sums, abs=1e-9)
+        assert merged.clusters.tolist() == expected.clusters.tolist()
     assert one.totals().flat.tolist() == whole.totals().flat.tolist()
     assert one.signed_sums("x") == pytest.approx(whole.signed_sums("x"))
 
@@ -152,20 +159,20 @@ def test_an_empty_window_says_so() -> None:
 
 
 def test_memory_is_bounded_per_column_and_window() -> None:
-    """At most 20 KB per column and window with the finest bins, whatever the traffic."""
-    columns = 50
-    names = [f"x{i}" for i in range(columns)]
-    layout = Layout.observed({name: np.zeros(1) for name in names})
-    assert layout.column("x0").kept == fine_bins()
-    windows = Windows(layout)
-    before = windows.nbytes
+    """At most 20 KB per column and window, with the finest bins and with sums and clusters, whatever the traffic."""
+    names = [f"x{i}" for i in range(50)]
+    observed = Layout.observed({name: np.zeros(1) for name in names})
+    assert observed.column("x0").kept == fine_bins()
+    edges = NumericBins(tuple(range(1, 20)))
+    profiled = Layout(tuple(ColumnSpec(name, edges, refined_bins(edges, 0.0, 20.0)) for name in names))
     rng = np.random.default_rng(1)
-    for now in range(0, 7200, 100):
-        windows.update(float(now), {name: rng.normal(size=50) for name in names})
-    assert windows.nbytes == before
-    totals = windows.totals()
-    rings = before - totals.flat.nbytes - totals.moments.nbytes
-    assert rings / columns / 2 <= 20_000
+    for layout in (observed, profiled):
+        windows = Windows(layout)
+        before = windows.nbytes
+        for now in range(0, 7200, 100):
+            windows.update(float(now), {name: rng.normal(size=50) for name in names})
+        assert windows.nbytes == before
+        assert sum(ring.nbytes for ring in windows.rings) / len(names) / len(windows.lengths) <= 20_000
 
 
 def test_a_pane_may_count_beyond_32_bits() -> None:

@@ -1,0 +1,135 @@
+"""Comparison: all columns of a window against their references, each statistic formed once for all of them.
+
+Made once for a layout and its references, used at every tick. Refuses to know models and time. Invariant: it finds the
+same as `Statistic.measure` of each pair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporter.stats.bins import BoolArray, FloatArray, IntArray, NumericBins
+from exporter.stats.clusters import effective_rows
+from exporter.stats.drift import BOTH, NUMERIC, Drift, Found, Statistic
+from exporter.stats.layout import Layout
+from exporter.stats.table import Table
+from exporter.stats.window import View
+
+# (column, statistic) -> the reference's own level for windows of this length
+Levels = Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a column is compared with: counts over its exported bins; sum of the values of each, and std, if known."""
+
+    counts: IntArray
+    sums: FloatArray | None = None
+    std: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one comparison found; nouns are made only of what is asked for. `holds`: (statistics, columns)."""
+
+    columns: tuple[str, ...]
+    found: tuple[tuple[Statistic, Found], ...]
+    holds: BoolArray
+    levels: Levels
+
+    def of(self, name: str) -> tuple[Drift, ...]:
+        """Every statistic of a column that holds for it and has rows enough; () for a column without reference."""
+        return tuple(self._of(name)) if name in self.columns else ()
+
+    def drifted(self, statistic: str, effect: float | None = None) -> tuple[tuple[str, ...], int]:
+        """Which columns drifted by this statistic, and how many have it: the share of drifted columns.
+
+        Above all yardsticks that exist and above `effect` (None: the statistic's own). KeyError for a name that is
+        not among the statistics.
+        """
+        for (one, found), holds in zip(self.found, self.holds, strict=True):
+            if one.name == statistic:
+                level = np.array([self.levels.get((name, statistic), 0.0) for name in self.columns])
+                least = np.maximum(level, one.effect if effect is None else effect)
+                above = found.value > np.maximum(np.maximum(found.floor, found.critical), least)
+                names = np.flatnonzero(holds & above).tolist()
+                return tuple(self.columns[place] for place in names), int(holds.sum())
+        raise KeyError(statistic)
+
+    def _of(self, name: str) -> Iterator[Drift]:
+        row = self.columns.index(name)
+        for (statistic, found), holds in zip(self.found, self.holds, strict=True):
+            if holds[row]:
+                yield statistic.drift(found, row, self.levels.get((name, statistic.name)))
+
+
+class Comparison:
+    """The references of a layout's columns, made ready for `measure`."""
+
+    def __init__(
+        self, layout: Layout, references: Mapping[str, Reference], statistics: Sequence[Statistic]
+    ) -> None:
+        """Columns that are not compared, or have no reference here, are left out.
+
+        Raises ValueError for counts or sums over another number of bins than the column exports.
+        """
+        self.statistics = tuple(statistics)
+        compared = [layout.columns[place] for place in layout.compared.places.tolist()]
+        columns = [column for column in compared if column.name in references]
+        self.columns = tuple(column.name for column in columns)
+        self._layout = layout
+        self._rows = np.array([compared.index(column) for column in columns], np.intp)
+        widest = max((column.bins.size for column in columns), default=1)
+        sizes = np.array([column.bins.size for column in columns], np.intp)[:, None]
+        steps = np.arange(widest)
+        starts = layout.compared.starts[self._rows][:, None]
+        # Bins beyond a column's own lie one past the end, where there is always a 0.
+        self._cells = np.where(steps < sizes, starts + steps, layout.compared.size)
+        ranges = [column.bins.ranges if isinstance(column.bins, NumericBins) else 0 for column in columns]
+        self._ranges = steps < np.array(ranges, np.intp).reshape(-1, 1)
+        self._numeric = np.array(ranges, np.intp) > 0
+        held = [references[name] for name in self.columns]
+        self._counts = self._padded([one.counts for one in held]).astype(np.int64)
+        self._sums = self._padded([_known(one) for one in held])
+        lacks = [one.sums is None or one.std is None for one in held]
+        self._std = np.array(
+            [np.nan if lack else one.std for lack, one in zip(lacks, held, strict=True)], float
+        )
+
+    def measure(self, view: View, levels: Levels | None = None) -> Result:
+        """All statistics of all columns. Raises ValueError for a view of another layout."""
+        table = self.table(view)
+        found = tuple((statistic, statistic.find(table)) for statistic in self.statistics)
+        kinds = {NUMERIC: self._numeric, BOTH: np.ones(len(self.columns), np.bool_)}
+        holds = [one.ready() & kinds[statistic.kinds] for statistic, one in found]
+        return Result(self.columns, found, np.array(holds).reshape(len(found), -1), levels or {})
+
+    def table(self, view: View) -> Table:
+        """The rows that are compared, references on one side, the view on the other."""
+        if view.layout is not self._layout and view.layout != self._layout:
+            raise ValueError("a comparison measures views of its own layout only")
+        live = np.append(self._layout.compared.counts(view.flat), 0)[self._cells]
+        rows = live.sum(axis=1)
+        shares = live / np.maximum(rows, 1)[:, None]
+        agreement = np.square(shares).sum(axis=1)
+        clusters = view.clusters[:, self._rows]
+        effective = effective_rows(rows.astype(np.float64), agreement, clusters)
+        sums = np.append(view.sums, 0.0)[self._cells]
+        return Table(self._counts, live, self._ranges, effective, (self._sums, sums), self._std)
+
+    def _padded(self, rows: list[IntArray] | list[FloatArray]) -> FloatArray:
+        matrix = np.zeros(self._cells.shape)
+        sizes = (self._cells < self._layout.compared.size).sum(axis=1)
+        for place, (row, size) in enumerate(zip(rows, sizes.tolist(), strict=True)):
+            if len(row) != size:
+                name = self.columns[place]
+                raise ValueError(f"column {name!r}: {size} bins are exported, its reference has {len(row)}")
+            matrix[place, :size] = row
+        return matrix
+
+
+def _known(reference: Reference) -> FloatArray:
+    return np.zeros(len(reference.counts)) if reference.sums is None else reference.sums

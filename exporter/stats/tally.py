@@ -1,0 +1,67 @@
+"""Tally: what one span of time counted in all columns of a layout; two of them add up.
+
+Refuses to know time and where cells came from. Invariant: `add` of tallies equals the tally of all their rows,
+exactly for counts, within rounding for moments and sums.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporter.stats.bins import FloatArray, IntArray
+from exporter.stats.compared import Compared, Places
+from exporter.stats.moments import combine, empty_moments
+
+
+@dataclass(slots=True)
+class Tally:
+    """`counts` over the layout's flat vector, `moments` (6, columns); over the compared bins `sums` of values
+    (0 in categorical ones) and `clusters` (3, compared columns), see `clusters.py`.
+
+    `rows` is at least the largest count.
+    """
+
+    rows: int
+    counts: IntArray
+    moments: FloatArray
+    sums: FloatArray
+    clusters: IntArray
+
+    @staticmethod
+    def empty(size: int, columns: int, compared: Compared) -> Tally:
+        """Nothing yet."""
+        sums, clusters = np.zeros(compared.size), np.zeros((3, len(compared.places)), np.int64)
+        return Tally(0, np.zeros(size, np.int64), empty_moments(columns), sums, clusters)
+
+    def add(self, other: Tally) -> None:
+        """Take in all that `other` counted."""
+        if not self.rows:
+            self.moments = other.moments.copy()
+        else:
+            self.moments = combine(np.stack((self.moments, other.moments)))
+        self.rows += other.rows
+        self.counts += other.counts
+        self.sums += other.sums
+        self.clusters += other.clusters
+
+    def copy(self) -> Tally:
+        """One of its own."""
+        counts, moments = self.counts.copy(), self.moments.copy()
+        return Tally(self.rows, counts, moments, self.sums.copy(), self.clusters.copy())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return self.counts.nbytes + self.moments.nbytes + self.sums.nbytes + self.clusters.nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Where the cells, columns, compared bins and compared columns of one layout lie in a larger one."""
+
+    cells: Places
+    columns: Places
+    bins: Places
+    compared: Places

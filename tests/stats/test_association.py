@@ -1,0 +1,63 @@
+"""Association and its ranking against scipy and scikit-learn."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as oracle
+from scipy.stats.contingency import association
+from sklearn.metrics import ndcg_score
+
+from exporter.stats.association import cramers_v, joint_counts, ndcg, rank_correlation
+
+sizes = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.7]), st.sampled_from([0.0, 0.2, 0.5])), min_size=2, max_size=8
+)
+
+
+@given(st.integers(2, 6), st.integers(2, 6), st.integers(2, 80), st.integers(0, 1000))
+def test_both_are_those_of_scipy(left: int, right: int, rows: int, seed: int) -> None:
+    """Spearman's rho with ties, and Cramer's V, from counts of pairs of bins."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, left, rows)
+    y = (x + rng.integers(0, right, rows)) % right
+    joint = joint_counts(x, y, (left, right))
+    assert joint.sum() == rows
+    if len(set(x.tolist())) < 2 or len(set(y.tolist())) < 2:
+        assert rank_correlation(joint) is cramers_v(joint) is None
+        return
+    assert rank_correlation(joint) == pytest.approx(oracle.spearmanr(x, y).statistic, abs=1e-9)
+    occupied = joint[np.ix_(joint.sum(axis=1) > 0, joint.sum(axis=0) > 0)]
+    assert cramers_v(joint) == pytest.approx(association(occupied, "cramer"), abs=1e-9)
+
+
+def test_known_answers() -> None:
+    """Known answers D16, Spearman 0.8, and D14, NDCG 0.6876396241."""
+    joint = np.zeros((5, 5), np.int64)
+    joint[np.arange(5), [1, 0, 3, 2, 4]] = 1
+    assert rank_correlation(joint) == pytest.approx(0.8)
+    assert ndcg(np.array([0.7, 0.5, 0.05]), np.array([0.1, 0.2, 0.7])) == pytest.approx(
+        0.6876396241, abs=5e-11
+    )
+
+
+@given(sizes)
+def test_ndcg_is_that_of_scikit_learn(cells: list[tuple[float, float]]) -> None:
+    """With ties on either side; the reference's own order has 1."""
+    reference, live = (np.array(side) for side in zip(*cells, strict=True))
+    if not reference.sum():
+        assert ndcg(reference, live) is None
+        return
+    assert ndcg(reference, live) == pytest.approx(ndcg_score([reference], [live]), abs=1e-9)
+    assert ndcg(reference, -reference) == pytest.approx(1.0)
+
+
+def test_parts_add_up_and_wrong_cells_are_left_out() -> None:
+    """Joint counts of two batches are those of both; a cell that was no value on a side has no pair."""
+    x, y = np.array([0, 1, -1, 2]), np.array([0, -1, 1, 1])
+    whole = joint_counts(x, y, (3, 2))
+    assert whole.tolist() == [[1, 0], [0, 0], [0, 1]]
+    assert (
+        joint_counts(x[:2], y[:2], (3, 2)) + joint_counts(x[2:], y[2:], (3, 2))
+    ).tolist() == whole.tolist()
+    assert rank_correlation(np.zeros((3, 2), np.int64)) is None

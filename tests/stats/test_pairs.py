@@ -1,0 +1,86 @@
+"""Pairs: correlation and its shift against scipy."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as oracle
+
+from exporter.stats.pairs import Scale, co_moments, pearson, shift
+
+PAIR = (("x", "y"),)
+PLAIN = {"x": Scale(0.0, 1.0), "y": Scale(0.0, 1.0)}
+
+
+def sums(x: object, y: object, scales: dict[str, Scale] = PLAIN) -> np.ndarray:
+    return co_moments(PAIR, scales, {"x": np.array(x, np.float64), "y": np.array(y, np.float64)})[:, 0]
+
+
+def test_known_answer() -> None:
+    """Known answer D16: Pearson 0.8241633837."""
+    assert pearson(sums([1, 2, 3, 4, 5], [2, 1, 4, 3, 7])) == pytest.approx(0.8241633837, abs=5e-11)
+
+
+@given(st.integers(3, 60), st.floats(-1e6, 1e6), st.floats(-1, 1), st.integers(1, 40))
+def test_parts_add_up_to_scipys_correlation(rows: int, mean: float, weight: float, cut: int) -> None:
+    """Sums of two parts together give scipy's correlation of all rows, also far from zero."""
+    rng = np.random.default_rng(rows)
+    x = rng.normal(mean, 1, rows)
+    y = weight * (x - mean) + rng.normal(size=rows) - mean
+    scales = {"x": Scale(mean, 1.0), "y": Scale(-mean, 2.0)}
+    both = sums(x[:cut], y[:cut], scales) + sums(x[cut:], y[cut:], scales)
+    assert pearson(both) == pytest.approx(oracle.pearsonr(x, y).statistic, abs=1e-6)
+
+
+def test_rows_with_a_gap_are_left_out() -> None:
+    """A pair needs both: NaN, infinities, absent columns and other lengths add nothing."""
+    x, y = [1.0, np.nan, 3.0, np.inf, 5.0], [1.0, 2.0, 3.0, 4.0, np.nan]
+    assert sums(x, y).tolist() == [2, 4, 4, 10, 10, 10]
+    assert co_moments(PAIR, PLAIN, {"x": np.ones(3)}).sum() == 0
+    assert sums([1.0], [1.0, 2.0]).sum() == 0
+
+
+def test_shift_is_fishers() -> None:
+    """z and p agree with the definition; equal correlations have z 0."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(2, 500))
+    live, reference = sums(x[0], x[0] + x[1]), sums(x[1], 3 * x[0] + x[1])
+    found = shift(live, reference)
+    assert found is not None
+    z = (np.arctanh(found.correlation) - np.arctanh(found.reference)) / np.sqrt(2 / 497)
+    assert found.z == pytest.approx(z)
+    assert found.p_value == pytest.approx(2 * oracle.norm.sf(abs(z)))
+    assert found.exceeds(0.1)
+    assert not found.exceeds(0.9)
+    same = shift(live, live)
+    assert same is not None
+    assert (same.z, same.p_value, same.exceeds(0.0)) == (0.0, 1.0, False)
+
+
+def test_critical_change_is_where_z_is_critical() -> None:
+    """A change is above `critical` exactly where |z| is above 3.29; false alarms are 0.1 %."""
+    rng = np.random.default_rng(4)
+    reference = rng.normal(size=(2, 20_000))
+    reference[1] += reference[0]
+    own, alarms = sums(*reference), 0
+    for _ in range(2000):
+        x = rng.normal(size=(2, 100))
+        found = shift(sums(x[0], x[0] + x[1]), own)
+        assert found is not None
+        assert (abs(found.z) > 3.2905) == (found.change > found.critical)
+        alarms += found.exceeds(0.0)
+    assert alarms <= 9
+
+
+@pytest.mark.parametrize("y", [[1.0, 1.0, 1.0, 1.0], [1e9, 1e9, 1e9, 1e9]])
+def test_what_does_not_vary_has_no_correlation(y: list[float]) -> None:
+    """A constant, and too few rows, give None, never NaN."""
+    varied = sums([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 4.0, 3.0])
+    assert pearson(sums([1.0, 2.0, 3.0, 4.0], y)) is None
+    assert shift(sums([1.0, 2.0, 3.0, 4.0], y), varied) is None
+    assert pearson(np.zeros(6)) is None
+    assert shift(varied, varied, 3.0) is None
+    perfect = sums([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0])
+    found = shift(perfect, varied)
+    assert found is not None
+    assert np.isfinite([found.z, found.critical]).all()
