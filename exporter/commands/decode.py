@@ -64,6 +64,7 @@ EXPLANATIONS: Final[dict[str, str]] = {
     "duplicate_column": "Two columns have the same name.",
     "feedback": "Feedback carries labels of earlier predictions, and predicts nothing itself.",
     "error_answer": "The answer has a 2xx status and says in its body that it failed.",
+    "no_events": "The answer is a stream of events without a single event.",
     "expression": "An expression of the custom dialect fails on this body, or picks what is no JSON value.",
 }
 
