@@ -41,12 +41,12 @@ def stamped(body: bytes, first: int = 100 * MS, step: int = 10 * MS) -> Stream:
     return Stream(ends, [first + step * number for number in range(len(ends))], len(ends))
 
 
-def streamed(body: bytes, stream: Stream | None = None, **changes: Any) -> Exchange:
+def streamed(body: bytes, marks: Stream | None = None, **changes: Any) -> Exchange:
     """A streamed chat with that body."""
     changes = {
         "response_head": STREAM_HEAD,
         "duration": 200 * MS,
-        "stream": stream or stamped(body),
+        "stream": marks or stamped(body),
     } | changes
     return exchange(CHAT, json.dumps(ASKED | {"stream": True}).encode(), body, **changes)
 
