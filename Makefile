@@ -55,10 +55,12 @@ environments: .venv/tests
 	$(BIN)/python tests/environments/make.py helm > .venv/helm.log 2>&1 & b=$$!; \
 	$(BIN)/python tests/environments/make.py mlserver > .venv/mlserver.log 2>&1 & c=$$!; \
 	$(MAKE) --silent .venv/compiled.stamp > .venv/compile.log 2>&1 & d=$$!; \
+	$(BIN)/python tests/environments/make.py openai > .venv/openai.log 2>&1 & e=$$!; \
 	wait $$a || { cat .venv/tools.log; exit 1; }; \
 	wait $$b || { cat .venv/helm.log; exit 1; }; \
 	wait $$c || { cat .venv/mlserver.log; exit 1; }; \
 	wait $$d || { cat .venv/compile.log; exit 1; }; \
+	wait $$e || { cat .venv/openai.log; exit 1; }; \
 	cat .venv/tools.log
 
 # The data plane as wheels and images have it. Beside the plain one, so that no extension hides a change to its source.

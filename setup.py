@@ -12,8 +12,16 @@ from setuptools import Extension, setup
 
 # What runs for every byte of traffic. Everything else gains nothing from it.
 HOT = (
-    *("wire/events", "wire/head", "wire/http1", "wire/sniff", "records/queue", "records/totals"),
-    *("proxy/admission", "proxy/bounded", "proxy/deadlines", "proxy/edits", "proxy/labels", "proxy/live"),
+    *("wire/events", "wire/head", "wire/http1", "wire/sniff", "wire/sse", "records/queue"),
+    *(
+        "records/totals",
+        "proxy/admission",
+        "proxy/bounded",
+        "proxy/capture",
+        "proxy/deadlines",
+        "proxy/edits",
+    ),
+    *("proxy/labels", "proxy/live", "proxy/stream"),
     *(
         "proxy/pair",
         "proxy/plane",

@@ -25,6 +25,7 @@ from exporter.analysis.budget import Budget
 from exporter.analysis.consumer import Consumer, Link
 from exporter.analysis.engine import Engine, Known, Snapshot
 from exporter.analysis.exemplars import Found
+from exporter.analysis.generation import opted_in
 from exporter.analysis.hold import Hold
 from exporter.analysis.report import gauges
 from exporter.analysis.traffic import Traffic
@@ -104,6 +105,7 @@ class Telemetry:
         known = Known(config.model_name, config.model_version, config.windows)
         profiles = load_profiles(config.reference)
         self._engine = Engine(profiles, known, config.latency_buckets, self._started)
+        self._engine.generations.newer = opted_in(os.environ)
         self._engine.switch_off(message["dialects_off"])
         self._publishers(f"{socket.gethostname()}:{config.listen}")
         self._collectors(config)
@@ -187,7 +189,8 @@ class Telemetry:
     def _record(self, exchange: Exchange, found: Observation | str) -> None:
         rows = self._engine.record(exchange, found, time.time())
         if self._spans is not None and exchange.trace is not None:
-            self._spans.offer(server_span(exchange, rows))
+            generation = None if isinstance(found, str) else found.generation
+            self._spans.offer(server_span(exchange, rows, generation=generation))
 
     def _flush(self) -> None:
         self._engine.flush(time.time())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from exporter.analysis.exemplars import Exemplars
+from exporter.analysis.generation import Generated, Generations
 from exporter.analysis.report import counters
 from exporter.analysis.series import MISFITS, Key, Series, State
 from exporter.decode import DIALECTS, REASONS, observe
@@ -48,6 +49,7 @@ class Snapshot:
     outcomes: dict[tuple[str, str, str], int]
     mismatches: dict[tuple[str, str], int]
     states: tuple[State, ...]
+    generated: Generated
 
     def samples(self) -> Iterator[Sample]:
         """All counters, and the references."""
@@ -56,6 +58,7 @@ class Snapshot:
         for mismatch, count in self.mismatches.items():
             yield Sample("model.profile.mismatches", mismatch, count, self.created)
         yield from counters(self.states)
+        yield from self.generated.samples()
 
 
 class Engine:
@@ -82,6 +85,7 @@ class Engine:
         self.dialects = DIALECTS
         self.learned: dict[str, str] = {}
         self.exemplars = Exemplars(bounds)
+        self.generations = Generations(now)
         for profile in self._profiles:
             name = known.model_name or _literal(profile.model_name)
             if name and fnmatchcase(name, profile.model_name):
@@ -112,6 +116,7 @@ class Engine:
             self.exemplars.add(exchange)
         if isinstance(found, str):
             self._outcome(exchange.model_name or UNKNOWN, exchange.protocol or UNKNOWN, found)
+            self.generations.unread(exchange)
             return 0
         name = exchange.model_name or UNKNOWN
         if name == UNKNOWN and found.model_name:
@@ -119,6 +124,10 @@ class Engine:
         version = self._version(exchange, name, found.model_version[:MAX_NAME])
         series = self._find(name, version, found.protocol, now)
         self._outcome(series.key.model_name, found.protocol, "decoded")
+        if found.generation is not None:
+            self.generations.add(
+                exchange, found.generation, (series.key.model_name, series.key.model_version)
+            )
         series.add(found)
         self._touched.add(series)
         return found.rows
@@ -137,7 +146,9 @@ class Engine:
     def snapshot(self) -> Snapshot:
         """A copy for a scrape."""
         states = tuple(series.state() for series in self._series.values())
-        return Snapshot(self._created, dict(self._outcomes), dict(self._mismatches), states)
+        return Snapshot(
+            self._created, dict(self._outcomes), dict(self._mismatches), states, self.generations.copy()
+        )
 
     def windows(self, now: float) -> tuple[State, ...]:
         """A copy of the rolling windows as of `now`."""
@@ -146,7 +157,11 @@ class Engine:
     @property
     def shape(self) -> tuple[object, ...]:
         """Changes when there is a series more to export, or one less."""
-        return len(self._outcomes), *((name, series.shape) for name, series in self._series.items())
+        return (
+            len(self._outcomes),
+            self.generations.shape,
+            *((name, series.shape) for name, series in self._series.items()),
+        )
 
     # ---------------------------------------------------------------- which series
 

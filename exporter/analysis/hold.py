@@ -14,6 +14,15 @@ HELD = frozenset(
     (
         *("model.request.duration", "model.request.time_to_first_byte", "model.client.wait"),
         *("model.queue.wait", "model.request.size", "model.response.size", "model.exchanges.decoded"),
+        *("gen_ai.server.request.duration", "gen_ai.server.time_to_first_token"),
+        *("gen_ai.server.time_per_output_token", "gen_ai.client.token.usage"),
+        *("gen_ai.client.inference.usage.input_tokens", "gen_ai.client.inference.usage.output_tokens"),
+        *("gen_ai.client.inference.usage.cache_read.input_tokens",),
+        *("gen_ai.client.inference.usage.reasoning.output_tokens",),
+        *("gen_ai.client.inference.operation.input_tokens",),
+        *("gen_ai.client.inference.operation.output_tokens",),
+        *("model.generation.tokens", "model.generation.rate", "model.generation.prompt.size"),
+        *("model.generation.completion.size", "model.generation.tool_calls"),
         *("model.predictions", "model.prediction.value", "model.prediction.bin", "model.feature.bin"),
     )
 )
@@ -25,6 +34,8 @@ def held(sample: Sample) -> bool:
         return sample.labels[-1][:1] in "123" and sample.labels[-1] != ""
     if sample.name == "model.exchanges.decoded":
         return sample.labels[-1] == "decoded"
+    if sample.name == "gen_ai.server.request.duration":
+        return sample.labels[-1] == ""
     return sample.name in HELD
 
 

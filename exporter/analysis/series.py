@@ -172,8 +172,8 @@ class Series:
         self.pristine = False
         problems: dict[str, int] = {}
         for side, columns in (
-            (self._outputs, [one.outputs for one in pending]),
-            (self._inputs, [one.inputs for one in pending]),
+            (self._outputs, [_counted(one.outputs) for one in pending]),
+            (self._inputs, [_counted(one.inputs) for one in pending]),
         ):
             for names, members in _grouped(columns):
                 known = side.named(names)
@@ -194,6 +194,13 @@ class Series:
         reference = self.profile.reference if self.profile is not None else ""
         sides = (self._inputs.state(now), self._outputs.state(now))
         return State(self.key, self.created, reference, sides, dict(self._classes.counts))
+
+
+def _counted(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns that bins can count: a vector means nothing by its places."""
+    if not any(column.kind == "vector" for column in columns):
+        return columns
+    return tuple([column for column in columns if column.kind != "vector"])
 
 
 def _grouped(observations: Sequence[tuple[Column, ...]]) -> list[tuple[tuple[str, ...], Members]]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from exporter.decode import DIALECTS, Dialect, observe
 from exporter.records.exchange import UNKNOWN, Exchange, header
-from exporter.records.observation import Column, Observation, Undecodable
+from exporter.records.observation import Column, Generation, Observation, Undecodable
 from exporter.records.routes import match, path_of
 from exporter.wire.events import Data, Desync, End, Head, Tunnel
 from exporter.wire.head import RequestHead, ResponseHead
@@ -64,6 +64,7 @@ EXPLANATIONS: Final[dict[str, str]] = {
     "duplicate_column": "Two columns have the same name.",
     "feedback": "Feedback carries labels of earlier predictions, and predicts nothing itself.",
     "error_answer": "The answer has a 2xx status and says in its body that it failed.",
+    "no_events": "The answer is a stream of events without a single event.",
     "expression": "An expression of the custom dialect fails on this body, or picks what is no JSON value.",
 }
 
@@ -247,11 +248,20 @@ def _report(exchange: Exchange, found: Observation, values: bool) -> str:
         f"request id  {_plain(found.request_id or exchange.request_id) or 'none'}",
         f"rows        {found.rows}",
     ]
+    if found.generation is not None:
+        lines += ["", *_generation(found.generation)]
     for side, columns in (("inputs", found.inputs), ("outputs", found.outputs)):
         lines += ["", *_table(side, columns)]
         if values:
             lines += [f"    {_plain(column.name)}: {_first_values(column)}" for column in columns]
     return "\n".join(lines)
+
+
+def _generation(made: Generation) -> list[str]:
+    """What was told of a generation, one line each; names are a payload's."""
+    fields = {name: getattr(made, name) for name in made.__struct_fields__ if name != "parameters"}
+    shown = {name: value for name, value in fields.items() if value not in (None, "", ())}
+    return ["generation", *[f"    {name:<22} {_plain(str(value))}" for name, value in shown.items()]]
 
 
 def _table(side: str, columns: tuple[Column, ...]) -> list[str]:
@@ -274,6 +284,8 @@ def _row(column: Column) -> tuple[str, ...]:
         distinct = len(set(column.values.tolist()) - {None})
         return name, column.kind, count, nulls, "", "", "", f"{distinct} distinct"
     numbers = cast("NDArray[np.float64]", column.values)
+    if column.kind == "vector":
+        return name, column.kind, count, nulls, "", "", "", f"{numbers.shape[1]} wide"
     there = numbers[~np.isnan(numbers)]
     nans = len(numbers) - len(there) - column.nulls
     note = f"{nans} NaN" if nans else ""

@@ -10,10 +10,13 @@ from exporter.decode import (
     kserve_v1,
     mlflow,
     open_inference_v2,
+    openai,
     sagemaker,
     seldon_v1,
     tensorflow_serving,
+    tgi,
     torchserve,
+    triton_generate,
 )
 from exporter.decode.coding import plain
 from exporter.records.exchange import Exchange
@@ -43,7 +46,10 @@ class Dialect(Protocol):
 DIALECTS: Final[tuple[Dialect, ...]] = (
     *(open_inference_v2, kserve_v1, tensorflow_serving),
     *(mlflow, sagemaker, seldon_v1, torchserve),
+    *(openai, tgi, triton_generate),
 )
+# These take a stream that is not whole, and say so in what they make of it.
+STREAMED: Final[tuple[Dialect, ...]] = (openai, tgi, triton_generate)
 
 # Every reason of Undecodable: label values that exist from the start.
 REASONS: Final = (
@@ -66,6 +72,8 @@ REASONS: Final = (
     # a table
     *("mixed_rows", "rows_differ", "too_sparse", "too_many_columns", "duplicate_column"),
     *("not_csv", "content_type", "opaque_body", "names_differ", "ambiguous_rows", "feedback", "error_answer"),
+    # a stream
+    "no_events",
     # a custom dialect
     "expression",
 )
@@ -74,13 +82,17 @@ REASONS: Final = (
 def observe(exchange: Exchange, dialects: tuple[Dialect, ...] = DIALECTS) -> Observation:
     """What the first dialect that claims the exchange understands of it; raises nothing but Undecodable.
 
-    A dialect sees bodies without their content codings. What is captured is whole: nothing is read of a part.
+    A dialect sees bodies without their content codings. What is captured is whole: nothing is read of a part, but of
+    the streams that were followed.
     """
-    if not (exchange.request_captured and exchange.response_captured):
+    whole = exchange.request_captured and exchange.response_captured
+    if not whole and exchange.stream is None:
         raise Undecodable("not_captured")
     if not 200 <= exchange.status < 300:
         raise Undecodable("not_2xx")
     for dialect in dialects:
         if dialect.claims(exchange):
+            if not whole and dialect not in STREAMED:
+                break
             return dialect.decode(plain(exchange))
-    raise Undecodable("no_dialect")
+    raise Undecodable("no_dialect" if whole else "not_captured")

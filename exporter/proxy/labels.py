@@ -10,14 +10,21 @@ from exporter.records.totals import Writer
 
 MAX_NAMES = 128
 MAX_NAME_CHARACTERS = 256
+# Operations whose answers may be streams of events, and dialects that name the model in the body of a request.
+STREAMED = frozenset({"chat", "completion", "responses", "generate"})
+NAMED_IN_BODY = frozenset({"openai"})
 _MAX_CACHED_TARGETS = 4096
+_MAX_CACHED_MODELS = 1024
 _MAX_CACHED_BYTES = 512  # a longer path is matched anew each time, so that the cache is bounded in bytes too
 
 
 class Labelled:
     """A route with the blocks that its exchanges were counted in so far."""
 
-    __slots__ = ("blocks", "captured", "generation", "in_flight", "method", "named", "path", "route")
+    __slots__ = (
+        *("blocks", "captured", "generation", "in_flight", "method", "model_in_body", "named", "path"),
+        *("route", "streams"),
+    )
 
     def __init__(self, route: Route, method: str, path: str) -> None:
         self.route = route
@@ -29,6 +36,8 @@ class Labelled:
         self.generation = 0
         # Bodies of side operations, and of what no table knows, tell nothing.
         self.captured = route.operation not in SIDE_OPERATIONS and route.operation != "other"
+        self.streams = route.operation in STREAMED
+        self.model_in_body = self.captured and route.protocol in NAMED_IN_BODY and not route.model_name
 
 
 class Labels:
@@ -41,6 +50,7 @@ class Labels:
         self._confirmed: dict[str, set[str]] = {}
         self._learned: dict[str, str] = {}
         self._cache: dict[tuple[bytes, bytes], Labelled] = {}
+        self._models: dict[tuple[str, str, str], Labelled] = {}
         self._generation = 0  # of the names; what was looked up under an older one is looked up anew
 
     def labelled(self, method: bytes, target: bytes) -> Labelled:
@@ -54,6 +64,20 @@ class Labels:
                 if len(self._cache) >= _MAX_CACHED_TARGETS:
                     self._cache.clear()
                 self._cache[method, path] = found
+        return found
+
+    def of_model(self, labelled: Labelled, name: str) -> Labelled:
+        """The same for the model that the body of a request names; "" if it names none."""
+        if self._name or not 0 < len(name) <= MAX_NAME_CHARACTERS:
+            return labelled
+        key = (labelled.method, labelled.path, name)
+        found = self._models.get(key)
+        if found is None:
+            if len(self._models) >= _MAX_CACHED_MODELS:
+                self._models.clear()
+            route = labelled.route
+            named = Route(route.operation, route.protocol, name, route.model_version)
+            found = self._models[key] = Labelled(named, labelled.method, labelled.path)
         return found
 
     def learn(self, versions: dict[str, str]) -> None:

@@ -7,70 +7,21 @@ the analysis.
 from bisect import bisect_left
 from typing import Final
 
+from exporter.proxy.asked import MAX_ASKED, model_of
+from exporter.proxy.capture import Capture
 from exporter.proxy.labels import Labelled
 from exporter.proxy.plane import Plane, nanosecond_bounds
+from exporter.proxy.stream import StreamCapture, is_event_stream
 from exporter.records.catalogue import OVERHEAD_BUCKETS, SIZE_BUCKETS
 from exporter.records.exchange import ERROR_TYPES, Exchange, Trace
 from exporter.records.totals import EXPONENTIAL_SLOTS, LATENCY_FAMILIES, SIZE_FAMILIES, exponential_index
 from exporter.wire.head import RequestHead
 
 # Final and of ints: what is compiled looks them up once, and compares without floats.
-_MAX_PIECES: Final = 16
 _ERROR_SLOT: Final = {kind: index for index, kind in enumerate(ERROR_TYPES)}
 _OVERHEAD_NS: Final = nanosecond_bounds(OVERHEAD_BUCKETS)
 _SIZES: Final = tuple(int(bound) for bound in SIZE_BUCKETS)
 _SIZE_SUM: Final = len(SIZE_BUCKETS) + 1
-
-
-class Capture:
-    """A body as it is kept: whole, or not at all once it is over a bound."""
-
-    __slots__ = ("chunks", "kept", "reason", "size")
-
-    def __init__(self, wanted: bool) -> None:
-        self.chunks: list[bytes | bytearray] = []
-        self.size = 0
-        self.kept = wanted
-        self.reason = ""
-
-    def take(self, chunk: bytes, start: int, end: int, plane: Plane) -> None:
-        """Keep chunk[start:end] if the bounds allow."""
-        size = end - start
-        self.size += size
-        if not self.kept:
-            return
-        if self.size > plane.capture_bytes:
-            self._drop("too_large", plane)
-        elif plane.captured + size > plane.capture_total:
-            self._drop("capture_full", plane)
-        else:
-            plane.captured += size
-            chunks = self.chunks
-            piece = chunk if size == len(chunk) else chunk[start:end]
-            if len(chunks) < _MAX_PIECES:
-                chunks.append(piece)
-            else:
-                # A body that drips in would cost an object per byte.
-                last = chunks[-1]
-                if type(last) is not bytearray:
-                    last = chunks[-1] = bytearray(last)
-                last += piece
-
-    def _drop(self, reason: str, plane: Plane) -> None:
-        self.reason = reason
-        self.free(plane)
-
-    def free(self, plane: Plane) -> None:
-        """Give the bytes back to the bound; nothing more is kept."""
-        self.kept = False
-        if self.chunks:
-            plane.captured -= sum(map(len, self.chunks))
-            self.chunks = []
-
-    def body(self) -> bytes:
-        """The whole body, if it was kept."""
-        chunks = self.chunks
-        return chunks[0] if len(chunks) == 1 and type(chunks[0]) is bytes else b"".join(chunks)
 
 
 class Live:
@@ -78,8 +29,9 @@ class Live:
 
     __slots__ = (
         *("plane", "head", "labelled", "started", "sent", "first_byte", "ended", "error", "status"),
-        *("request_size", "response_size", "response_head", "request", "response", "trace", "request_id"),
+        *("request_size", "response_size", "response_head", "request", "response", "stream", "trace"),
         *(
+            "request_id",
             "overhead",
             "queue_wait",
             "client_wait",
@@ -104,6 +56,7 @@ class Live:
         self.response_head = b""
         self.request = Capture(labelled.captured and plane.capture_bytes > 0)
         self.response = Capture(self.request.kept)
+        self.stream: StreamCapture | None = None  # the response, where it is a stream of events
         self.trace: Trace | None = None
         self.request_id = ""
         self.overhead = 0
@@ -113,6 +66,16 @@ class Live:
         self.done = self.request_done = False
         self.peer = peer
         plane.slots[self.slot] += 1
+
+    def receive(self, chunk: bytes, start: int, end: int, now: int) -> None:
+        """Bytes of the answer's body that were just forwarded: chunk[start:end]."""
+        stream = self.stream
+        if stream is None:
+            if self.response.size or not self.labelled.streams or not is_event_stream(self.response_head):
+                self.response.take(chunk, start, end, self.plane)
+                return
+            self.response = self.stream = stream = StreamCapture(self.response.kept)
+        stream.follow(chunk, start, end, now - self.started, self.plane)
 
     def finish(self, now: int, error: str = "") -> None:
         """The end, whatever it was. `now` counts only if the last response byte has not been seen."""
@@ -125,8 +88,12 @@ class Live:
         status = self.status
         if not error:
             error = "5xx" if status >= 500 else "4xx" if status >= 400 else ""
+            if not error and self.stream is not None and self.stream.failed:
+                error = "stream_error"
         self.error = self.error or error
         try:
+            if self.labelled.model_in_body and self.request_done and 0 < self.request.size <= MAX_ASKED:
+                self.labelled = plane.labels.of_model(self.labelled, model_of(self.request.body()))
             self._count(ended - self.started)
             self._offer(ended - self.started)
         finally:
@@ -164,7 +131,7 @@ class Live:
         for capture in (self.request, self.response):
             if capture.reason:
                 plane.totals.count("captures", capture.reason)
-                plane.totals.count("capture_bytes", capture.reason, capture.size)
+                plane.totals.count("capture_bytes", capture.reason, capture.lost)
 
     def _offer(self, duration: int) -> None:
         plane = self.plane
@@ -174,14 +141,17 @@ class Live:
         labelled = self.labelled
         route = labelled.route
         name, version = plane.labels.named(labelled)
-        # Whole bodies or none; where there is no answer, nothing of it is missing.
+        # Whole bodies or none, but for streams; where there is no answer, nothing of it is missing.
         request_whole = self.request.kept and self.request_done
         response_whole = self.response.kept and (self.ended > 0 or not self.first_byte)
+        stream = self.stream.told() if self.stream is not None and self.stream.kept else None
+        if stream is not None and stream.gap_size:
+            response_whole = False
         record = Exchange(
             self.head.raw,
             self.response_head,
             self.request.body() if request_whole else b"",
-            self.response.body() if response_whole else b"",
+            self.response.body() if response_whole or stream is not None else b"",
             labelled.method,
             labelled.path,
             route.operation,
@@ -203,6 +173,7 @@ class Live:
             plane.sender.rate,
             self.trace,
             self.peer,
+            stream,
         )
         if plane.sender.put(record):
             plane.flush_soon()

@@ -352,7 +352,7 @@ class Tap:
                 live.status, live.first_byte, live.response_head = head.status, now, head.raw
                 live.response_size += len(data)
                 if len(data) > end:
-                    live.response.take(data, end, len(data), self.plane)
+                    live.receive(data, end, len(data), now)
                 self._response_end(live, now)
                 self._refuse_in_turn()
                 return
@@ -361,7 +361,7 @@ class Tap:
                 events, pos = self._responses.feed_message(data, pos)
                 for event in events:
                     if type(event) is Data:
-                        self._fifo[0].response.take(data, event.start, event.end, self.plane)
+                        self._fifo[0].receive(data, event.start, event.end, now)
                     elif type(event) is Head:
                         mark = event.end
                         self._response_head(self._fifo[0], event.head, now)

@@ -155,10 +155,18 @@ def _exemplar(exemplar: Exemplar) -> SdkExemplar:
 def _attributes(row: Metric, sample: Sample) -> dict[str, str]:
     # Protobuf refuses lone surrogates, which a JSON body can hold; one bad label value must not cost the export.
     return {
-        key: value if value.isascii() else value.encode("utf-8", "replace").decode()
+        _key(row, key): value if value.isascii() else value.encode("utf-8", "replace").decode()
         for key, value in zip(row.labels, sample.labels, strict=True)
         if value != ""
     }
+
+
+def _key(row: Metric, label: str) -> str:
+    """The attribute of a label: those of the conventions for generative models have dots."""
+    if label.startswith("gen_ai_"):
+        words = label.removeprefix("gen_ai_").rpartition("_")
+        return f"gen_ai.{words[0]}.{words[2]}"
+    return "error.type" if label == "error_type" and row.name.startswith("gen_ai.") else label
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.records.exchange import ERROR_OWNERS, UNKNOWN, Exchange, Trace, header
+from exporter.records.observation import Generation
 from exporter.records.routes import ROUTES, Rule, path_of
 
 # OpenTelemetry semantic conventions 1.44, http.request.method: any other method would be a label without a bound.
@@ -16,6 +17,7 @@ KNOWN_METHODS = frozenset(
 )
 # Bounds what a client can make the queue hold: 2048 spans of a few such texts.
 TEXT_LIMIT = 256
+Value = str | int | float | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,16 @@ class Span:
     trace_state: str
     start: int
     end: int
-    attributes: dict[str, str | int]
+    attributes: dict[str, Value]
     events: tuple[tuple[str, int], ...]
     error: bool
 
 
-def server_span(exchange: Exchange, rows: int = 0, rules: Iterable[Rule] = ROUTES) -> Span:
-    """The server span of a sampled exchange; `rows` is the batch size where it was decoded, else 0.
+def server_span(
+    exchange: Exchange, rows: int = 0, rules: Iterable[Rule] = ROUTES, generation: Generation | None = None
+) -> Span:
+    """The server span of a sampled exchange; `rows` is the batch size where it was decoded, else 0; `generation`
+    is what was decoded of a generative model.
 
     Names and values follow the HTTP semantic conventions 1.44. ValueError for an exchange without a trace.
     """
@@ -48,7 +53,11 @@ def server_span(exchange: Exchange, rows: int = 0, rules: Iterable[Rule] = ROUTE
         trace_state=_text(header(exchange.request_head, b"tracestate"), 512),
         start=exchange.start,
         end=exchange.start + max(exchange.duration, 0),
-        attributes=_http_attributes(exchange, method, route) | _model_attributes(exchange, rows),
+        attributes={
+            **_http_attributes(exchange, method, route),
+            **_model_attributes(exchange, rows),
+            **(_generation_attributes(generation) if generation is not None else {}),
+        },
         events=_events(exchange),
         error=server_failed,
     )
@@ -107,6 +116,30 @@ def _model_attributes(exchange: Exchange, rows: int) -> dict[str, str | int]:
     if rows > 0:
         found["model.batch.size"] = rows
     return found
+
+
+def _generation_attributes(made: Generation) -> dict[str, Value]:
+    """Those of the conventions for generative models 1.41 that hold no content."""
+    told: dict[str, Value | None] = {
+        "gen_ai.operation.name": made.operation,
+        "gen_ai.provider.name": made.provider,
+        "gen_ai.request.model": made.request_model or None,
+        "gen_ai.response.model": made.response_model or None,
+        "gen_ai.request.stream": made.streamed or None,
+        "gen_ai.response.finish_reasons": made.finish_reasons or None,
+        "gen_ai.usage.input_tokens": made.input_tokens,
+        # An estimate is no usage.
+        "gen_ai.usage.output_tokens": None if made.estimated else made.output_tokens,
+        "gen_ai.usage.cache_read.input_tokens": made.cached_tokens,
+        "gen_ai.usage.reasoning.output_tokens": made.reasoning_tokens,
+        "gen_ai.response.time_to_first_chunk": None
+        if made.first_content is None
+        else made.first_content / 1e9,
+        **dict(made.parameters),
+    }
+    if made.error:
+        told["error.type"] = made.error
+    return {key: value for key, value in told.items() if value is not None}
 
 
 def _error_type(exchange: Exchange) -> str:

@@ -7,17 +7,20 @@ alert rules and chart against this table.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Literal
 
-Kind = Literal["counter", "gauge", "histogram", "info"]
-Stability = Literal["stable", "development"]
+from exporter.records.generation_metrics import GENERATION
+from exporter.records.metric import LATENCY_BUCKETS, Metric
 
-# Bounds that serve a 1 ms tabular model and a 60 s generation alike; an SLO threshold is usually one of them.
-LATENCY_BUCKETS = (
-    *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
-    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0),
-)
+__all__ = [
+    "CATALOGUE",
+    "LATENCY_BUCKETS",
+    "OVERHEAD_BUCKETS",
+    "SIZE_BUCKETS",
+    "Metric",
+    "metric",
+    "prometheus_name",
+]
+
 # Powers of four from 64 B to 256 MiB: a tabular row, an image, a batch of tensors.
 SIZE_BUCKETS = tuple(float(4**n) for n in range(3, 15))
 OVERHEAD_BUCKETS = (*(1e-5, 2e-5, 3e-5, 5e-5, 7.5e-5, 1e-4, 1.5e-4, 2.5e-4, 5e-4), *(1e-3, 5e-3, 2.5e-2, 0.1))
@@ -25,19 +28,6 @@ OVERHEAD_BUCKETS = (*(1e-5, 2e-5, 3e-5, 5e-5, 7.5e-5, 1e-4, 1.5e-4, 2.5e-4, 5e-4
 _TRAFFIC = ("model_name", "model_version", "operation", "protocol")
 _SERIES = ("model_name", "model_version", "output", "feature")
 _PROCESS = ("component",)
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One family. `labels` fixes the order in which label values are given; an empty value means "no such label"."""
-
-    name: str
-    kind: Kind
-    unit: str
-    labels: tuple[str, ...]
-    help: str
-    stability: Stability = "development"
-    buckets: tuple[float, ...] = ()
 
 
 CATALOGUE: tuple[Metric, ...] = (
@@ -296,6 +286,7 @@ CATALOGUE: tuple[Metric, ...] = (
         ("model_name", "reason"),
         "Exchanges that do not fit the reference profile, by reason: missing_column, extra_column, wrong_type.",
     ),
+    *GENERATION,
     # --- resources: component is model, data_plane or analysis
     Metric(
         "process.cpu.time", "counter", "s", (*_PROCESS, "cpu_mode"), "CPU time used, by mode (user, system)."
@@ -460,7 +451,9 @@ def metric(name: str) -> Metric:
 def prometheus_name(row: Metric) -> str:
     """The family's name in Prometheus, with unit and type suffix (`_total` for counters, `_info` for info)."""
     base = re.sub(r"_+", "_", re.sub(r"[^a-zA-Z0-9_:]", "_", row.name))
-    unit = "" if row.unit.startswith("{") else _UNIT_WORDS[row.unit]
+    unit = _UNIT_WORDS.get(row.unit, "")
+    if row.unit.endswith("/s"):
+        unit = "per_second"
     if unit and not base.endswith(f"_{unit}"):
         base = f"{base}_{unit}"
     suffix = {"counter": "_total", "info": "_info", "gauge": "", "histogram": ""}[row.kind]

@@ -1,7 +1,7 @@
 """Exchange: one request and its answer, as the data plane hands it to the analysis. Frozen; nothing else crosses.
 
 Encoded with msgpack as an array, so its fields may only be appended. Heads travel as raw bytes and are read where
-they are needed; bodies are what the capture kept (without transfer coding), whole or not at all unless `truncated`.
+they are needed; bodies are what the capture kept (without transfer coding), whole or not at all, streams excepted.
 """
 
 import msgspec
@@ -26,11 +26,28 @@ class Trace(msgspec.Struct, frozen=True, array_like=True, gc=False):
     parent_id: str
 
 
+class Stream(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What was seen of an answer that is a stream of events, while its bytes passed.
+
+    `times[i]` nanoseconds after the exchange's start, `ends[i]` bytes of the body had come, up to the end of an event:
+    one mark per read, and of many only some in the middle. `events` is how many were complete, all counted.
+    The body that was kept lacks `gap_size` bytes at `gap_at`, from the end of an event to the end of another.
+    """
+
+    ends: list[int]
+    times: list[int]
+    events: int
+    gap_at: int = 0
+    gap_size: int = 0
+
+
 class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Times are unix nanoseconds (`start`, the complete head) and nanoseconds; sizes are bytes on the wire.
 
     `time_to_first_byte` runs from `start` here, queue wait included; it is 0 if no answer came.
     `rate` is the share of exchanges that was being handed over when this one was (1.0 = all).
+    `stream` is there if the answer was followed as a stream of events: then `response_body` is what was kept of it,
+    and only with `response_captured` the whole.
     """
 
     request_head: bytes
@@ -58,6 +75,7 @@ class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False):
     rate: float
     trace: Trace | None = None
     peer: str = ""
+    stream: Stream | None = None
 
 
 def header(head: bytes, name: bytes) -> bytes:

@@ -2,8 +2,8 @@
 
 Columns hold values, never the payload's text. A column's values are a float64 array (numeric; NaN stays NaN, a JSON
 null is NaN too and counted in `nulls`) or an object array of str (categorical; nulls are None). Floats that came in
-binary with 32 bits or less are float32: exactly what the model saw. Arrays may be read-only views, of a body or of
-a table that many columns share.
+binary with 32 bits or less are float32: exactly what the model saw. A vector's values have the shape (rows, width).
+Arrays may be read-only views, of a body or of a table that many columns share.
 """
 
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ColumnKind = Literal["numeric", "categorical"]
+ColumnKind = Literal["numeric", "categorical", "vector"]
 
 
 class Undecodable(Exception):
@@ -35,6 +35,38 @@ class Column(msgspec.Struct, frozen=True, eq=False, gc=False):
     nulls: int = 0
 
 
+class Generation(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
+    """What an exchange with a generative model tells beside its columns; never a text.
+
+    Words of the OpenTelemetry conventions for generative AI. None is "not told"; with `estimated` the output tokens are
+    chunks with content, counted because nobody told them. Times are nanoseconds since the exchange's start, of the
+    first and the last chunk with content, None where they were not seen or are all the same. `error` is "" or an
+    error type; `whole` is False for an answer that failed or broke off.
+    """
+
+    operation: str
+    provider: str
+    request_model: str = ""
+    response_model: str = ""
+    streamed: bool = False
+    whole: bool = True
+    error: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    estimated: bool = False
+    chunks: int = 0
+    first_content: int | None = None
+    last_content: int | None = None
+    choices: int = 0
+    tool_calls: int = 0
+    finish_reasons: tuple[str, ...] = ()
+    prompt_characters: int | None = None
+    completion_characters: int | None = None
+    parameters: tuple[tuple[str, int | float], ...] = ()
+
+
 class Observation(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One decoded exchange. `model_name` and `model_version` are "" where the body does not tell them."""
 
@@ -45,3 +77,4 @@ class Observation(msgspec.Struct, frozen=True, eq=False, gc=False):
     model_name: str = ""
     model_version: str = ""
     request_id: str = ""
+    generation: Generation | None = None

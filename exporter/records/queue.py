@@ -16,6 +16,7 @@ from exporter.records.totals import Writer
 CAPACITY: Final = 16 << 20  # bytes not acknowledged
 BATCH_BYTES: Final = 256 << 10
 BATCH_EXCHANGES: Final = 64
+_MARK: Final = 18  # bytes of two integers
 _ENVELOPE: Final = 400  # bytes that an exchange takes beside heads, bodies, path and request id, generously
 
 
@@ -131,6 +132,8 @@ class Sender:
         # The request head twice: path and request id are parts of it that travel a second time.
         size = _ENVELOPE + 2 * len(exchange.request_head) + len(exchange.response_head)
         size += len(exchange.request_body) + len(exchange.response_body)
+        if exchange.stream is not None:
+            size += _MARK * len(exchange.stream.ends)
         if self._used + size > CAPACITY:
             self._totals.count("dropped", "queue_full")
             return False

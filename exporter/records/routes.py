@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 OPERATIONS = (
-    *("predict", "explain", "generate", "chat", "completion", "embeddings", "feedback"),
+    *("predict", "explain", "generate", "chat", "completion", "responses", "embeddings", "feedback"),
     *("health", "metadata", "management", "metrics", "other"),
 )
 # Longer names are not taken from a path: any client can write one there, and it would become a label value.
@@ -62,10 +62,14 @@ ROUTES: tuple[Rule, ...] = (
     _rule("POST", _V1 + ":(?:classify|regress)", "predict", "tensorflow_serving"),
     _rule("GET HEAD", _V1 + "/metadata", "metadata", "tensorflow_serving"),
     _rule("POST", r"(?:/openai)?/v1/chat/completions", "chat", "openai"),
-    _rule("POST", r"(?:/openai)?/v1/(?:completions|responses)", "completion", "openai"),
+    _rule("POST", r"(?:/openai)?/v1/completions", "completion", "openai"),
+    _rule("POST", r"(?:/openai)?/v1/responses", "responses", "openai"),
     _rule("POST", r"(?:/openai)?/v1/embeddings", "embeddings", "openai"),
     _rule("GET HEAD", r"(?:/openai)?/v1/models/?", "metadata", "openai"),
     _rule("GET HEAD", _V1, "metadata", "kserve_v1"),
+    _rule("POST", r"/generate(?:_stream)?", "generate", "tgi"),
+    # TGI's too, and of whoever serves at the root.
+    _rule("POST", r"/", "generate", ""),
     # MLflow's and SageMaker's alike, so the path names no dialect; nor does the list of models, which several serve.
     _rule("POST", r"/invocations", "predict", ""),
     _rule("POST", r"/models/(?P<name>[^/]+)/invoke", "predict", "sagemaker"),

@@ -49,7 +49,7 @@ DROP_REASONS = (
         "worker_lost",
     ),
 )
-CAPTURE_REASONS = ("too_large", "capture_full")
+CAPTURE_REASONS = ("too_large", "capture_full", "stream_middle")
 TRACE_OUTCOMES = ("root", "child", "unsampled", "malformed", "repeated", "limited")
 CONNECTION_PROTOCOLS = ("http1", "h2c", "tls", "opaque", "upgraded", "none")
 DESYNC_REASONS = (

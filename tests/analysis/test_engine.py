@@ -168,7 +168,7 @@ def test_nan_and_infinity_in_json_are_values() -> None:
     assert sum(bins.values()) == 3
 
 
-@pytest.mark.parametrize("protocol", ["openai", "somebody_elses"])
+@pytest.mark.parametrize("protocol", ["grpc", "somebody_elses"])
 def test_protocol_without_a_dialect(protocol: str) -> None:
     """It is counted as such, with the few outcomes that it can have; nothing else happens."""
     made = engine()

@@ -176,3 +176,28 @@ def test_every_reason_is_explained() -> None:
     """Each reason that a decoder may give has a sentence of its own, and nothing else has one."""
     assert set(EXPLANATIONS) == KNOWN
     assert len(set(EXPLANATIONS.values())) == len(EXPLANATIONS)
+
+
+def test_a_generation_is_told_without_its_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tokens, reasons and sizes of a stored stream; nothing that was said in it."""
+    stored = VECTORS / "openai" / "stream_with_usage.request"
+    assert _run("--request", stored, "--answer", stored.with_suffix(".response")) == 0
+    told = capsys.readouterr().out
+    lines = [line.split() for line in told.splitlines()]
+    for line in (
+        ["input_tokens", "9"],
+        ["output_tokens", "2"],
+        ["finish_reasons", "('stop',)"],
+        ["chunks", "2"],
+    ):
+        assert line in lines
+    assert "Hello" not in told and "there" not in told
+
+
+def test_a_vector_has_a_width(capsys: pytest.CaptureFixture[str]) -> None:
+    """Embeddings are as many rows as inputs, of so many numbers."""
+    stored = VECTORS / "openai" / "embeddings.request"
+    assert _run("--request", stored, "--answer", stored.with_suffix(".response"), "--values") == 0
+    told = capsys.readouterr().out
+    assert ["embedding", "vector", "2", "0", "3", "wide"] in [line.split() for line in told.splitlines()]
+    assert "[0.5, -1.0, 2.0]" in told

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import strategies as st
 
 from exporter.decode import REASONS, Dialect, observe
 from exporter.records.exchange import Exchange
-from exporter.records.observation import Column, Undecodable
+from exporter.records.observation import Column, Observation, Undecodable
 from tests.decode.exchanges import from_raw
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -65,6 +66,7 @@ def outcome(case: Path, *dialects: Dialect) -> dict[str, Any]:
         "model_version": found.model_version,
         "request_id": found.request_id,
         "inputs": [_column(one) for one in found.inputs],
+        **told(found),
         "outputs": [_column(one) for one in found.outputs],
     }
 
@@ -79,6 +81,9 @@ def total(exchange: Exchange, *dialects: Dialect) -> None:
     for side in (found.inputs, found.outputs):
         assert len({column.name for column in side}) == len(side)
     for column in (*found.inputs, *found.outputs):
+        if column.kind == "vector":
+            assert column.values.ndim == 2 and len(column.values) == found.rows
+            continue
         assert column.values.shape == (found.rows,)
         assert 0 < len(column.name) <= 128
         assert 0 <= column.nulls <= found.rows
@@ -87,6 +92,19 @@ def total(exchange: Exchange, *dialects: Dialect) -> None:
         else:
             assert all(value is None or type(value) is str for value in column.values)
             assert sum(value is None for value in column.values) == column.nulls
+
+
+def told(found: Observation) -> dict[str, Any]:
+    """What a generation tells, and not what it does not; nothing for other exchanges."""
+    if found.generation is None:
+        return {}
+    fields = json.loads(msgspec.json.encode(found.generation))
+    nothing = (None, False, 0, "", [])
+    return {
+        "generation": {
+            name: value for name, value in fields.items() if value not in nothing or name == "whole"
+        }
+    }
 
 
 def _column(found: Column) -> dict[str, Any]:

@@ -18,9 +18,10 @@ import numpy as np
 
 from exporter.decode import DIALECTS, REASONS, observe
 from exporter.decode.columns import MAX_COLUMNS
+from exporter.decode.generation import FINISH_REASONS, MAX_CHOICES
 from exporter.decode.payload import MAX_NAME
-from exporter.records.exchange import Exchange
-from exporter.records.observation import Column, Observation, Undecodable
+from exporter.records.exchange import OTHER, Exchange
+from exporter.records.observation import Column, Generation, Observation, Undecodable
 from tests.decode.exchanges import from_raw
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -64,14 +65,38 @@ def check(exchange: Exchange) -> Observation | str:
         assert len({column.name for column in columns}) == len(columns)
         for column in columns:
             keeps(column, found.rows)
+    if found.generation is not None:
+        sound(found.generation, found.rows)
     for text in (found.model_name, found.model_version, found.request_id):
         assert type(text) is str
         text.encode()
     return found
 
 
+def sound(made: Generation, rows: int) -> None:
+    """What a generation tells is counts within reason, and words of small sets."""
+    assert made.whole or rows == 0
+    assert made.whole is (made.error == "")
+    told = (made.input_tokens, made.output_tokens, made.cached_tokens, made.reasoning_tokens)
+    sizes = (made.prompt_characters, made.completion_characters)
+    assert all(value is None or (type(value) is int and 0 <= value <= 1 << 53) for value in (*told, *sizes))
+    assert set(made.finish_reasons) <= FINISH_REASONS | {OTHER}
+    assert len(made.finish_reasons) <= made.choices <= MAX_CHOICES
+    assert 0 <= made.tool_calls <= MAX_CHOICES**2
+    for name in (made.request_model, made.response_model):
+        assert len(name) <= MAX_NAME
+        name.encode()
+
+
 def keeps(column: Column, rows: int) -> None:
     """The contract of one column."""
+    if column.kind == "vector":
+        assert (
+            column.values.ndim == 2
+            and len(column.values) == rows
+            and column.values.dtype in (np.float64, np.float32)
+        )
+        return
     assert column.values.shape == (rows,), column.name
     assert type(column.name) is str and 0 < len(column.name) <= MAX_NAME
     column.name.encode()

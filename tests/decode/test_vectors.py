@@ -9,6 +9,7 @@ import pytest
 
 from exporter.decode import DIALECTS, REASONS, observe
 from exporter.records.observation import Column, Undecodable
+from tests.decode.cases import told
 from tests.decode.exchanges import from_raw
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -33,6 +34,7 @@ def outcome(case: Path) -> dict[str, Any]:
         "model_version": found.model_version,
         "request_id": found.request_id,
         "inputs": [column(one) for one in found.inputs],
+        **told(found),
         "outputs": [column(one) for one in found.outputs],
     }
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
+from dashboards import generation
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
 from tests.e2e import mlserver, sidecar, telemetry
@@ -44,6 +45,7 @@ WITHOUT_DATA = {
     "GPU memory": "this machine may have no GPU",
     "GPU temperature": "this machine may have no GPU",
     "GPU power": "this machine may have no GPU",
+    **{panel["title"]: "the model is not generative" for panel in generation.panels()},
 }
 
 

@@ -10,7 +10,7 @@ from exporter.records.catalogue import CATALOGUE, metric
 from tests.house.source import Module, modules
 
 NAMES = {row.name for row in CATALOGUE}
-_LIKE_A_NAME = re.compile(r"(?:model|modeltap|process|system|hw)(?:\.[a-z_]+)+")
+_LIKE_A_NAME = re.compile(r"(?:model|modeltap|process|system|hw|gen_ai)(?:\.[a-z_]+)+")
 # Modules that speak of metrics; elsewhere such a word may be a span attribute or a logger.
 SPEAKERS = tuple(
     module

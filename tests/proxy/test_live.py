@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from exporter.proxy.live import Capture
+from exporter.proxy.capture import Capture
 from exporter.proxy.plane import Plane
 from exporter.records.exchange import Exchange
 from exporter.records.messages import Sampling

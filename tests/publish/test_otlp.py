@@ -30,6 +30,11 @@ def endpoint(receiver: OtlpReceiver, protocol: str) -> dict[str, str]:
     return {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
 
 
+def dotted(label: str) -> str:
+    """As the conventions for generative models write it."""
+    return label.replace("_", ".").replace("gen.ai", "gen_ai")
+
+
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator["Environment"]:
     """Makes pushers from environment variables and stops them."""
@@ -98,7 +103,11 @@ def test_all_of_it_arrives(receiver: OtlpReceiver, environment: Environment, pro
         for point, sample in zip(
             data.data_points, [s for s in everything() if s.name == row.name], strict=True
         ):
-            labels = dict(zip(row.labels, sample.labels, strict=True))
+            keys = [
+                dotted(key) if row.name.startswith("gen_ai.") or key[:7] == "gen_ai_" else key
+                for key in row.labels
+            ]
+            labels = dict(zip(keys, sample.labels, strict=True))
             assert attributes(point.attributes) == {key: value for key, value in labels.items() if value}
             assert point.time_unix_nano == int(NOW * 1e9)
             assert point.start_time_unix_nano == (0 if kind == "gauge" else int(CREATED * 1e9))

@@ -4,8 +4,52 @@ import pytest
 
 from exporter.publish.server_span import route_of, server_span
 from exporter.records.exchange import ERROR_OWNERS
+from exporter.records.observation import Generation
 
 from .exchanges import EXCHANGE, START, changed
+
+
+def test_attributes_of_a_generation() -> None:
+    """An exchange with a generative model has the conventions' attributes, those of what is known and no content."""
+    made = Generation(
+        operation="chat",
+        provider="openai",
+        request_model="llama",
+        response_model="llama-3",
+        streamed=True,
+        input_tokens=9,
+        output_tokens=2,
+        cached_tokens=4,
+        reasoning_tokens=0,
+        first_content=250_000_000,
+        finish_reasons=("stop",),
+        parameters=(("gen_ai.request.max_tokens", 50), ("gen_ai.request.temperature", 0.5)),
+    )
+    found = server_span(EXCHANGE, 1, generation=made).attributes
+    assert {key: value for key, value in found.items() if key.startswith("gen_ai.")} == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "llama",
+        "gen_ai.response.model": "llama-3",
+        "gen_ai.request.stream": True,
+        "gen_ai.response.finish_reasons": ("stop",),
+        "gen_ai.response.time_to_first_chunk": 0.25,
+        "gen_ai.usage.input_tokens": 9,
+        "gen_ai.usage.output_tokens": 2,
+        "gen_ai.usage.cache_read.input_tokens": 4,
+        "gen_ai.usage.reasoning.output_tokens": 0,
+        "gen_ai.request.max_tokens": 50,
+        "gen_ai.request.temperature": 0.5,
+    }
+    little = Generation(
+        operation="chat", provider="openai", output_tokens=5, estimated=True, error="stream_error"
+    )
+    found = server_span(EXCHANGE, generation=little).attributes
+    assert {key for key in found if key.startswith("gen_ai.")} == {
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+    }
+    assert found["error.type"] == "stream_error"
 
 
 def test_attributes() -> None:

@@ -21,6 +21,8 @@ VOCABULARY = {
     ),
     *("bin", "window", "statistic", "group", "segment", "reason", "source", "state", "direction", "role"),
     "reference",
+    *("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model"),
+    "gen_ai_token_type",
     *("hw_id", "hw_name", "cpu_mode", "disk_io_direction", "network_io_direction"),
     *("component", "collector", "outcome", "signal", "version", "python_version", "match", "probability"),
 }
@@ -71,7 +73,7 @@ def test_the_fixed_names_exist() -> None:
 @ROWS
 def test_row(row: Metric) -> None:
     """Well-formed names, known words as labels, a help sentence, and buckets only on histograms, sorted."""
-    assert re.fullmatch(r"(?:model|modeltap|process|system|hw)(?:\.[a-z][a-z0-9_]*)+", row.name)
+    assert re.fullmatch(r"(?:model|modeltap|process|system|hw|gen_ai)(?:\.[a-z][a-z0-9_]*)+", row.name)
     assert re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", prometheus_name(row))
     assert set(row.labels) <= VOCABULARY
     assert len(set(row.labels)) == len(row.labels)
@@ -80,7 +82,7 @@ def test_row(row: Metric) -> None:
     assert row.kind == "histogram" or row.buckets == ()
     assert list(row.buckets) == sorted(set(row.buckets))
     assert all(bound > 0 for bound in row.buckets)
-    assert row.unit in ("s", "By", "1", "Cel", "W", "J") or re.fullmatch(r"\{[a-z_]+\}", row.unit)
+    assert row.unit in ("s", "By", "1", "Cel", "W", "J") or re.fullmatch(r"\{[a-z_]+\}(?:/s)?", row.unit)
     assert metric(row.name) is row
 
 
@@ -111,6 +113,7 @@ def test_unknown_names_raise() -> None:
         ("http.server.request.duration", "s", "histogram", "http_server_request_duration_seconds"),
         ("http.server.active_requests", "{request}", "gauge", "http_server_active_requests"),
         ("gen_ai.client.token.usage", "{token}", "histogram", "gen_ai_client_token_usage"),
+        ("model.generation.rate", "{token}/s", "histogram", "model_generation_rate_per_second"),
         ("hw.gpu.utilization", "1", "gauge", "hw_gpu_utilization"),
         ("hw.gpu.memory.usage", "By", "gauge", "hw_gpu_memory_usage_bytes"),
         ("hw.energy", "J", "counter", "hw_energy_joules_total"),

@@ -1,0 +1,90 @@
+"""TGI: POST /generate, /generate_stream, or / with `stream`: {"inputs": text} -> {"generated_text", "details"}.
+
+A stream has an event per token; the last one has the whole text and the details. Without details the head of a plain
+answer tells the tokens (`x-prompt-tokens`, `x-generated-tokens`). Other servers have the path /generate too; what is
+not in this form is refused, by what it lacks.
+"""
+
+from typing import Any
+
+from exporter.decode.generation import STREAM_ERROR, Gathered, count, fields, length, numbers
+from exporter.decode.heads import media_type
+from exporter.decode.openai import observation
+from exporter.decode.payload import parse, parse_object, required
+from exporter.records.exchange import Exchange, header
+from exporter.records.observation import Observation, Undecodable
+from exporter.wire.sse import ServerEvent
+
+NAME = "tgi"
+_DIGITS = 15
+_PARAMETERS = (
+    ("max_new_tokens", "gen_ai.request.max_tokens"),
+    ("temperature", "gen_ai.request.temperature"),
+    ("top_p", "gen_ai.request.top_p"),
+    ("top_k", "gen_ai.request.top_k"),
+    ("seed", "gen_ai.request.seed"),
+)
+
+
+def claims(exchange: Exchange) -> bool:
+    """True for its own paths, and for generation at the root, which names no dialect."""
+    return exchange.operation == "generate" and (exchange.protocol == NAME or exchange.path == "/")
+
+
+def decode(exchange: Exchange) -> Observation:
+    """The Observation, of one row. Raises Undecodable."""
+    streamed = media_type(exchange.response_head) == "text/event-stream"
+    told = Gathered(exchange, "text_completion", NAME, streamed)
+    if exchange.request_captured:
+        request = parse_object(exchange.request_body)
+        told.prompt_characters = len(required(request, "inputs", str))
+        told.parameters = numbers(fields(request.get("parameters")), _PARAMETERS)
+    if streamed:
+        for event, value in told.events(exchange.response_body):
+            _token(told, fields(value), event)
+    else:
+        _answer(told, exchange)
+    return observation(NAME, told)
+
+
+def _token(told: Gathered, value: dict[str, Any], event: ServerEvent) -> None:
+    if type(value.get("error")) is str:
+        told.error = STREAM_ERROR
+        return
+    token = value.get("token")
+    if type(token) is not dict:
+        raise Undecodable("missing_field")
+    told.choice(0)
+    told.content(0 if token.get("special") is True else length(token.get("text")), event)
+    _details(told, value.get("details"))
+
+
+def _answer(told: Gathered, exchange: Exchange) -> None:
+    value = parse(exchange.response_body)
+    if type(value) is list and len(value) == 1:
+        (value,) = value  # as the path / answers
+    answer = fields(value)
+    if type(answer.get("error")) is str:
+        raise Undecodable("error_answer")
+    told.choice(0)
+    told.content(len(required(answer, "generated_text", str)))
+    told.usage(
+        _number(exchange.response_head, b"x-prompt-tokens"),
+        _number(exchange.response_head, b"x-generated-tokens"),
+    )
+    _details(told, answer.get("details"))
+
+
+def _details(told: Gathered, value: Any) -> None:
+    details = fields(value)
+    if not details:
+        return
+    prefill = details.get("prefill")
+    prompt = count(details.get("input_length"), len(prefill) if type(prefill) is list and prefill else None)
+    told.usage(prompt, details.get("generated_tokens"))
+    told.choice(0, details.get("finish_reason"))
+
+
+def _number(head: bytes, name: bytes) -> int | None:
+    value = header(head, name)
+    return int(value) if value.isdigit() and len(value) <= _DIGITS else None
