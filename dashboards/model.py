@@ -8,7 +8,7 @@ over replicas before anything is computed from them.
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards import drift, generation, machine
+from dashboards import drift, generation, machine, payloads
 from dashboards.panels import (
     Panel,
     Query,
@@ -44,6 +44,7 @@ def build() -> dict[str, Any]:
         ("Drift", drift.panels()),
         ("Resources", machine.resources()),
         ("Sidecar", machine.sidecar()),
+        ("Payload log", payloads.panels()),
     )
     text = "Traffic, predictions, drift and resources of the models behind modeltap."
     return dashboard("modeltap-model", "modeltap / Model", text, layout(rows))

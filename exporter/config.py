@@ -76,6 +76,29 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     probe_interval: float = 5.0
     analysis_cpu: float = 0.0
     analysis_memory: int = 0
+    payload_log_target: str = ""
+    payload_log_mode: str = "all"
+    payload_log_sample: float = 1.0
+    payload_log_errors: bool = True
+    payload_log_headers: tuple[str, ...] = ()
+    payload_log_redact: tuple[str, ...] = ()
+    payload_log_plain: bool = True
+    payload_log_queue: int = 16 << 20
+    payload_log_drop: str = "newest"
+    payload_log_retries: int = 5
+    payload_log_seconds: float = 10.0
+    payload_log_concurrency: int = 4
+    payload_log_ca: str = ""
+    payload_log_token_file: str = ""
+    payload_log_source: str = ""
+    payload_log_service: str = ""
+    payload_log_namespace: str = ""
+    payload_log_component: str = "predictor"
+    payload_log_endpoint: str = "default"
+    payload_log_file_bytes: int = 64 << 20
+    payload_log_file_seconds: float = 3600.0
+    payload_log_files: int = 8
+    payload_log_gzip: bool = False
     log_level: str = "info"
     log_format: str = "text"
 
@@ -134,6 +157,10 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     if values.get("tls_client_auth", "none") != "none" and not values.get("tls_client_ca"):
         problems.append(
             "--tls-client-auth: expected --tls-client-ca, the authorities of clients' certificates"
+        )
+    if values.get("payload_log_token_file") and not values.get("payload_log_target", "").startswith("https:"):
+        problems.append(
+            "--payload-log-token-file: expected --payload-log-target https://…, which keeps it secret"
         )
     return problems
 

@@ -155,6 +155,55 @@ SETTINGS: tuple[Setting, ...] = (
         "memory bound of the analysis in bytes; 0 = by the limit",
     ),
     Setting(
+        "payload_log_target",
+        values.payload_target,
+        "where payloads are logged: http(s)://SINK, a folder, or a file that ends in .jsonl (default: nowhere)",
+    ),
+    Setting("payload_log_mode", values.choice("all", "request", "response"), "which events (default all)"),
+    Setting(
+        "payload_log_sample", values.number(0, 1, float), "share of exchanges, by request id (default 1)"
+    ),
+    Setting("payload_log_errors", values.flag, "log every exchange that failed (default true)"),
+    Setting(
+        "payload_log_headers",
+        values.stored_headers,
+        "request headers that are logged; may be repeated",
+        repeat=True,
+    ),
+    Setting(
+        "payload_log_redact",
+        values.redactions,
+        "what is masked: customer.email, instances[*].ssn, **.ssn, header:NAME; may be repeated",
+        repeat=True,
+    ),
+    Setting("payload_log_plain", values.flag, "undo the content coding of bodies (default true)"),
+    Setting(
+        "payload_log_queue", values.number(65536, 1 << 36, int), "bytes that may wait (default 16777216)"
+    ),
+    Setting(
+        "payload_log_drop", values.choice("newest", "oldest"), "what goes when it is full (default newest)"
+    ),
+    Setting("payload_log_retries", values.number(0, 100, int), "further attempts of a delivery (default 5)"),
+    Setting("payload_log_seconds", values.number(0.1, 600, float), "seconds of one attempt (default 10)"),
+    Setting("payload_log_concurrency", values.number(1, 64, int), "deliveries to a sink at once (default 4)"),
+    Setting(
+        "payload_log_ca", values.file, "authorities of the sink's certificate (PEM; default: the system's)"
+    ),
+    Setting("payload_log_token_file", values.file, "bearer token for the sink; read again when it changes"),
+    Setting("payload_log_source", values.label, "ce-source (default: http://HOST:PORT/ of this sidecar)"),
+    Setting("payload_log_service", values.label, "ce-inferenceservicename (default: the model's name)"),
+    Setting("payload_log_namespace", values.label, "ce-namespace"),
+    Setting("payload_log_component", values.label, "ce-component (default predictor)"),
+    Setting("payload_log_endpoint", values.label, "ce-endpoint (default default)"),
+    Setting(
+        "payload_log_file_bytes", values.number(4096, 1 << 40, int), "size of one file (default 67108864)"
+    ),
+    Setting(
+        "payload_log_file_seconds", values.number(1, 31 * 86400, float), "age of one file (default 3600)"
+    ),
+    Setting("payload_log_files", values.number(1, 100_000, int), "closed files that are kept (default 8)"),
+    Setting("payload_log_gzip", values.flag, "compress files (default false)"),
+    Setting(
         "log_format", values.choice("text", "json"), "how it is logged: text (default) or json, a line each"
     ),
     Setting("log_level", values.choice("debug", "info", "warning", "error"), "what is logged (default info)"),

@@ -34,6 +34,7 @@ from exporter.collect import run as collect
 from exporter.config import Config, upstream_of
 from exporter.guard import Guard
 from exporter.limits import cpu_budget, memory_bound
+from exporter.payloads import payload_log
 from exporter.publish import Pusher, SpanPusher, read_config, server_span
 from exporter.publish.prometheus import Caches, render
 from exporter.records.exchange import Exchange
@@ -107,6 +108,7 @@ class Telemetry:
         self._engine = Engine(profiles, known, config.latency_buckets, self._started)
         self._engine.generations.newer = opted_in(os.environ)
         self._engine.switch_off(message["dialects_off"])
+        self._payloads = payload_log(config, self._started)
         self._publishers(f"{socket.gethostname()}:{config.listen}")
         self._collectors(config)
         self._budget = Budget(cpu_budget(config.analysis_cpu))
@@ -130,7 +132,7 @@ class Telemetry:
         otlp, _ = read_config(os.environ, instance=instance)
         self._spans = SpanPusher(otlp, self._started) if otlp.traces else None
         self._pusher = Pusher(otlp, self._started) if otlp.metrics else None
-        for publisher in (self._spans, self._pusher):
+        for publisher in (self._spans, self._pusher, self._payloads):
             if publisher is not None:
                 publisher.start()
 
@@ -191,6 +193,8 @@ class Telemetry:
         if self._spans is not None and exchange.trace is not None:
             generation = None if isinstance(found, str) else found.generation
             self._spans.offer(server_span(exchange, rows, generation=generation))
+        if self._payloads is not None:
+            self._payloads.offer(exchange)
 
     def _flush(self) -> None:
         self._engine.flush(time.time())
@@ -260,7 +264,7 @@ class Telemetry:
             samples += snapshot.samples()
         samples += self._gauges
         samples += self._resources
-        for publisher in (self._spans, self._pusher):
+        for publisher in (self._spans, self._pusher, self._payloads):
             if publisher is not None:
                 samples += publisher.samples()
         samples += self._own()
@@ -293,7 +297,8 @@ class Telemetry:
         await self._consumer.drained(_DRAIN_SECONDS)
         if self._pusher is not None:
             await self._push(self._pusher)
-        found = [publisher for publisher in (self._spans, self._pusher) if publisher is not None]
+        publishers = (self._spans, self._pusher, self._payloads)
+        found = [publisher for publisher in publishers if publisher is not None]
         publish = min(_PUBLISH_SECONDS, max(0.0, seconds - _DRAIN_SECONDS - _LAST_SECONDS))
         await asyncio.gather(*(asyncio.to_thread(one.stop, publish) for one in found))
         for task in self._tasks:

@@ -4,10 +4,16 @@ They know nothing of the table that names them, and open and resolve nothing.
 """
 
 import itertools
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+_TARGET = (
+    "expected http://HOST[:PORT][/PATH], https://…, or the absolute path of a folder or of a .jsonl file"
+)
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CREDENTIALS = ("authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key")
 _UPSTREAM = "expected http://HOST[:PORT], https://HOST[:PORT], unix:/PATH or tcp://HOST:PORT"
 
 
@@ -180,3 +186,50 @@ def texts(value: Any) -> tuple[str, ...]:
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) and item for item in items):
         raise ValueError("expected file or folder names")
     return tuple(items)
+
+
+def payload_target(value: Any) -> str:
+    """Where payloads are logged: an address, or the absolute path of a folder or of a .jsonl file."""
+    found = text(value)
+    if found.startswith("/") and "\0" not in found:
+        return found
+    try:
+        parts = urlsplit(found)
+        port = parts.port
+    except ValueError:
+        raise ValueError(_TARGET) from None
+    plain = found.isascii() and found.isprintable() and " " not in found and not parts.fragment
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or port == 0
+        or "@" in parts.netloc
+        or not plain
+    ):
+        raise ValueError(_TARGET)
+    return found
+
+
+def stored_headers(value: Any) -> tuple[str, ...]:
+    """Names of request headers that may be stored."""
+    found = texts(value)
+    for name in found:
+        if not _HEADER.fullmatch(name) or len(name) > 64:
+            raise ValueError("expected names of headers, at most 64 characters each")
+        if name.lower() in _CREDENTIALS:
+            raise ValueError(f"expected names of headers that may be stored; {name} holds a credential")
+    if len(found) > 32:
+        raise ValueError("expected at most 32 names of headers")
+    return found
+
+
+def redactions(value: Any) -> tuple[str, ...]:
+    """Paths of fields, and headers, that are masked."""
+    from exporter.publish.redaction import MAX_RULES, parse  # only where something is masked
+
+    found = texts(value)
+    for rule in found:
+        parse(rule)
+    if len(found) > MAX_RULES:
+        raise ValueError(f"expected at most {MAX_RULES} paths")
+    return found

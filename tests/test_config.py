@@ -73,6 +73,29 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "upstream_name": ("a", "b", "c"),
     "upstream_verify": ("false", "true", "False"),
     "final_scrape_wait": ("1", "2", "3"),
+    "payload_log_target": ("http://a/x?y=1", "/b", "/c/d.jsonl"),
+    "payload_log_mode": ("request", "response", "ALL"),
+    "payload_log_sample": ("0", "0.5", "0.25"),
+    "payload_log_errors": ("false", "true", "False"),
+    "payload_log_headers": ("a", "X-B,c", "D"),
+    "payload_log_redact": ("a", "request:**.b,header:c", "d[?e=='f'].g"),
+    "payload_log_plain": ("false", "true", "False"),
+    "payload_log_queue": ("65536", "65537", "65538"),
+    "payload_log_drop": ("oldest", "newest", "OLDEST"),
+    "payload_log_retries": ("1", "2", "0"),
+    "payload_log_seconds": ("1", "2", "3"),
+    "payload_log_concurrency": ("1", "2", "3"),
+    "payload_log_ca": ("a", "b", "c"),
+    "payload_log_token_file": ("a", "b", "c"),
+    "payload_log_source": ("a", "b", "c"),
+    "payload_log_service": ("a", "b", "c"),
+    "payload_log_namespace": ("a", "b", "c"),
+    "payload_log_component": ("a", "b", "c"),
+    "payload_log_endpoint": ("a", "b", "c"),
+    "payload_log_file_bytes": ("4096", "4097", "4098"),
+    "payload_log_file_seconds": ("1", "2", "3"),
+    "payload_log_files": ("1", "2", "3"),
+    "payload_log_gzip": ("true", "false", "True"),
 }
 # What a setting cannot do without.
 NEEDS = {
@@ -81,6 +104,7 @@ NEEDS = {
     "tls_client_auth": {"tls_client_ca": "a"},
     "upstream_cert": {"upstream_key": "k"},
     "upstream_key": {"upstream_cert": "c"},
+    "payload_log_token_file": {"payload_log_target": "https://a"},
 }
 
 
@@ -130,6 +154,10 @@ def test_flags_beat_environment_beats_file_beats_default(setting: Setting, tmp_p
         ({"tls_cert": "c"}, "--tls-cert and --tls-key: expected both or neither"),
         ({"upstream_key": "k"}, "--upstream-cert and --upstream-key: expected both or neither"),
         ({"tls_client_auth": "required"}, "--tls-client-auth: expected --tls-client-ca"),
+        (
+            {"payload_log_token_file": "t", "payload_log_target": "http://a"},
+            "--payload-log-token-file: expected --payload-log-target https://…",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other(given: dict[str, str], expected: str) -> None:

@@ -308,7 +308,8 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         assert names <= {row.name for row in CATALOGUE}
 
     (tmp_path / "web.yml").write_text("http_server_config: {http2: false}")
-    run(body, reference=(str(tmp_path),), max_concurrency=4, web_config=str(tmp_path / "web.yml"))
+    given = {"web_config": str(tmp_path / "web.yml"), "payload_log_target": str(tmp_path / "payloads")}
+    run(body, reference=(str(tmp_path),), max_concurrency=4, **given)
 
 
 def test_end_pushes_what_is_left(receiver: OtlpReceiver) -> None:

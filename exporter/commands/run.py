@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
         config = load(vars(args))
         _check_files(proxy_settings(config))
         _check_web(config.web_config)
+        _check_authorities(config.payload_log_ca)
     except ConfigError as error:
         for problem in error.problems:
             print(f"modeltap: {problem}", file=sys.stderr)
@@ -73,3 +74,18 @@ def _check_web(file: str) -> None:
         Guard(file)
     except WebError as error:
         raise ConfigError(error.problems) from error
+
+
+def _check_authorities(file: str) -> None:
+    """ConfigError if the payload log's sink could never be trusted."""
+    if not file:
+        return
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(
+            [f"--payload-log-ca: {file}: {reason}; expected certificates of authorities (PEM)"]
+        ) from error

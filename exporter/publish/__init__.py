@@ -1,4 +1,4 @@
-"""Samples -> Prometheus exposition; Samples -> OTLP; exchanges -> spans. Knows no models and computes nothing.
+"""Samples -> Prometheus, OTLP; exchanges -> spans, the payload log. Knows no models and computes nothing.
 
 To add a publisher: one file whose class has the methods of `Publisher`, and one line in `PUBLISHERS`.
 """
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from exporter.publish.otlp import Pusher
+from exporter.publish.payload_log import PayloadLog, PayloadLogConfig
 from exporter.publish.server_span import Span, server_span
 from exporter.publish.settings import OtlpConfig, read_config
 from exporter.publish.spans import SpanPusher
@@ -29,11 +30,13 @@ class Publisher(Protocol):
         """What this publisher counted; from any thread, at any time."""
 
 
-PUBLISHERS: tuple[type[Publisher], ...] = (Pusher, SpanPusher)
+PUBLISHERS: tuple[type[Publisher], ...] = (Pusher, SpanPusher, PayloadLog)
 
 __all__ = [
     "PUBLISHERS",
     "OtlpConfig",
+    "PayloadLog",
+    "PayloadLogConfig",
     "Publisher",
     "Pusher",
     "Span",

@@ -10,6 +10,7 @@ import re
 
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.metric import LATENCY_BUCKETS, Metric
+from exporter.records.payload_log_metrics import PAYLOAD_LOG
 
 __all__ = [
     "CATALOGUE",
@@ -402,6 +403,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric(
         "modeltap.otlp.exports", "counter", "{export}", ("signal", "outcome"), "OTLP exports, by outcome."
     ),
+    *PAYLOAD_LOG,
     Metric(
         "modeltap.restarts",
         "counter",

@@ -70,6 +70,14 @@ WRONG = (
         ["run", "--upstream", "http://x", "--tls-cert", "/nowhere.pem", "--tls-key", "/nowhere.key"],
         "modeltap: --tls-cert /nowhere.pem: cannot be read: No such file or directory; expected a PEM file",
     ),
+    (
+        ["run", "--upstream", "http://x", "--payload-log-ca", "/nowhere.pem"],
+        "modeltap: --payload-log-ca: /nowhere.pem: No such file or directory; expected certificates of authorities",
+    ),
+    (
+        ["run", "--upstream", "http://x", "--payload-log-ca", __file__],
+        "expected certificates of authorities (PEM)",
+    ),
 )
 
 
