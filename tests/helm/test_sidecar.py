@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.config import load as load_config
+
 from .conftest import CHART, EXAMPLE, Chart
 
 
@@ -155,6 +157,41 @@ def test_variables_are_named_once(chart: Chart) -> None:
             for container in [*spec.get("initContainers", []), *spec["containers"]]:
                 names = [variable["name"] for variable in container.get("env", [])]
                 assert len(names) == len(set(names)), (path.name, names)
+
+
+def test_payload_log(chart: Chart) -> None:
+    """The target and all that belongs to it reach the container, the token as a file; without a target nothing does."""
+    container = chart.sidecar(*ci("payload-log"))
+    prefix = "MODELTAP_PAYLOAD_LOG_"
+    found = {name: value for name, value in env(container).items() if name.startswith(prefix)}
+    assert {name.removeprefix(prefix): value for name, value in found.items()} == {
+        "TARGET": "https://broker.events:8443/models/default",
+        "MODE": "response",
+        "SAMPLE": "0.25",
+        "NAMESPACE": "$(POD_NAMESPACE)",
+        "SERVICE": "fraud",
+        "HEADERS": "X-Tenant,X-Region",
+        "REDACT": "instances[*].ssn,header:X-Tenant",
+        "TOKEN_FILE": "/etc/modeltap/payload-log/token",
+    }
+    mount = {"name": "modeltap-payload-token", "mountPath": "/etc/modeltap/payload-log", "readOnly": True}
+    assert container["volumeMounts"] == [mount]
+    volumes = chart.pod(*ci("payload-log"))["spec"]["volumes"]
+    assert volumes == [{"name": "modeltap-payload-token", "secret": {"secretName": "broker-token"}}]
+    names = [each["name"] for each in container["env"]]
+    assert names.index("POD_NAMESPACE") < names.index("MODELTAP_PAYLOAD_LOG_NAMESPACE")
+    assert prefix not in str(chart.sidecar("--set", "payloadLog.tokenSecret.name=x"))
+
+
+def test_payload_files(chart: Chart) -> None:
+    """Files get the one place that can be written, bounded in size; the settings are ones that the sidecar takes."""
+    container = chart.sidecar(*ci("payload-files"))
+    assert container["volumeMounts"] == [{"name": "modeltap-payloads", "mountPath": "/payloads"}]
+    volumes = chart.pod(*ci("payload-files"))["spec"]["volumes"]
+    assert volumes == [{"name": "modeltap-payloads", "emptyDir": {"sizeLimit": "2Gi"}}]
+    for name in ("payload-files", "payload-log"):
+        variables = {name: str(value) for name, value in env(chart.sidecar(*ci(name))).items()}
+        assert load_config({}, variables).payload_log_target.startswith(("/payloads/", "https://"))
 
 
 def test_otlp(chart: Chart) -> None:

@@ -128,10 +128,52 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
   value: {{ .protocol | quote }}
 {{- end }}
 {{- end }}
+{{- include "modeltap.payloadLogEnv" . }}
 {{- include "modeltap.gpuEnv" . }}
 {{- with $sidecar.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{- define "modeltap.payloadLogEnv" -}}
+{{- with .Values.payloadLog -}}
+{{- if .target }}
+- name: MODELTAP_PAYLOAD_LOG_TARGET
+  value: {{ .target | quote }}
+- name: MODELTAP_PAYLOAD_LOG_MODE
+  value: {{ .mode | quote }}
+- name: MODELTAP_PAYLOAD_LOG_SAMPLE
+  value: {{ .sample | quote }}
+- name: MODELTAP_PAYLOAD_LOG_NAMESPACE
+  value: $(POD_NAMESPACE)
+{{- with .service }}
+- name: MODELTAP_PAYLOAD_LOG_SERVICE
+  value: {{ . | quote }}
+{{- end }}
+{{- with .headers }}
+- name: MODELTAP_PAYLOAD_LOG_HEADERS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .redact }}
+- name: MODELTAP_PAYLOAD_LOG_REDACT
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .tokenSecret }}
+{{- if .name }}
+- name: MODELTAP_PAYLOAD_LOG_TOKEN_FILE
+  value: {{ printf "/etc/modeltap/payload-log/%s" .key | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- /* The folder of payload files, or nothing. */ -}}
+{{- define "modeltap.payloadFolder" -}}
+{{- $target := .Values.payloadLog.target -}}
+{{- if hasPrefix "/" $target -}}
+{{- if hasSuffix ".jsonl" $target -}}{{- dir $target -}}{{- else -}}{{- $target -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "modeltap.gpuEnv" -}}
@@ -204,6 +246,12 @@ preStop:
 {{- if include "modeltap.referenceMap" . -}}
 {{- $mounts = append $mounts (dict "name" "modeltap-reference" "mountPath" "/etc/modeltap/reference" "readOnly" true) -}}
 {{- end -}}
+{{- if and .Values.payloadLog.target .Values.payloadLog.tokenSecret.name -}}
+{{- $mounts = append $mounts (dict "name" "modeltap-payload-token" "mountPath" "/etc/modeltap/payload-log" "readOnly" true) -}}
+{{- end -}}
+{{- with include "modeltap.payloadFolder" . -}}
+{{- $mounts = append $mounts (dict "name" "modeltap-payloads" "mountPath" .) -}}
+{{- end -}}
 {{- with concat $mounts .Values.sidecar.extraVolumeMounts -}}{{- toYaml . -}}{{- end -}}
 {{- end -}}
 
@@ -216,6 +264,12 @@ preStop:
 {{- end -}}
 {{- with include "modeltap.referenceMap" . -}}
 {{- $volumes = append $volumes (dict "name" "modeltap-reference" "configMap" (dict "name" .)) -}}
+{{- end -}}
+{{- if and .Values.payloadLog.target .Values.payloadLog.tokenSecret.name -}}
+{{- $volumes = append $volumes (dict "name" "modeltap-payload-token" "secret" (dict "secretName" .Values.payloadLog.tokenSecret.name)) -}}
+{{- end -}}
+{{- if include "modeltap.payloadFolder" . -}}
+{{- $volumes = append $volumes (dict "name" "modeltap-payloads" "emptyDir" (dict "sizeLimit" .Values.payloadLog.volumeSize)) -}}
 {{- end -}}
 {{- with $volumes -}}{{- toYaml . -}}{{- end -}}
 {{- end -}}
