@@ -15,6 +15,7 @@ from exporter.proxy.hidden import Hidden
 from exporter.wire.sse import events
 from tests.proxy.clients import Peer, chunked, request
 from tests.proxy.lab import Lab
+from tests.proxy.planes import Alone
 from tests.wire.follow import cuts
 
 ID = "x-request-id: 7"
@@ -36,34 +37,19 @@ def chunk(body: bytes) -> bytes:
 
 TOKENS = [token("a"), token("b")]
 BODY = b"".join(TOKENS)
+ALONE = Alone()
 
 
-class Totals:
-    """Counts by outcome."""
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-
-    def count(self, group: str, outcome: str) -> None:
-        assert group == "usage"
-        self.counts[outcome] = self.counts.get(outcome, 0) + 1
-
-
-class Plane:
-    """What hiding needs of the plane."""
-
-    def __init__(self) -> None:
-        self.totals = Totals()
-        self.usage_proven = False
-        self.usage_off_until = 0
-
-
-def passed(pieces: list[bytes], end: bool = False) -> tuple[bytes, Plane]:
-    """What the client gets of an answer."""
-    plane: Any = Plane()
-    hiding = Hidden(plane)
-    out = b"".join(hiding.feed(piece) for piece in pieces)
-    return (out + hiding.end() if end and not hiding.over else out), plane
+def passed(pieces: list[bytes], end: bool = False) -> tuple[bytes, dict[str, int]]:
+    """What the client gets of an answer, and what is counted."""
+    before, hiding = ALONE.counts("usage"), Hidden(ALONE.plane)
+    out = b"".join([hiding.feed(piece) for piece in pieces])
+    if end and not hiding.over:
+        out += hiding.end()
+    after = ALONE.counts("usage")
+    return out, {
+        word: after[word] - before.get(word, 0) for word in after if after[word] > before.get(word, 0)
+    }
 
 
 def unchunked(raw: bytes) -> bytes:
@@ -414,7 +400,7 @@ def test_answers_in_any_cuts(name: str, line_end: str) -> None:
     is_chunked = b"chunked" in head
     raw = head + (chunked([body[:50], body[50:90], body[90:]]) if is_chunked else body)
     for way, pieces in cuts(raw, seed=5, times=8):
-        got, plane = passed(pieces, end=True)
+        got, counts = passed(pieces, end=True)
         if not hides:
             assert got == raw, way
             continue
@@ -422,7 +408,7 @@ def test_answers_in_any_cuts(name: str, line_end: str) -> None:
         assert got.startswith(head)
         told = unchunked(got[start:]) if is_chunked else got[len(head) :]
         assert told == body.replace(parts[4], b"", 1), way
-        assert plane.totals.counts == {"hidden": 1}
+        assert counts == {"hidden": 1}
 
 
 PIECES = st.sampled_from(
@@ -441,13 +427,13 @@ def test_any_body(pieces: list[bytes], cut: int, seed: int) -> None:
         parts.append(body[at : at + size])
         at += size
     raw = HEAD + chunked(parts)
-    got, plane = passed([raw[at : at + cut] for at in range(0, len(raw), cut)])
+    got, counts = passed([raw[at : at + cut] for at in range(0, len(raw), cut)])
     extra = [event for event in events(body) if is_usage(event.data)]
     told = [(event.kind, event.data) for event in events(unchunked(got))]
     assert told == [
         (event.kind, event.data) for event in events(body) if event.end not in {one.end for one in extra}
     ]
-    assert plane.totals.counts == ({"hidden": len(extra)} if extra else {})
+    assert counts == ({"hidden": len(extra)} if extra else {})
     if not extra:
         assert unchunked(got) == body
 
@@ -468,6 +454,6 @@ def test_any_answer(raw: bytes) -> None:
 def test_an_event_that_is_too_large() -> None:
     """Nothing of it is kept back, and from then on nothing at all."""
     body = b"data: " + b"x" * hidden.MAX_EVENT + b"y" * 100
-    got, plane = passed([HEAD, chunk(body), chunk(b"\n\n" + USAGE), b"0\r\n\r\n"])
+    got, counts = passed([HEAD, chunk(body), chunk(b"\n\n" + USAGE), b"0\r\n\r\n"])
     assert unchunked(got) == body + b"\n\n" + USAGE
-    assert plane.totals.counts == {"given_up": 1}
+    assert counts == {"given_up": 1}
