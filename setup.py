@@ -21,7 +21,7 @@ HOT = (
         "proxy/deadlines",
         "proxy/edits",
     ),
-    *("proxy/labels", "proxy/live", "proxy/stream"),
+    *("proxy/labels", "proxy/live", "proxy/stream", "proxy/usage", "proxy/hidden"),
     *(
         "proxy/pair",
         "proxy/plane",

@@ -106,7 +106,10 @@ def _newer() -> Sequence[Panel]:
         Query(quantile(0.5, f"{_INFERENCE}.operation.{side}_tokens", NAMED), f"{side} p50")
         for side in ("input", "output")
     ]
+    asked = total(rate("modeltap.usage.requests", TARGET), "outcome")
+    place = "Streams whose usage was asked for in the client's place, per second: asked, hidden, or why not."
     return (
+        empty(timeseries("Usage asked for", place, "short", Query(asked, "{{outcome}}")), NONE),
         empty(timeseries("Token usage (newer form)", "Tokens per second.", "short", *usage), NEWER),
         empty(timeseries("Tokens per exchange (newer form)", "Medians.", "short", *each), NEWER),
     )

@@ -60,6 +60,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     upstream_source: str = "client"
     proxy_protocol: bool = False
     forwarded_for: bool = False
+    include_usage: bool = False
     tls_cert: str = ""
     tls_key: str = ""
     tls_client_ca: str = ""
@@ -148,6 +149,10 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     if mode == "observe" and values.get("forwarded_for"):
         problems.append(
             "--mode observe: changes nothing, so it cannot keep --forwarded-for; expected annotate"
+        )
+    if mode == "observe" and values.get("include_usage"):
+        problems.append(
+            "--mode observe: changes nothing, so it cannot keep --include-usage; expected annotate"
         )
     for first, second in (("tls_cert", "tls_key"), ("upstream_cert", "upstream_key")):
         if bool(values.get(first)) is not bool(values.get(second)):

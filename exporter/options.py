@@ -120,6 +120,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("proxy_protocol", values.flag, "tell the model who connected, by PROXY protocol version 2"),
     Setting("forwarded_for", values.flag, "append the client's address to X-Forwarded-For"),
+    Setting(
+        "include_usage",
+        values.flag,
+        "ask for the token usage of streams whose clients did not, and hide it from them",
+    ),
     Setting("tls_cert", values.file, "certificate chain of the listeners (PEM); read again when it changes"),
     Setting("tls_key", values.file, "key of the listeners (PEM)"),
     Setting("tls_client_ca", values.file, "authorities of clients' certificates (PEM)"),

@@ -26,6 +26,7 @@ from exporter.records.totals import (
     TIMEOUT_REASONS,
     TLS_REASONS,
     TRACE_OUTCOMES,
+    USAGE_OUTCOMES,
     Layout,
     Reader,
 )
@@ -194,6 +195,8 @@ class Traffic:
             group = f"desync_{direction}"
             for reason, count in self._reasons(group, self._readers[0].reasons(group)).items():
                 yield Sample("modeltap.desyncs", (direction, reason), count, created)
+        for outcome, count in self._reasons("usage", USAGE_OUTCOMES).items():
+            yield Sample("modeltap.usage.requests", (outcome,), count, created)
         for outcome, count in self._reasons("trace", TRACE_OUTCOMES).items():
             yield Sample("modeltap.trace.contexts", (outcome,), count, created)
 

@@ -27,6 +27,7 @@ from exporter.proxy.plane import Plane
 from exporter.proxy.refusals import Refusal
 from exporter.proxy.sides import upstream_side
 from exporter.proxy.tap import Tap
+from exporter.proxy.usage import Asker
 from exporter.records.totals import CONNECTION_PROTOCOLS
 from exporter.wire.sniff import sniff
 
@@ -54,6 +55,7 @@ class Pair(Bounded):
             "_unread",
             "_paused",
             "_admitted",
+            "_asker",
         ),
     )
 
@@ -67,6 +69,7 @@ class Pair(Bounded):
         self._dialing: Dialling | None = None
         self._down = False
         self._unread = self._paused = 0
+        self._asker: Asker | None = None  # where usage is asked for in the client's place
         self._admitted = False  # an upgraded connection keeps the slot of its request
 
     # ---------------------------------------------------------------- opening
@@ -140,7 +143,9 @@ class Pair(Bounded):
         if kind == "http1":
             self._phase = HTTP
             self.tap = Tap(self.plane, self)
-            self.tap.request_data(early)
+            if self.plane.include_usage:
+                self._asker = Asker(self.plane, self._let_go)
+            self._request(early)
         else:
             self._relay()
             self.forward(early)
@@ -166,7 +171,7 @@ class Pair(Bounded):
         self._received += len(data)
         phase = self._phase
         if phase == HTTP:
-            self.tap.request_data(data)  # type: ignore[union-attr]
+            self._request(data)
         elif phase == RELAY:
             self.forward(data)
         elif phase == NEW:
@@ -182,6 +187,29 @@ class Pair(Bounded):
             self._unread += len(data)
             if self._unread > LINGER_BYTES:
                 sockets.reset(self.client)
+
+    def _request(self, data: bytes) -> None:
+        tap = self.tap
+        if tap is None:
+            return
+        if self._asker is not None:
+            data = self._asker.request(data, tap.busy or tap.holding)
+            if not data:
+                return
+        tap.request_data(data)
+
+    def _let_go(self) -> None:
+        """What is held of a request goes on as it came."""
+        held = self._asker.let_go() if self._asker is not None else b""
+        if held and self.tap is not None:
+            self.tap.request_data(held)
+
+    def _answer_ends(self) -> None:
+        """Nothing more comes from the model: what of its answer was kept back goes to the client."""
+        asker, self._asker = self._asker, None
+        if asker is not None:
+            asker.let_go("")
+            self.answer(asker.end())
 
     def upstream_data(self, data: bytes) -> None:
         """Bytes from the model."""
@@ -206,15 +234,21 @@ class Pair(Bounded):
 
     def answer(self, data: bytes) -> None:
         """Send to the client."""
-        if self.client is not None and not self.client.is_closing():
+        if self._asker is not None:
+            data = self._asker.answer(data)
+        if data and self.client is not None and not self.client.is_closing():
             self.client.write(data)
 
     def opaque(self, protocol: str) -> None:
         """From now on relay without following."""
         self.protocol = protocol
         self.tap = None
+        held = self._asker.let_go() if self._asker is not None else b""
+        self._answer_ends()
         self._relay()
         self.read_client(_HELD, True)
+        if held:
+            self.forward(held)
         if self._early:
             early, self._early = self._early, b""
             self.forward(early)
@@ -305,6 +339,7 @@ class Pair(Bounded):
 
     def client_eof(self) -> None:
         """FIN from the client goes on as FIN, behind everything that it sent."""
+        self._let_go()
         self._client_eof = True
         if self._phase != CLOSING and not self._down:
             self._pass_eof()
@@ -343,6 +378,7 @@ class Pair(Bounded):
         self._upstream_eof = True
         if self.tap is not None:
             self.tap.model_eof("abort" if self._client_eof else "reset", monotonic_ns())
+        self._answer_ends()
         if self._client_eof:
             self._close()
         elif self.client is not None:
@@ -356,7 +392,8 @@ class Pair(Bounded):
     def close_idle(self) -> bool:
         """For a drain: close if nothing is under way; whether it did."""
         if self._phase == HTTP:
-            idle = self.tap is None or not (self.tap.busy or self.tap.holding)
+            held = self._asker is not None and self._asker.holding
+            idle = self.tap is None or not (self.tap.busy or self.tap.holding or held)
         else:
             idle = self._phase == NEW and not self._early and self.tap is None
         if idle:
@@ -371,6 +408,7 @@ class Pair(Bounded):
 
     def client_lost(self, exc: Exception | None) -> None:
         """The client is gone: the model learns it in the same way."""
+        self._let_go()
         self.client = None
         busy = False
         if self.tap is not None:
@@ -395,6 +433,7 @@ class Pair(Bounded):
             rest = sockets.unread(upstream)
             if rest:
                 self.upstream_data(rest)
+        self._answer_ends()
         tap = self.tap
         if tap is not None:
             if tap.refuse_waiting():
@@ -416,6 +455,9 @@ class Pair(Bounded):
             return
         self._counted = True
         self.tap = None
+        if self._asker is not None:
+            self._asker.let_go("")
+            self._asker = None
         plane = self.plane
         plane.deadlines.drop(self)
         if self._admitted:

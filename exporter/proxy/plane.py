@@ -82,6 +82,8 @@ class Plane:
         self.pairs: set[Connection] = set()
         self.link: Closable | None = None  # the channel to the analysis
         self.captured = 0  # bytes of bodies kept now, bounded by capture_total
+        self.usage_proven = False  # the model took a request to which the wish for usage was added
+        self.usage_off_until = 0
         self.last_request = time.monotonic_ns()
         self.wall_offset = time.time_ns() - time.monotonic_ns()
         self._flush_due = False
@@ -103,6 +105,7 @@ class Plane:
         self.closed = settings.mode in ("gate", "strict")
         self.strict = settings.mode == "strict"
         self.forwarded_for = settings.forwarded_for
+        self.include_usage = settings.include_usage and self.edits
         self.admission.configure(
             settings.max_concurrency, settings.max_queue, settings.queue_timeout, time.monotonic_ns()
         )

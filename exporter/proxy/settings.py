@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls: Tls = Tls()
     upstream_source: str = "client"  # client: dial from the address that the client came to; loopback: any
     proxy_protocol: bool = False  # tell the upstream who connected, by PROXY protocol version 2
+    include_usage: bool = False  # ask for the usage of streams whose clients did not
     forwarded_for: bool = False  # append the client's address to X-Forwarded-For
     connect_timeout: float = 1.0
     header_timeout: float = 30.0  # from accept, or from a head's first byte, to its last

@@ -167,4 +167,11 @@ GENERATION: tuple[Metric, ...] = (
         _MODEL,
         "Streamed answers without usage, whose output tokens are a count of chunks; of model.generation.streams.",
     ),
+    Metric(
+        "modeltap.usage.requests",
+        "counter",
+        "{request}",
+        ("outcome",),
+        "Streams whose usage was asked for in the client's place: asked, hidden from the client, or why not.",
+    ),
 )

@@ -70,6 +70,8 @@ SHED_REASONS = ("queue_full", "queue_timeout")
 TIMEOUT_REASONS = ("header", "idle", "half_closed", "write", "tunnel")
 PAUSE_REASONS = ("max_connections", "descriptors")
 TLS_REASONS = ("certificate", "timeout", "eof", "protocol")
+# What became of asking for the usage of streams in a client's place.
+USAGE_OUTCOMES = ("asked", "hidden", "not_whole", "untouchable", "rejected", "given_up")
 LATENCY_FAMILIES = ("duration", "time_to_first_byte", "client_wait", "queue_wait")
 SIZE_FAMILIES = ("request_size", "response_size")
 
@@ -148,6 +150,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     "shed": SHED_REASONS,
     "timeouts": TIMEOUT_REASONS,
     "accept_pauses": PAUSE_REASONS,
+    "usage": USAGE_OUTCOMES,
     "tls_listener": TLS_REASONS,
     "tls_upstream": TLS_REASONS,
 }

@@ -34,21 +34,23 @@ class Told:
     client: dict[str, dict[str, Any]]
     server: list[dict[str, Any]]
     values: dict[str, float]
+    asking: bool  # the sidecar asks for usage where the client does not
 
     def sum(self, name: str, **labels: str) -> float:
         return total(self.values, name, **labels)
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    """Every case once."""
+@pytest.fixture(scope="module", params=["as the client asks", "usage asked for"])
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """Every case once, and once more where the sidecar asks for the usage that the client does not ask for."""
     folder = tmp_path_factory.mktemp("openai")
     python = environment("openai") / "bin" / "python"
     (port,) = free_ports(1)
     server = f"http://{LOOPBACK}:{port}"
     command = [sys.executable, "-m", "tests.e2e.llm_server", str(port)]
     upstream, at = Program("server", command, folder, {"PYTHONPATH": str(ROOT)}), addresses()
-    flags = ("--series-hold", "0")
+    asking = request.param == "usage asked for"
+    flags = ("--series-hold", "0", "--include-usage", str(asking).lower())
     with (
         running(upstream, f"{server}/health"),
         running(sidecar(folder, at, port, flags), at.ready) as process,
@@ -65,7 +67,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
             process=process,
         )
         with urllib.request.urlopen(f"{server}/ledger", timeout=10) as ledger:
-            yield Told(client, json.loads(ledger.read()), samples(scrape(at.metrics)))
+            yield Told(client, json.loads(ledger.read()), samples(scrape(at.metrics)), asking)
 
 
 def test_the_client_saw_what_the_server_does(told: Told) -> None:
@@ -73,6 +75,8 @@ def test_the_client_saw_what_the_server_does(told: Told) -> None:
     case = told.client
     assert case["usage"]["texts"] == 8 and case["usage"]["usage"] == [10, 8]
     assert case["no_usage"]["usage"] is None
+    # A role, six tokens, a reason: no extra chunk, asked for or not.
+    assert case["no_usage"]["chunks"] == 8
     assert case["lockstep"]["texts"] == 40
     assert case["unknown_model"] == {"error": 404}
     assert case["failed"]["error"] == "APIError"
@@ -103,12 +107,16 @@ def test_tokens(told: Told) -> None:
     tokens, usages = "model_generation_tokens_total", [case.get("usage") for case in told.client.values()]
     usages = [usage for usage in usages if usage]
     embedded = sum(told.client[f"embeddings_{form}"]["tokens"] for form in ("base64", "float"))
+    # Streams of which the client was not told the tokens; some broke off before anybody was.
+    untold = ["no_usage", "lockstep", "failed", "broken", "aborted"]
+    if told.asking:
+        usages += [[10, told.client[name]["texts"]] for name in ("no_usage", "lockstep")]
+        untold = untold[2:]
     prompt, completion = (sum(usage[side] for usage in usages) for side in (0, 1))
-    cached = sum(case.get("cached") or 0 for case in told.client.values())
+    cached = sum(case.get("cached") or 0 for case in told.client.values()) + (10 if told.asking else 0)
     assert told.sum(tokens, gen_ai_token_type="input", source="server") == prompt + embedded
     assert told.sum(tokens, gen_ai_token_type="output", source="server") == completion
     assert told.sum(tokens, gen_ai_token_type="cached_input") == cached
-    untold = ("no_usage", "lockstep", "failed", "broken", "aborted")
     assert told.sum(tokens, source="estimate") == sum(told.client[name]["texts"] for name in untold)
     assert told.sum("model_generation_estimated_total") == len(untold)
     usage = "gen_ai_client_token_usage"
@@ -157,3 +165,12 @@ def test_embeddings_are_rows(told: Told) -> None:
     decoded = "model_exchanges_decoded_total"
     assert told.sum(decoded, protocol="openai", outcome="decoded") == len(told.client) - 1
     assert told.sum(decoded, protocol="openai", outcome="not_2xx") == 1
+
+
+def test_usage_asked_for_in_the_clients_place(told: Told) -> None:
+    """Each stream that did not ask is asked for, and what came of it is hidden; without the setting, none."""
+    outcomes = {
+        outcome: told.sum("modeltap_usage_requests_total", outcome=outcome) for outcome in ("asked", "hidden")
+    }
+    assert outcomes == ({"asked": 5, "hidden": 2} if told.asking else {"asked": 0, "hidden": 0})
+    assert told.sum("modeltap_usage_requests_total") == sum(outcomes.values())

@@ -17,6 +17,7 @@ TASKS = {
 }
 BROAD = {
     "proxy/tap.py": "the tap: nothing that happens in following may touch the bytes",
+    "proxy/usage.py": "asking for usage: nothing that happens in it may touch the bytes",
     "collect/__init__.py": "the collector frame: one collector's failure is counted as its own",
     "analysis/engine.py": "the analysis loop: one exchange's failure is counted, the next goes on",
     "telemetry.py": "a loop of the analysis process, at its boundary: logged, and it goes on",

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.proxy.plane import Plane
 from exporter.proxy.stream import EXACT_MARKS, MAX_MARKS, StreamCapture, is_event_stream
 from exporter.records.exchange import Exchange
 from exporter.wire.sse import events
 from tests.proxy.clients import Peer, chunked, request
 from tests.proxy.lab import Lab
+from tests.proxy.planes import Alone
 from tests.proxy.upstreams import saying
 
 ID = "x-request-id: 7"
@@ -32,19 +34,15 @@ def chunk(body: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(body), body)
 
 
-class Room:
-    """What a capture needs of the plane."""
-
-    def __init__(self, each: int, total: int = 1 << 30) -> None:
-        self.capture_bytes = each
-        self.capture_total = total
-        self.captured = 0
+def room(each: int) -> Plane:
+    """A plane that keeps so many bytes of a body."""
+    return Alone(capture_bytes=each, capture_total=1 << 30).plane
 
 
-def taken(pieces: list[bytes], room: Any) -> StreamCapture:
+def taken(pieces: list[bytes], plane: Plane) -> StreamCapture:
     capture = StreamCapture(True)
     for elapsed, piece in enumerate(pieces):
-        capture.follow(b"?" + piece + b"?", 1, 1 + len(piece), elapsed, room)
+        capture.follow(b"?" + piece + b"?", 1, 1 + len(piece), elapsed, plane)
     return capture
 
 
@@ -254,19 +252,18 @@ def test_heads(field: bytes, is_one: bool) -> None:
 @given(
     sizes=st.lists(st.integers(0, 120), max_size=60),
     cut=st.integers(1, 300),
-    room=st.sampled_from([40, 200, 1000, 100_000]),
+    plane=st.sampled_from([room(40), room(200), room(1000), room(100_000)]),
 )
-def test_what_is_kept_of_any_stream(sizes: list[int], cut: int, room: int) -> None:
+def test_what_is_kept_of_any_stream(sizes: list[int], cut: int, plane: Plane) -> None:
     """Head and tail within the bound, a gap from the end of an event to the end of another, or to the last byte."""
     body = (
         b"".join(b"data: " + bytes([97 + n % 26]) * size + b"\n\n" for n, size in enumerate(sizes))
         + b"data: x"
     )
     pieces = [body[at : at + cut] for at in range(0, len(body), cut)]
-    plane = Room(room)
     capture = taken(pieces, plane)
     told, kept = capture.told(), capture.body()
-    assert len(kept) <= max(room, cut + 14) + cut
+    assert len(kept) <= max(plane.capture_bytes, cut + 14) + cut
     assert plane.captured == len(kept)
     assert told.events == len(sizes)
     gap, size = told.gap_at, told.gap_size
@@ -275,14 +272,14 @@ def test_what_is_kept_of_any_stream(sizes: list[int], cut: int, room: int) -> No
     if size:
         assert {gap, gap + size} <= ends
     assert set(told.ends) <= ends
-    capture.free(plane)  # type: ignore[arg-type]
+    capture.free(plane)
     assert plane.captured == 0
 
 
 def test_marks_are_bounded() -> None:
     """Of very many marks those in the middle are thinned; the first and the last are exact, and all in order."""
     one, count = token("a"), 3 * MAX_MARKS
-    capture = taken([one] * count, Room(1 << 30))
+    capture = taken([one] * count, room(1 << 29))
     told = capture.told()
     assert 2 * EXACT_MARKS < len(told.ends) == len(told.times) < MAX_MARKS
     assert told.times[:EXACT_MARKS] == list(range(EXACT_MARKS))
@@ -296,7 +293,7 @@ def test_long_streams_cost_their_length() -> None:
     """A stream many times the bound is cut seldom: bytes are moved a few times each."""
     dice = random.Random(3)
     pieces = [b"data: " + b"x" * dice.randint(0, 300) + b"\n\n" for _ in range(20_000)]
-    capture = taken(pieces, Room(4096))
+    capture = taken(pieces, room(4096))
     assert len(capture.body()) <= 4096 + 400
     assert capture.gap_size == sum(map(len, pieces)) - len(capture.body())
 
