@@ -20,6 +20,9 @@ from typing import Any
 log = logging.getLogger("modeltap")
 FIRST_DELAY, LAST_DELAY = 0.1, 30.0
 HEALTHY_SECONDS = 60.0  # a child that lived this long starts the back-off anew
+PATIENCE_SECONDS = (
+    1.0  # a longer delay is for what dies again and again: it gives way to traffic while it starts
+)
 CHECK_SECONDS = 1.0
 STARVED_SHARE = 0.5  # of its silence spent waiting for a CPU
 HUNG_SECONDS = 5.0  # without a beat
@@ -220,7 +223,7 @@ class Keeper:
         self._timer: asyncio.TimerHandle | None = None
         self._checked = loop.time()
         self._stopping = False
-        self._promptly = True  # what dies again and again gives way to traffic while it starts
+        self._promptly = True
         self._over = asyncio.Event()
 
     def start(self) -> None:
@@ -265,8 +268,9 @@ class Keeper:
         self._again(self._loop.time() - child.started, reason)
 
     def _again(self, lived_seconds: float, reason: str) -> None:
-        self._promptly = lived_seconds > HEALTHY_SECONDS
-        self._timer = self._loop.call_later(self._backoff.delay(lived_seconds), self.start)
+        delay = self._backoff.delay(lived_seconds)
+        self._promptly = delay < PATIENCE_SECONDS
+        self._timer = self._loop.call_later(delay, self.start)
         self._died(reason)
 
     async def stop(self, seconds: float) -> None:

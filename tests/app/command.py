@@ -20,6 +20,15 @@ _PORTS = re.compile(r"listening on \S+:(\d+), metrics on \S+:(\d+)/metrics, heal
 _SAMPLE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)(?: .*)?")
 
 
+def python_path(*first: Path) -> dict[str, str]:
+    """Where the sidecar is imported from: folders of the test, then what the caller said, then this source.
+
+    What the caller put first stays before the source: that is how a compiled data plane is tested.
+    """
+    said = [Path(place).absolute() for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    return {"PYTHONPATH": os.pathsep.join(map(str, (*first, *said, ROOT)))}
+
+
 class Sidecar(Running):
     """One `modeltap run`; `prefix` is put before the command. Stop it in the end."""
 
@@ -34,7 +43,7 @@ class Sidecar(Running):
         ports = [word for name in ("listen", "admin", "health") for word in (f"--{name}", f"{LOOPBACK}:0")]
         command = [sys.executable, "-m", "exporter", "run", *ports]
         command += ["--upstream", f"http://{LOOPBACK}:{upstream}", *flags]
-        environment = {"PYTHONPATH": str(ROOT), **(environment or {})}
+        environment = {**python_path(), **(environment or {})}
         super().__init__(Program("sidecar", [*prefix, *command], folder, environment))
         self.root = self.pid
 

@@ -13,10 +13,10 @@ from exporter import __version__
 from exporter.options import SETTINGS
 from exporter.records.catalogue import CATALOGUE, prometheus_name
 from exporter.sockets import address, bind
-from tests.app.command import ROOT
+from tests.app.command import python_path
 from tests.e2e.processes import Program, Running, wait_until
 
-ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
+ENVIRONMENT = python_path()
 HEAVY = {"numpy", "aiohttp", "prometheus_client", "opentelemetry", "psutil", "uvloop", "yaml"}
 
 

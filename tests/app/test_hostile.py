@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.app.command import ROOT, Sidecar
+from tests.app.command import Sidecar, python_path
 from tests.app.conftest import Start
 from tests.app.load import load
 from tests.app.quota import quota
@@ -11,7 +11,7 @@ from tests.app.test_root import assert_ledger, settled
 from tests.app.upstream import ANSWER
 from tests.e2e.processes import wait_until
 
-HOSTILE = {"PYTHONPATH": f"{Path(__file__).parent / 'hostile'}:{ROOT}"}
+HOSTILE = python_path(Path(__file__).parent / "hostile")
 RETRIES = 100
 
 

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.app.command import ROOT
+from tests.app.command import python_path
 from tests.app.conftest import Start
 
 AUDIT = Path(__file__).parent / "audit"
 ENVIRONMENT = {
-    "PYTHONPATH": f"{AUDIT}:{ROOT}",
+    **python_path(AUDIT),
     "PYTHONDONTWRITEBYTECODE": "1",  # as the image has it
     **dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME"), "/nonexistent"),
 }

@@ -31,7 +31,7 @@ from exporter.tree import (
     scheduled,
     send,
 )
-from tests.app.command import gone, lives
+from tests.app.command import gone, lives, python_path
 
 Deaths = list[str]
 Scenario = Callable[[Keeper, Deaths], Awaitable[None]]
@@ -110,20 +110,20 @@ def test_a_child_that_ends_is_started_again() -> None:
     keeping("no such role", scenario)
 
 
-def test_only_a_healthy_child_is_followed_by_a_prompt_one() -> None:
-    """The first one may start like anybody else; what dies at once is started so that it yields to all."""
+def test_what_dies_again_and_again_is_no_longer_prompt() -> None:
+    """The first few may start like anybody else, and those after a healthy life; the others yield to all."""
 
     async def scenario(keeper: Keeper, deaths: Deaths) -> None:
         keeper.start()
         found = []
-        for lived in (0.0, HEALTHY_SECONDS, 0.0):
+        for lived in (0.0, 0.0, 0.0, 0.0, 0.0, HEALTHY_SECONDS, 0.0):
             await until(lambda: keeper.child is not None)
             assert keeper.child is not None
             found.append("promptly" in str(keeper.child.process.args))
             keeper.child.started -= lived
             keeper.child.kill("exit")
             await until(lambda: keeper.child is None)
-        assert found == [True, False, True]
+        assert found == [True, True, True, True, True, False, True]
 
     keeping("worker", scenario)
 
@@ -243,7 +243,8 @@ def test_the_working_directory_is_not_trusted(tmp_path: Path, monkeypatch: pytes
     (trap / "__main__.py").write_text("import pathlib; pathlib.Path('trapped').touch()")
     (trap / "__init__.py").touch()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    for name, value in python_path().items():
+        monkeypatch.setenv(name, value)
 
     async def scenario(keeper: Keeper, deaths: Deaths) -> None:
         keeper.start()

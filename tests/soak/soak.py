@@ -5,7 +5,6 @@ order in which processes are scheduled.
 """
 
 import asyncio
-import os
 import random
 import re
 import signal
@@ -135,11 +134,6 @@ def _sidecar(folder: Path, good: int, bad: int, collector: int) -> Sidecar:
     """In front of both models, and pushing all its telemetry to a collector that is not there."""
     flags = ["--forward", f"{LOOPBACK}:0=http://{LOOPBACK}:{bad}", "--final-scrape-wait", "0"]
     environment = otlp_environment(f"http://{LOOPBACK}:{collector}", "http/protobuf", "soak")
-    # What the caller put first stays first: that is how a compiled data plane is soaked.
-    places = [
-        str(Path(place).absolute()) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place
-    ]
-    environment["PYTHONPATH"] = os.pathsep.join([*places, str(ROOT)])
     return Sidecar(folder, good, flags, environment).started()
 
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.app.command import ROOT
+from tests.app.command import python_path
 from tests.e2e.exposition import samples, total
 from tests.faults.ends import End
 from tests.faults.framings import CANARY_LABELS, Framing
@@ -26,7 +26,7 @@ async def jumps(places: Places, framings: Framings) -> None:
     """Row 18: an hour on, two back, while answers stream: durations are those of a clock that does not jump."""
     offset = places.folder / "offset"
     offset.write_bytes(struct.pack("d", 0.0))
-    environment = {"PYTHONPATH": f"{_STEPPED}:{ROOT}", "STEPPED_BY": str(offset)}
+    environment = {**python_path(_STEPPED), "STEPPED_BY": str(offset)}
     place = await places.own(*TIGHT, environment=environment)
     async with staged(place) as stage:
 
