@@ -17,6 +17,9 @@ from exporter.records.queue import Frames
 
 SLICE_SECONDS = 0.02
 ROUND_EXCHANGES = 512
+# A round costs half a millisecond whatever is in it: after one, batches gather for a while, unless they become many.
+REST_SECONDS = 0.05
+REST_BYTES = 1 << 20
 LARGE_BYTES = 1 << 20
 _CODED = re.compile(rb"(?i)\ncontent-encoding:")
 
@@ -66,6 +69,8 @@ class Consumer:
         self._large = large
         self._flush = flush
         self._waiting: deque[tuple[Link, bytes]] = deque()
+        self._waiting_bytes = 0
+        self._resting = False
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -81,8 +86,10 @@ class Consumer:
     def offer(self, link: Link, payload: bytes) -> None:
         """A batch arrived."""
         self._waiting.append((link, payload))
+        self._waiting_bytes += len(payload)
         self._idle.clear()
-        self._arrived.set()
+        if not self._resting or self._waiting_bytes > REST_BYTES:
+            self._arrived.set()
 
     def tell(self, message: Control) -> None:
         """Something that every worker should know, and every one that comes later."""
@@ -99,14 +106,22 @@ class Consumer:
                 await self._round()
                 await asyncio.sleep(0)
             self._idle.set()
+            self._resting = True
+            asyncio.get_running_loop().call_later(REST_SECONDS, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        if self._waiting:
+            self._arrived.set()
 
     async def _round(self) -> None:
         """Batches that wait, as far as they fit into a slice; counted together, for windows cost by the call."""
         started = paused = perf_counter()
         taken = 0
-        done: list[tuple[Link, int]] = []
+        done: dict[Link, int] = {}
         while self._waiting and taken < ROUND_EXCHANGES and perf_counter() - started < SLICE_SECONDS:
             link, payload = self._waiting.popleft()
+            self._waiting_bytes -= len(payload)
             batch = decode_batch(payload)
             for exchange in batch.exchanges:
                 if _large(exchange):
@@ -117,13 +132,15 @@ class Consumer:
                     await asyncio.sleep(0)
                     paused = perf_counter()
             taken += len(batch.exchanges)
-            done.append((link, batch.number))
+            done[link] = batch.number
         self._flush()
-        for link, number in done:
+        # An acknowledgement holds for all batches before it.
+        for link, number in done.items():
             link.send(Ack(number))
 
     async def drained(self, seconds: float) -> bool:
         """Wait until everything that arrived was processed, at most that long; whether it was."""
+        self._rested()
         try:
             await asyncio.wait_for(self._idle.wait(), seconds)
         except TimeoutError:

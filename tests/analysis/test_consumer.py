@@ -4,6 +4,9 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
+import pytest
+
+from exporter.analysis import consumer
 from exporter.analysis.consumer import LARGE_BYTES, Consumer, Link
 from exporter.records import totals
 from exporter.records.exchange import Exchange
@@ -33,6 +36,12 @@ class Case:
     async def _large(self, exchange: Exchange) -> None:
         await asyncio.sleep(0)
         self.events.append("large")
+
+    def batches(self, count: int) -> None:
+        """So many, of one exchange each."""
+        for _ in range(count):
+            self.sender.put(ONE)
+            self.sender.flush()
 
     async def link(self) -> None:
         ours, theirs = socket.socketpair()
@@ -69,6 +78,38 @@ def scenario(body: Callable[[Case], Awaitable[None]]) -> None:
         await case.listener
 
     asyncio.run(main())
+
+
+def test_batches_gather_after_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a round it rests: what comes then is counted together and acknowledged once, or when it must."""
+    monkeypatch.setattr(consumer, "REST_SECONDS", 3600.0)
+
+    async def body(case: Case) -> None:
+        case.batches(1)
+        await case.until(lambda: case.heard == [Ack(1)])
+        case.batches(3)
+        await case.until(lambda: len(case.consumer._waiting) == 3)
+        assert case.events == ["one", "flush"]
+        assert await case.consumer.drained(5)
+        await case.until(lambda: case.heard == [Ack(1), Ack(4)])
+        assert case.events == ["one", "flush", "one", "one", "one", "flush"]
+
+    scenario(body)
+
+
+def test_many_bytes_are_not_kept_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over a bound of bytes the rest is over."""
+    monkeypatch.setattr(consumer, "REST_SECONDS", 3600.0)
+
+    async def body(case: Case) -> None:
+        case.batches(1)
+        await case.until(lambda: case.heard == [Ack(1)])
+        case.sender.put(LARGE)
+        case.sender.flush()
+        await case.until(lambda: case.heard == [Ack(1), Ack(2)])
+        assert case.consumer._waiting_bytes == 0
+
+    scenario(body)
 
 
 def test_ledger_closes() -> None:
