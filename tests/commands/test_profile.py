@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from exporter.commands.profile import CHUNK_ROWS, add_arguments, run
+from exporter.commands.profile import add_arguments, run
+from exporter.commands.reading import PART_ROWS as CHUNK_ROWS
 from exporter.stats.bins import OTHER, UNSEEN, CategoricalBins, NumericBins
 from exporter.stats.profile import load, parse
 
