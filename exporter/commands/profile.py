@@ -121,7 +121,9 @@ def options_of(args: argparse.Namespace) -> Options:
     """The flags; what is wrong with them is in `problems`."""
     problems: list[str] = []
     pairs = _pairs(args.pair, problems)
-    lengths = tuple(sorted({seconds for text in args.period for seconds in _seconds(text, problems)}))
+    lengths = tuple(
+        sorted({seconds for text in args.period for seconds in seconds_of(text, "--period", problems)})
+    )
     split = None
     if args.split is not None:
         name, equals, value = args.split.rpartition("=")
@@ -162,10 +164,11 @@ def _pairs(texts: Sequence[str], problems: list[str]) -> tuple[tuple[str, str], 
     return tuple(found)
 
 
-def _seconds(text: str, problems: list[str]) -> Iterator[int]:
+def seconds_of(text: str, flag: str, problems: list[str]) -> Iterator[int]:
+    """A length such as 30m, 6h or 7d; nothing, and a problem, for what is none."""
     found = _LENGTH.fullmatch(text)
     if found is None:
-        problems.append(f"--period: {text!r}, expected a length as 30m, 6h or 7d")
+        problems.append(f"{flag}: {text!r}, expected a length as 30m, 6h or 7d")
     else:
         yield int(found[1]) * _UNITS[found[2]]
 

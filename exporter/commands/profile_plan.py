@@ -10,7 +10,7 @@ import argparse
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ class _Guess:
     _words: int = 0
     _cells: int = 0
     _longest: int = 0
-    _failed: set[str] = field(default_factory=set)
+    _width: int = 0
 
     def update(self, cells: Cells) -> None:
         if self.kind in ("categorical", "text"):
@@ -152,6 +152,8 @@ class _Guess:
         had = self.kind
         if had is None:
             self.kind = guessed(cells, self.written)
+            if self.kind == "vector":
+                self._fits(cells, "vector")
         elif had == "boolean" and not self.written and self._fits(cells, "numeric"):
             self.kind = "numeric"  # true among numbers is 1
         else:
@@ -165,21 +167,33 @@ class _Guess:
 
     def _fits(self, cells: Cells, kind: str) -> bool:
         try:
-            typed(cells, kind, self.written)
+            found = typed(cells, kind, self.written)
         except WrongCell:
             return False
+        if kind == "vector":
+            width = found.values.shape[1] or self._width
+            self._width, same = width, self._width in (0, width)
+            return same
         return True
 
     def _read(self, cells: Cells) -> None:
-        texts = [cell if isinstance(cell, str) else str(cell) for cell in cells if cell is not None]
+        texts = [cell if isinstance(cell, str) else "" for cell in cells if cell is not None]
         self._cells += len(texts)
         self._words += sum(map(word_count, texts))
         self._longest = max(self._longest, max(map(len, texts), default=0))
         self.kind = "text" if is_text(self._words, self._cells, self._longest) else "categorical"
 
 
-def settle(source: Source, roles: Mapping[str, str], declared: Mapping[str, Declared]) -> dict[str, str]:
-    """The type of every column with a role: as declared, or the narrowest that all its cells can be read as."""
+def settle(
+    source: Source,
+    roles: Mapping[str, str],
+    declared: Mapping[str, Declared],
+    otherwise: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """The type of every column with a role: as declared, or the narrowest that all its cells can be read as.
+
+    `otherwise`: of columns in which no cell holds anything.
+    """
     types = {name: own.type for name, own in declared.items() if name in roles}
     guesses = {name: _Guess(source.written) for name in roles if name not in types}
     if not guesses:
@@ -188,7 +202,7 @@ def settle(source: Source, roles: Mapping[str, str], declared: Mapping[str, Decl
         for name, guess in guesses.items():
             guess.update(part.cells[name])
     for name, guess in guesses.items():
-        types[name] = guess.kind or "categorical"
+        types[name] = guess.kind or (otherwise or {}).get(name, "categorical")
     return types
 
 
@@ -205,11 +219,16 @@ def typed_parts(source: Source, plans: Sequence[Plan]) -> Iterator[dict[str, Typ
 
 def _column(source: Source, plan: Plan, cells: Cells, lines: Sequence[int]) -> Typed:
     kind = "categorical" if plan.type == "identifier" else plan.type
+    where = f"{source.path}, {source.word} {lines[0]}, column {plan.name!r}"
     try:
-        return typed(cells, kind, source.written, plan.unit)
+        found = typed(cells, kind, source.written, plan.unit)
     except WrongCell as error:
         where = f"{source.path}, {source.word} {lines[error.row]}, column {plan.name!r}"
         raise DataError(f"{where}: {error}") from None
+    if plan.centroid and found.values.shape[1] != len(plan.centroid):
+        expected = f"expected {len(plan.centroid)} as the others have"
+        raise DataError(f"{where}: vectors of {found.values.shape[1]} places, {expected}")
+    return found
 
 
 # ---------------------------------------------------------------- schema file

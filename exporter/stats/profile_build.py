@@ -185,7 +185,7 @@ def _choice(name: str, payload: PayloadSurvey, survey: Survey, config: ProfileCo
         bins = base if isinstance(base, NumericBins) else None
         return _numeric(name, plan, survey, bins, config.bins)
     hitters = survey.texts[name]
-    if not hitters.counts:
+    if not hitters.counts and base is None:
         return LeftOut(name, "no value")
     personally = personal(name, hitters.counts) if plan.type == "categorical" and plan.private else None
     if personally and plan.role in ("feature", "group"):
@@ -193,6 +193,8 @@ def _choice(name: str, payload: PayloadSurvey, survey: Survey, config: ProfileCo
     closed = CLOSED.get(name.removeprefix(plan.name))
     own = CategoricalBins(closed) if closed is not None and name != plan.name else category_bins(hitters)
     categories = base if isinstance(base, CategoricalBins) else own
+    if not categories.categories and set(hitters.counts) <= {OTHER}:
+        return LeftOut(name, "lists or objects that are no vectors of one width")
     if not categories.categories:
         return LeftOut(name, f"no category has {CATEGORY_ROWS} rows")
     shown = categories
@@ -214,7 +216,12 @@ def _numeric(name: str, plan: Plan, survey: Survey, base: NumericBins | None, bi
     numbers = survey.numbers[name]
     block = numbers.block[:, 0]
     if block[COUNT] == 0:
-        return LeftOut(name, "no finite number")
+        if base is None:
+            return LeftOut(name, "no finite number")
+        bare = ProfileColumn(
+            name, plan.counted_role, base, (0,) * base.size, type=plan.type, source=plan.name
+        )
+        return Choice(plan, base, bare)
     finite = survey.finite(name)
     own = base
     if own is None:

@@ -79,7 +79,8 @@ def guessed(cells: Cells, written: bool, but: frozenset[str] = frozenset()) -> s
     for kind in ("boolean", "numeric", "datetime", "vector"):
         if kind not in but and _reads(cells, kind, written):
             return kind
-    texts = [str(cell) for cell in cells if cell is not None]
+    # A list or an object among them is one odd word.
+    texts = [cell if isinstance(cell, str) else "" for cell in cells if cell is not None]
     return "text" if is_text(sum(map(word_count, texts)), len(texts), max(map(len, texts))) else "categorical"
 
 

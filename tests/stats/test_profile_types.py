@@ -48,7 +48,7 @@ def test_written_cells_have_the_narrowest_type(cells: list[str], expected: str |
         (["true"], "categorical"),
         ([10**400, -(10**400)], "numeric"),
         ([[0.0] * 65, [1.0] * 65], "vector"),
-        ([[0.0] * 65, [1.0] * 66], "text"),
+        ([[0.0] * 65, [1.0] * 66], "categorical"),
         ([[0.0, "a"]], "categorical"),
         ([None, None], None),
         (np.array([1, 2]), "numeric"),
