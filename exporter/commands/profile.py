@@ -20,6 +20,7 @@ from exporter.commands.profile_plan import add_role_arguments, limited, plans_of
 from exporter.commands.profile_report import report
 from exporter.commands.reading import DataError, Limited, Source
 from exporter.commands.sources import open_source
+from exporter.commands.through import PROTOCOLS, Ask, Model, answered
 from exporter.stats import STATISTICS
 from exporter.stats.profile import Profile, ProfileError, load, save
 from exporter.stats.profile_build import DEFAULT_BINS, MAX_BINS, ProfileConfig, build_from
@@ -61,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rows with this value are test rows: performance is taken of them",
     )
     add("--test-rows", metavar="FILE", help="a file of test rows: performance is taken of them")
+    url = "send the rows to the model there, and take its answers as the reference of predictions"
+    add("--through", metavar="URL", help=url)
+    add("--protocol", choices=PROTOCOLS, default="v2", help="how it is asked: v2 (default) or KServe's v1")
+    add("--batch", type=int, default=64, metavar="N", help="rows of one request (default: 64)")
+    add("--tensor", metavar="NAME", help="all features as one v2 tensor (default: one for each)")
+    add("--output", action="append", default=[], metavar="NAME", help="a v2 output to ask for")
     add("--positive", metavar="CLASS", help="the target's class that scores mean (default: 1, true or yes)")
 
 
@@ -81,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     """Build and write the profile; 0, or 2 with a message on stderr for input that cannot be used."""
     try:
         source = limited(open_source(args.data), args)
-        profile = build_profile(source, args)
+        profile = through_model(source, args) if args.through else build_profile(source, args)
         _write(profile, args.out)
     except (DataError, ProfileError, OSError) as error:
         print(f"modeltap profile: error: {error}", file=sys.stderr)
@@ -115,6 +122,20 @@ def build_profile(source: Source, args: argparse.Namespace, through: bool = Fals
         found = performance_of(open_source(args.test_rows), plans, args.positive)
         profile = replace(profile, performance=found)
     return profile
+
+
+def through_model(source: Source, args: argparse.Namespace) -> Profile:
+    """The profile of a source with the answers of a model to its rows. Raises DataError, ProfileError, OSError."""
+    ask = Ask(
+        *(args.through.rstrip("/"), args.model_name, args.protocol, args.batch),
+        tensor=args.tensor,
+        outputs=tuple(args.output),
+    )
+    options = options_of(args)
+    split = options.split[0] if options.split is not None else None
+    plans = plans_of(source, args, [*options.problems, *ask.problems()], split)
+    with answered(source, plans, Model(ask)) as known:
+        return build_profile(known, args, through=True)
 
 
 def options_of(args: argparse.Namespace) -> Options:

@@ -17,13 +17,10 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from exporter.commands.decode import Forced
+from exporter.commands.observing import Answer, Asked, observed
 from exporter.commands.read_json import json_lines
 from exporter.commands.reading import MAX_COLUMNS, NAMING_ROWS, PART_ROWS, DataError, Part
-from exporter.decode import DIALECTS, observe
-from exporter.records.exchange import Exchange
 from exporter.records.observation import Observation, Undecodable
-from exporter.records.routes import match, path_of
 
 PENDING: Final = 10_000
 
@@ -121,36 +118,16 @@ class TrafficSource:
 
 
 def _observed(request: dict[str, Any], answer: dict[str, Any]) -> Observation:
-    method, target = _text(request, "method", "httpmethod") or "POST", _text(request, "path", "endpoint")
-    route = match(method, target)
-    protocol = _text(request, "protocol") or route.protocol
-    exchange = Exchange(
-        request_head=_head(f"{method} {target or '/'} HTTP/1.1", request),
-        response_head=_head(f"HTTP/1.1 {_status(answer)} ", answer),
-        request_body=_body(request),
-        response_body=_body(answer),
-        method=method,
-        path=path_of(target),
-        operation=route.operation,
-        protocol=protocol,
-        model_name=_text(request, "modelid", "inferenceservicename") or route.model_name,
-        model_version=route.model_version,
-        status=_status(answer),
-        error_type="",
-        start=0,
-        duration=0,
-        time_to_first_byte=0,
-        queue_wait=0,
-        client_wait=0,
-        request_size=0,
-        response_size=0,
-        request_captured=True,
-        response_captured=True,
-        request_id=str(request["id"]),
-        rate=1.0,
+    asked = Asked(
+        _text(request, "method", "httpmethod") or "POST",
+        _text(request, "path", "endpoint"),
+        _text(request, "datacontenttype"),
+        _body(request),
+        _text(request, "protocol"),
+        _text(request, "modelid", "inferenceservicename"),
+        str(request["id"]),
     )
-    named = tuple(Forced(dialect) for dialect in DIALECTS if protocol == dialect.NAME)
-    return observe(exchange, (*DIALECTS, *named) if target else (*named, *DIALECTS))
+    return observed(asked, Answer(_status(answer), _text(answer, "datacontenttype"), _body(answer)))
 
 
 def _text(event: dict[str, Any], *keys: str) -> str:
@@ -160,14 +137,6 @@ def _text(event: dict[str, Any], *keys: str) -> str:
 def _status(event: dict[str, Any]) -> int:
     found = str(event.get("statuscode", 200))
     return int(found) if found.isascii() and found.isdecimal() and len(found) == 3 else 0
-
-
-def _head(first: str, event: dict[str, Any]) -> bytes:
-    kind = _text(event, "datacontenttype") or "application/json"
-    lines = (first, f"Content-Type: {kind}", "", "")
-    return "\r\n".join(line.replace("\r", " ").replace("\n", " ") for line in lines).encode(
-        "latin-1", "replace"
-    )
 
 
 def _body(event: dict[str, Any]) -> bytes:

@@ -19,6 +19,7 @@ MAX_PAIRS = 20
 STRONGEST = 5
 MAX_JOINT = 50  # columns of the precision matrix: 1,275 numbers; pairs are looked for among these too
 LEAST_JOINT_ROWS = 100
+LEAST_CORRELATION = 0.1  # weaker pairs are not chosen by themselves: noise would fill the places
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,12 @@ def co_moments(a: FloatArray, b: FloatArray, origin: tuple[float, float]) -> Flo
 
 
 def strongest_pairs(names: Sequence[str], table: FloatArray, most: int = STRONGEST) -> list[tuple[str, str]]:
-    """The pairs with the largest |r| in the table's finite cells, ties by name; at most the first 50 columns."""
+    """The pairs with the largest |r| >= 0.1 in the table's finite cells, ties by name; of the first 50 columns."""
     names = names[:MAX_JOINT]
     found = []
     for i, j in itertools.combinations(range(len(names)), 2):
         r = _correlation(table[:, i], table[:, j])
-        if r is not None:
+        if r is not None and abs(r) >= LEAST_CORRELATION:
             found.append((-round(abs(r), 12), names[i], names[j]))
     return [(a, b) for _, a, b in sorted(found)[:most]]
 

@@ -56,7 +56,7 @@ def test_the_strongest_pairs_come_first() -> None:
     x = RNG.normal(size=300)
     table = np.stack([x, -x + 0.01 * RNG.normal(size=300), RNG.normal(size=300), np.ones(300)], axis=1)
     assert strongest_pairs(("a", "b", "c", "d"), table, 1) == [("a", "b")]
-    assert all("d" not in pair for pair in strongest_pairs(("a", "b", "c", "d"), table, 9))
+    assert strongest_pairs(("a", "b", "c", "d"), table, 9) == [("a", "b")]
     assert strongest_pairs(("a", "b"), table[:50, :2]) == []
 
 
