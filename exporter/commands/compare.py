@@ -27,7 +27,7 @@ from exporter.stats import STATISTICS
 from exporter.stats.privacy import hash_category, key_id
 from exporter.stats.profile import PayloadColumn, Profile, ProfileError, load
 from exporter.stats.profile_build import Chunk, ProfileConfig, build_from
-from exporter.stats.profile_compare import EFFECT, CompareConfig, Comparison, compare
+from exporter.stats.profile_compare import CompareConfig, Differences, compare
 from exporter.stats.profile_survey import Plan
 from exporter.stats.profile_types import Typed
 
@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--html", metavar="FILE", help="write a page with plots, in one file")
     names = [statistic.name for statistic in STATISTICS]
     add("--statistic", choices=names, default="psi", help="by which the verdict is (default: psi)")
-    effect = f"the least value that matters (default: {EFFECT})"
-    add("--effect", type=float, default=EFFECT, metavar="VALUE", help=effect)
+    effect = "the least value that matters (default: the statistic's own, 0.1 for psi)"
+    add("--effect", type=float, metavar="VALUE", help=effect)
     level = "the reference's own level over periods of that length is a yardstick too, as 7d"
     add("--level", metavar="LENGTH", help=level)
     add("--fail-on-drift", action="store_true", help="exit with status 1 if a column drifted")
@@ -71,14 +71,14 @@ def run(args: argparse.Namespace) -> int:
 def _config(args: argparse.Namespace) -> CompareConfig:
     problems: list[str] = []
     seconds = next(iter(seconds_of(args.level, "--level", problems)), None) if args.level else None
-    if not 0.0 <= args.effect < float("inf"):
+    if args.effect is not None and not 0.0 <= args.effect < float("inf"):
         problems.append(f"--effect: {args.effect}, expected a number from 0")
     if problems:
         raise DataError("; ".join(problems))
     return CompareConfig(args.statistic, args.effect, seconds)
 
 
-def _write(args: argparse.Namespace, a: Profile, b: Profile, found: Comparison) -> None:
+def _write(args: argparse.Namespace, a: Profile, b: Profile, found: Differences) -> None:
     names = (Path(args.a).name, Path(args.b).name)
     if args.json:
         text = json.dumps(compare_table.document(names, (a, b), found), indent=1, ensure_ascii=False) + "\n"

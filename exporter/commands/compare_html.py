@@ -11,7 +11,7 @@ from html import escape
 from exporter.commands.compare_table import Names, Profiles, shares_of, summary
 from exporter.stats.bins import NumericBins
 from exporter.stats.profile import ProfileColumn
-from exporter.stats.profile_compare import DRIFTED, Comparison, Row
+from exporter.stats.profile_compare import DRIFTED, Differences, Measure, Row
 
 _STYLE = """
 :root { --page: #ffffff; --card: #f6f7f9; --line: #d9dde3; --text: #1c2128; --quiet: #59636e;
@@ -47,7 +47,7 @@ _WIDTH, _HEIGHT, _FOOT, _MARGIN = 520, 140, 46, 40
 _LABEL = 13
 
 
-def page(names: Names, profiles: Profiles, found: Comparison) -> str:
+def page(names: Names, profiles: Profiles, found: Differences) -> str:
     """The page."""
     a, b = profiles
     title = f"{names[1]} against {names[0]}"
@@ -71,8 +71,8 @@ def page(names: Names, profiles: Profiles, found: Comparison) -> str:
     return "\n".join(parts)
 
 
-def _table(found: Comparison) -> Iterator[str]:
-    known = any(one.level is not None for row in found.rows for one in row.measures)
+def _table(found: Differences) -> Iterator[str]:
+    known = any(one.drift.level is not None for row in found.rows for one in row.measures)
     heads = (found.statistic, "floor", "critical", *(["own level"] if known else []))
     cells = "".join(f'<th scope="col" class="number">{escape(head)}</th>' for head in heads)
     first = "".join(f'<th scope="col">{head}</th>' for head in ("column", "role", "type"))
@@ -84,7 +84,7 @@ def _table(found: Comparison) -> Iterator[str]:
             name = f'<a href="#c{place}">{name}</a>'
             place += 1
         one = row.measure(found.statistic)
-        numbers = (None,) * 4 if one is None else (one.value, one.floor, one.critical, one.level)
+        numbers = (None,) * 4 if one is None else _numbers(one)
         cells = "".join(f'<td class="number">{_shown(value)}</td>' for value in numbers[: len(heads)])
         verdict = f"{row.verdict}: {row.reason}" if row.reason else row.verdict
         yield (
@@ -98,6 +98,11 @@ def _class(row: Row) -> str:
     return row.verdict if row.verdict in (DRIFTED, "same") else "quiet"
 
 
+def _numbers(measure: Measure) -> tuple[float | None, ...]:
+    drift = measure.drift
+    return drift.value, drift.floor, drift.critical, drift.level
+
+
 def _shown(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
@@ -105,12 +110,11 @@ def _shown(value: float | None) -> str:
 def _card(place: int, row: Row, statistic: str) -> str:
     assert row.reference is not None
     assert row.live is not None
-    known = any(one.level is not None for one in row.measures)
+    known = any(one.drift.level is not None for one in row.measures)
     heads = ("value", "floor", "critical", *(["own level"] if known else []))
     lines = []
     for one in row.measures:
-        numbers = (one.value, one.floor, one.critical, one.level)[: len(heads)]
-        cells = "".join(f'<td class="number">{_shown(value)}</td>' for value in numbers)
+        cells = "".join(f'<td class="number">{_shown(value)}</td>' for value in _numbers(one)[: len(heads)])
         decides = " (verdict)" if one.statistic == statistic else ""
         lines.append(f"<tr><td>{escape(one.statistic)}{decides}</td>{cells}</tr>")
     shown = "".join(f'<th scope="col" class="number">{head}</th>' for head in heads)

@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter.commands.profile_report import table
 from exporter.stats.profile import Profile, ProfileColumn
-from exporter.stats.profile_compare import Comparison, Row
+from exporter.stats.profile_compare import Differences, Row
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _EMPTY = "·"
@@ -16,7 +16,7 @@ Names = tuple[str, str]
 Profiles = tuple[Profile, Profile]
 
 
-def report(names: Names, profiles: Profiles, found: Comparison) -> str:
+def report(names: Names, profiles: Profiles, found: Differences) -> str:
     """The table, drifted columns first, and a line that sums it up."""
     a, b = profiles
     lines: list[tuple[str, ...]] = [
@@ -33,14 +33,14 @@ def report(names: Names, profiles: Profiles, found: Comparison) -> str:
     return "\n".join([*head, *table(lines), "", summary(found)])
 
 
-def summary(found: Comparison) -> str:
+def summary(found: Differences) -> str:
     """How many columns drifted, by what."""
     drifted = len(found.drifted)
     by = f"{found.statistic} above {found.effect:g}, its critical value and the reference's own level where known"
     return f"{drifted} of {found.compared} compared columns drifted ({by})"
 
 
-def document(names: Names, profiles: Profiles, found: Comparison) -> dict[str, Any]:
+def document(names: Names, profiles: Profiles, found: Differences) -> dict[str, Any]:
     """The comparison as JSON: the same order, every statistic."""
     sides = [
         {"name": name, "rows": profile.rows, "reference": profile.reference}
@@ -75,12 +75,13 @@ def shares_of(column: ProfileColumn) -> list[float]:
 
 
 def _line(row: Row, statistic: str) -> tuple[str, ...]:
-    found = row.measure(statistic)
+    measure = row.measure(statistic)
     name = row.name if row.name.isprintable() else ascii(row.name)
-    if found is None:
+    if measure is None:
         return (name, row.role, "", "", "", "", row.verdict, row.reason, "")
     assert row.reference is not None
     assert row.live is not None
+    found = measure.drift
     highest = max(*shares_of(row.reference), *shares_of(row.live))
     level = "" if found.level is None else f"{found.level:.3f}"
     numbers = (f"{found.value:.3f}", f"{found.floor:.3f}", f"{found.critical:.3f}", level)
@@ -96,11 +97,12 @@ def _row(row: Row) -> dict[str, Any]:
         shown["reason"] = row.reason
     shown["measures"] = [
         {
-            "statistic": one.statistic,
-            "value": one.value,
-            "floor": one.floor,
-            "critical": one.critical,
-            "level": one.level,
+            "statistic": one.drift.statistic,
+            "value": one.drift.value,
+            "floor": one.drift.floor,
+            "critical": one.drift.critical,
+            "level": one.drift.level,
+            "p_value": one.drift.p_value,
             "verdict": one.verdict,
         }
         for one in row.measures

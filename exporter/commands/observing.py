@@ -22,6 +22,7 @@ class Asked:
     protocol: str = ""
     model_name: str = ""
     id: str = ""
+    coding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Answer:
     status: int
     content_type: str
     body: bytes
+    coding: str = ""
 
 
 def observed(asked: Asked, answer: Answer) -> Observation:
@@ -38,8 +40,10 @@ def observed(asked: Asked, answer: Answer) -> Observation:
     route = match(asked.method, asked.target)
     protocol = asked.protocol or route.protocol
     exchange = Exchange(
-        request_head=_head(f"{asked.method} {asked.target or '/'} HTTP/1.1", asked.content_type),
-        response_head=_head(f"HTTP/1.1 {answer.status} ", answer.content_type),
+        request_head=_head(
+            f"{asked.method} {asked.target or '/'} HTTP/1.1", asked.content_type, asked.coding
+        ),
+        response_head=_head(f"HTTP/1.1 {answer.status} ", answer.content_type, answer.coding),
         request_body=asked.body,
         response_body=answer.body,
         method=asked.method,
@@ -66,7 +70,8 @@ def observed(asked: Asked, answer: Answer) -> Observation:
     return observe(exchange, (*DIALECTS, *named) if asked.target else (*named, *DIALECTS))
 
 
-def _head(first: str, content_type: str) -> bytes:
-    lines = (first, f"Content-Type: {content_type or 'application/json'}", "", "")
+def _head(first: str, content_type: str, coding: str) -> bytes:
+    coded = (f"Content-Encoding: {coding}",) if coding else ()
+    lines = (first, f"Content-Type: {content_type or 'application/json'}", *coded, "", "")
     clean = [line.replace("\r", " ").replace("\n", " ") for line in lines]
     return "\r\n".join(clean).encode("latin-1", "replace")

@@ -20,6 +20,7 @@ from typing import Any, Final
 from exporter.commands.observing import Answer, Asked, observed
 from exporter.commands.read_json import json_lines
 from exporter.commands.reading import MAX_COLUMNS, NAMING_ROWS, PART_ROWS, DataError, Part
+from exporter.decode import kserve_v1, open_inference_v2
 from exporter.records.observation import Observation, Undecodable
 
 PENDING: Final = 10_000
@@ -118,16 +119,21 @@ class TrafficSource:
 
 
 def _observed(request: dict[str, Any], answer: dict[str, Any]) -> Observation:
+    body, target = _body(request), _text(request, "path")
     asked = Asked(
-        _text(request, "method", "httpmethod") or "POST",
-        _text(request, "path", "endpoint"),
-        _text(request, "datacontenttype"),
-        _body(request),
-        _text(request, "protocol"),
-        _text(request, "modelid", "inferenceservicename"),
-        str(request["id"]),
+        *("POST", target if target.startswith("/") else "", _text(request, "datacontenttype"), body),
+        protocol=_text(request, "protocol") or ("" if target else _protocol(body)),
+        model_name=_text(request, "modelid", "inferenceservicename"),
+        id=str(request["id"]),
+        coding=_text(request, "contentencoding"),
     )
-    return observed(asked, Answer(_status(answer), _text(answer, "datacontenttype"), _body(answer)))
+    kind, coding = _text(answer, "datacontenttype"), _text(answer, "contentencoding")
+    return observed(asked, Answer(_status(answer), kind, _body(answer), coding))
+
+
+def _protocol(body: bytes) -> str:
+    """Of events that say neither path nor protocol, such as those of KServe's agent: by the body's own key."""
+    return kserve_v1.NAME if b'"instances"' in body else open_inference_v2.NAME
 
 
 def _text(event: dict[str, Any], *keys: str) -> str:

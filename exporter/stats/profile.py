@@ -214,7 +214,7 @@ def _column_document(column: ProfileColumn, schema: int) -> dict[str, Any]:
     if isinstance(column.bins, NumericBins):
         document |= {"mean": column.mean, "std": column.std, "min": column.min, "max": column.max}
         if schema > 1:
-            document["skewness"] = column.skewness
+            document |= {"skewness": column.skewness, "sums": list(column.sums)}
         document["quantiles"] = [list(pair) for pair in column.quantiles]
     return document
 
@@ -241,6 +241,7 @@ def _column_from(document: dict[str, Any]) -> ProfileColumn:
     keys = ("mean", "std", "min", "max", "skewness")
     own |= {key: _optional_float(document.get(key)) for key in keys}
     pairs = tuple((float(share), float(value)) for share, value in document["quantiles"])
+    own["sums"] = tuple(map(float, document.get("sums", ())))
     numeric = NumericBins(tuple(document["edges"]), document["discrete"])
     return ProfileColumn(name, role, numeric, counts, quantiles=pairs, **own)
 

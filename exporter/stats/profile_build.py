@@ -24,7 +24,7 @@ from exporter.stats.bins import (
     canonical,
     nameable,
 )
-from exporter.stats.moments import COUNT, HIGH, LARGEST, LOW, MEAN, SQUARES
+from exporter.stats.moments import COUNT, CUBES, HIGH, LARGEST, LOW, MEAN, SQUARES
 from exporter.stats.privacy import SCHEME, hash_category, key_id, personal, rounded_down, rounded_up
 from exporter.stats.profile import LeftOut, Profile, ProfileColumn
 from exporter.stats.profile_column import Hashing, PayloadColumn
@@ -227,17 +227,26 @@ def _numeric(name: str, plan: Plan, survey: Survey, base: NumericBins | None, bi
     if own is None:
         own = value_bins(numbers.few) if numbers.few is not None else quantile_bins(finite, bins)
     pairs = tuple(zip(PROBABILITIES, np.quantile(finite, PROBABILITIES).tolist(), strict=True))
+    std = float(np.sqrt(block[SQUARES] / block[COUNT]))
     bare = ProfileColumn(
         *(name, plan.counted_role, own, (0,) * own.size),
         mean=float(block[MEAN]),
-        std=float(np.sqrt(block[SQUARES] / block[COUNT])),
+        std=std,
         min=rounded_down(float(block[LOW])),
         max=rounded_up(float(block[HIGH])),
         quantiles=pairs,
+        skewness=_skewness(float(block[CUBES] / block[COUNT]), std),
         type=plan.type,
         source=plan.name,
     )
     return Choice(plan, own, bare)
+
+
+def _skewness(cubes: float, std: float) -> float | None:
+    """Third central moment over std cubed; None for a constant, and where it is beyond float64."""
+    with np.errstate(all="ignore"):
+        found = float(np.float64(cubes) / std / std / std) if std > 0.0 else np.inf
+    return found if np.isfinite(found) else None
 
 
 def quantile_bins(finite: FloatArray, bins: int = DEFAULT_BINS) -> NumericBins:

@@ -27,8 +27,8 @@ class ProfileColumn:
     """One counted column of the reference: counts per bin, and moments of its finite numbers (None for categories).
 
     `role`: feature, prediction, target or group. `quantiles`: (probability, value) pairs, not from bins. `min` and
-    `max` are rounded outward to two digits. `type` and `source` are those of the payload column that it comes from;
-    "" stands for its own kind and name.
+    `max` are rounded outward to two digits. `sums`: of the values of each bin, of numbers, () where not known. `type`
+    and `source` are those of the payload column that it comes from; "" stands for its own kind and name.
     """
 
     name: str
@@ -41,6 +41,7 @@ class ProfileColumn:
     max: float | None = None
     quantiles: tuple[tuple[float, float], ...] = ()
     skewness: float | None = None
+    sums: tuple[float, ...] = ()
     type: str = ""
     source: str = ""
     array: IntArray = field(init=False, repr=False, compare=False)
@@ -82,9 +83,19 @@ class ProfileColumn:
                 return ColumnSpec(self.name, self.bins, refined_bins(self.bins, low, high))
         return ColumnSpec(self.name, self.bins)
 
-    def pair(self, live: IntArray) -> Pair:
+    def pair(self, live: IntArray, live_sums: FloatArray | None = None) -> Pair:
         """This column against live counts over its own bins, for `Statistic.measure`."""
-        return Pair(self.bins, self.array, live)
+        return Pair(
+            *(self.bins, self.array, live),
+            reference_sums=self.bin_sums if live_sums is not None else None,
+            live_sums=live_sums if self.sums else None,
+            std=self.std,
+        )
+
+    @property
+    def bin_sums(self) -> FloatArray | None:
+        """`sums` as an array, None where not known."""
+        return np.array(self.sums, np.float64) if self.sums else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,26 +7,25 @@ the reason why not; the order depends on the profiles alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.stats.drift import Drift, Statistic
 from exporter.stats.profile import Profile, ProfileColumn
 
-EFFECT = 0.1
 DRIFTED, SAME, INSUFFICIENT, NOT_COMPARED = "drifted", "same", "insufficient", "not compared"
 _ORDER = (DRIFTED, SAME, INSUFFICIENT, NOT_COMPARED)
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One statistic of one column. `level`: the reference's own (mean + 3 sigma of its periods), None if unknown."""
+    """One statistic of one column, with its yardsticks (`drift.Drift`), and what they say together."""
 
-    statistic: str
-    value: float
-    floor: float
-    critical: float
-    level: float | None
+    drift: Drift
     verdict: str
+
+    @property
+    def statistic(self) -> str:
+        return self.drift.statistic
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +51,14 @@ class Row:
     def severity(self, effect: float) -> float:
         """The first measure's value by the highest of its yardsticks: over 1 is drift."""
         first = self.measures[0] if self.measures else None
-        return 0.0 if first is None else first.value / max(effect, first.critical, first.level or 0.0, 1e-300)
+        if first is None:
+            return 0.0
+        own = first.drift
+        return own.value / max(effect, own.floor, own.critical, own.level or 0.0, 1e-300)
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Differences:
     """All columns, the drifted ones first. `statistic`: by which the verdict is; `effect`: the least that matters."""
 
     statistic: str
@@ -76,19 +78,22 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class CompareConfig:
-    """`statistic` decides; `seconds`: whose periods' level is a yardstick too, None for none."""
+    """`statistic` decides; `effect`: the least that matters, None for the statistic's own; `seconds`: whose periods'
+    level is a yardstick too, None for none."""
 
     statistic: str = "psi"
-    effect: float = EFFECT
+    effect: float | None = None
     seconds: int | None = None
 
 
-def compare(a: Profile, b: Profile, statistics: Sequence[Statistic], config: CompareConfig) -> Comparison:
+def compare(a: Profile, b: Profile, statistics: Sequence[Statistic], config: CompareConfig) -> Differences:
     """`b` against the reference `a`. Columns are compared where both have them over the same bins."""
     names = [*a.names, *(name for name in b.names if name not in a.names)]
     rows = [_row(name, a, b, statistics, config) for name in names]
-    order = sorted(rows, key=lambda row: (_ORDER.index(row.verdict), -row.severity(config.effect), row.name))
-    return Comparison(config.statistic, config.effect, tuple(order))
+    decisive = next(one for one in statistics if one.name == config.statistic)
+    effect = decisive.effect if config.effect is None else config.effect
+    order = sorted(rows, key=lambda row: (_ORDER.index(row.verdict), -row.severity(effect), row.name))
+    return Differences(config.statistic, effect, tuple(order))
 
 
 def _row(name: str, a: Profile, b: Profile, statistics: Sequence[Statistic], config: CompareConfig) -> Row:
@@ -101,9 +106,9 @@ def _row(name: str, a: Profile, b: Profile, statistics: Sequence[Statistic], con
         return bare
     first = [one for one in statistics if one.name == config.statistic]
     ordered = [*first, *(one for one in statistics if one.name != config.statistic)]
-    pair = reference.pair(live.array)
-    found = [drift for one in ordered if (drift := one.measure(pair)) is not None]
-    measures = tuple(_measure(name, drift, a, config) for drift in found)
+    pair = reference.pair(live.array, live.bin_sums)
+    found = [(one, drift) for one in ordered if (drift := one.measure(pair)) is not None]
+    measures = tuple(_measure(name, one, drift, a, config) for one, drift in found)
     chosen = next((one for one in measures if one.statistic == config.statistic), None)
     verdict = INSUFFICIENT if chosen is None else chosen.verdict
     reason = "too few rows, or not for this type" if chosen is None else ""
@@ -122,15 +127,9 @@ def _reason(name: str, a: Profile, b: Profile) -> str:
     return "" if mine.bins == other.bins else "other bins (make the second with --edges-from the first)"
 
 
-def _measure(name: str, drift: Drift, a: Profile, config: CompareConfig) -> Measure:
+def _measure(name: str, statistic: Statistic, drift: Drift, a: Profile, config: CompareConfig) -> Measure:
     level = a.level(name, drift.statistic, config.seconds) if config.seconds is not None else None
-    limit = level.limit if level is not None else None
-    beyond = drift.value > max(config.effect, drift.critical, limit or 0.0)
-    return Measure(
-        drift.statistic,
-        drift.value,
-        drift.floor,
-        drift.critical,
-        limit,
-        DRIFTED if beyond else SAME,
-    )
+    decisive = statistic.name == config.statistic and config.effect is not None
+    effect = config.effect if decisive and config.effect is not None else statistic.effect
+    judged = replace(drift, level=None if level is None else level.limit)
+    return Measure(judged, DRIFTED if judged.exceeds(effect) else SAME)

@@ -1,19 +1,22 @@
 """What a reference says of columns together: co-moments of pairs, a precision matrix, associations with the answer.
 
-Refuses to know files. Every sum here adds up over parts and replicas; every matrix comes from complete rows alone.
-Invariants: |r| <= 1; a precision matrix is finite, symmetric and positive definite, or there is none.
+The statistics over them are elsewhere (`pairs.py`, `mahalanobis.py`, `association.py`), for live rows as for these.
+Refuses to know files. Invariants: sums add up over parts; a precision matrix is finite, symmetric and positive
+definite, or there is none.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from exporter.stats.association import cramers_v, rank_correlation
 from exporter.stats.bins import FloatArray, IntArray
+from exporter.stats.mahalanobis import Space
+from exporter.stats.pairs import Scale, co_moments, pearson
 
 MAX_PAIRS = 20
 STRONGEST = 5
@@ -24,14 +27,16 @@ LEAST_CORRELATION = 0.1  # weaker pairs are not chosen by themselves: noise woul
 
 @dataclass(frozen=True, slots=True)
 class CoMoments:
-    """Six sums of a pair over rows where both are finite, of x = a - origin[0] and y = b - origin[1].
+    """Six sums of a pair over rows where both are finite, of x = (a - mean) / std and y alike for b.
 
-    The origin is the reference's means: live sums around the same origin add up and lose no digits to large means.
+    `mean` and `std`: of the two columns in the reference, in that order. Live sums in the same units are compared
+    with these by `pairs.shift`.
     """
 
     a: str
     b: str
-    origin: tuple[float, float]
+    mean: tuple[float, float]
+    std: tuple[float, float]
     n: int
     x: float
     y: float
@@ -40,68 +45,66 @@ class CoMoments:
     xy: float
 
     @property
+    def sums(self) -> FloatArray:
+        """The six sums as `pairs.py` has them."""
+        return np.array([self.n, self.x, self.y, self.xx, self.yy, self.xy], np.float64)
+
+    @property
+    def scales(self) -> dict[str, Scale]:
+        """How live values of the two columns are brought to the same units."""
+        return {self.a: Scale(self.mean[0], self.std[0]), self.b: Scale(self.mean[1], self.std[1])}
+
+    @property
     def correlation(self) -> float | None:
         """Pearson's r; None for fewer than two rows or a constant."""
-        if self.n < 2:
-            return None
-        spread = (self.xx - self.x * self.x / self.n) * (self.yy - self.y * self.y / self.n)
-        if not spread > 0.0:
-            return None
-        r = (self.xy - self.x * self.y / self.n) / float(np.sqrt(spread))
-        return max(-1.0, min(1.0, r))
-
-
-def co_moments(a: FloatArray, b: FloatArray, origin: tuple[float, float]) -> FloatArray:
-    """The six sums of two columns: n, x, y, xx, yy, xy; they add up."""
-    both = np.isfinite(a) & np.isfinite(b)
-    x, y = a[both] - origin[0], b[both] - origin[1]
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.array([len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y])
+        return pearson(self.sums)
 
 
 def strongest_pairs(names: Sequence[str], table: FloatArray, most: int = STRONGEST) -> list[tuple[str, str]]:
     """The pairs with the largest |r| >= 0.1 in the table's finite cells, ties by name; of the first 50 columns."""
-    names = names[:MAX_JOINT]
+    names, columns = names[:MAX_JOINT], dict(zip(names[:MAX_JOINT], table.T, strict=False))
+    scales = {name: _scale(values) for name, values in columns.items()}
+    pairs = list(itertools.combinations(names, 2))
+    sums = co_moments(pairs, scales, columns)
     found = []
-    for i, j in itertools.combinations(range(len(names)), 2):
-        r = _correlation(table[:, i], table[:, j])
+    for pair, own in zip(pairs, sums.T, strict=True):
+        r = pearson(own) if own[0] >= LEAST_JOINT_ROWS else None
         if r is not None and abs(r) >= LEAST_CORRELATION:
-            found.append((-round(abs(r), 12), names[i], names[j]))
-    return [(a, b) for _, a, b in sorted(found)[:most]]
+            found.append((-round(abs(r), 12), pair))
+    return [pair for _, pair in sorted(found)[:most]]
 
 
-def _correlation(a: FloatArray, b: FloatArray) -> float | None:
-    both = np.isfinite(a) & np.isfinite(b)
-    if int(both.sum()) < LEAST_JOINT_ROWS:
-        return None
-    origin = (float(a[both].mean()), float(b[both].mean()))
-    sums = co_moments(a, b, origin).tolist()
-    return CoMoments("", "", origin, int(sums[0]), *sums[1:]).correlation if np.isfinite(sums).all() else None
+def _scale(values: FloatArray) -> Scale:
+    finite = values[np.isfinite(values)]
+    return Scale(float(finite.mean()), float(finite.std())) if len(finite) else Scale(0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """For the squared Mahalanobis distance of a row: d2 = z' matrix z with z = (row - mean) / scale.
+    """Ledoit and Wolf's shrunk precision matrix of rows brought to mean 0 and deviation 1: z = (row - mean) / scale.
 
-    `expected` and `spread`: mean and standard deviation of d2 over the reference rows, which is what a live mean
-    is compared with (shrinkage and heavy tails move it off the number of columns). `rows`: complete rows.
+    `rows` complete reference rows had squared distances z' matrix z that sum to `squares`, and their squares to
+    `fourths`: what live rows are compared with, because shrinkage moves the mean off the number of columns.
     """
 
     names: tuple[str, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     matrix: tuple[tuple[float, ...], ...]
-    rows: int
     shrinkage: float
-    expected: float
-    spread: float
+    rows: int
+    squares: float
+    fourths: float
 
-    def distances(self, table: FloatArray) -> FloatArray:
-        """d2 of each row, shape (rows, columns in the order of `names`); NaN for incomplete rows."""
-        z = (table - np.array(self.mean)) / np.array(self.scale)
-        with np.errstate(invalid="ignore", over="ignore"):
-            found = np.einsum("ij,jk,ik->i", z, np.array(self.matrix), z)
-        return np.asarray(np.where(np.isfinite(table).all(axis=1), found, np.nan), np.float64)
+    def space(self) -> Space:
+        """Mean and precision in the columns' own units; rows have the columns in the order of `names`."""
+        scale = np.array(self.scale)
+        return Space(np.array(self.mean), np.array(self.matrix) / np.outer(scale, scale))
+
+    @property
+    def sums(self) -> FloatArray:
+        """The reference's own sums as `mahalanobis.multivariate` takes them."""
+        return np.array([self.rows, self.squares, self.fourths], np.float64)
 
 
 def ledoit_wolf(table: FloatArray) -> tuple[FloatArray, float]:
@@ -125,9 +128,9 @@ def ledoit_wolf(table: FloatArray) -> tuple[FloatArray, float]:
 
 
 def precision_of(names: Sequence[str], table: FloatArray) -> Precision | None:
-    """The precision matrix of the first 50 columns that vary, from complete rows; None from fewer than 100 of them.
+    """The precision matrix of the first 50 columns, those that vary, from complete rows.
 
-    Columns are brought to mean 0 and standard deviation 1 before the shrinkage, which knows no units.
+    None below 100 rows, below two per column, or where the matrix cannot be inverted.
     """
     names, table = list(names[:MAX_JOINT]), table[:, :MAX_JOINT]
     complete = table[np.isfinite(table).all(axis=1)]
@@ -147,29 +150,18 @@ def precision_of(names: Sequence[str], table: FloatArray) -> Precision | None:
         return None
     matrix = (matrix + matrix.T) / 2.0
     chosen = tuple(name for name, there in zip(names, varied.tolist(), strict=True) if there)
-    whole = tuple(map(tuple, matrix.tolist()))
-    bare = Precision(
-        chosen, tuple(mean.tolist()), tuple(scale.tolist()), whole, len(complete), shrinkage, 0.0, 0.0
-    )
-    found = bare.distances(complete)
-    return Precision(
-        bare.names,
-        bare.mean,
-        bare.scale,
-        whole,
-        len(complete),
-        shrinkage,
-        float(found.mean()),
-        float(found.std()),
-    )
+    rows = tuple(map(tuple, matrix.tolist()))
+    bare = Precision(chosen, tuple(mean.tolist()), tuple(scale.tolist()), rows, shrinkage, 0, 0.0, 0.0)
+    n, squares, fourths = bare.space().sums(complete).tolist()
+    return replace(bare, rows=int(n), squares=squares, fourths=fourths)
 
 
 @dataclass(frozen=True, slots=True)
 class Association:
     """How strongly a feature goes with an answer, from the table of their bins: an association, not an importance.
 
-    `cramer`: bias-corrected Cramer's V in [0, 1], of all bins. `rank`: Spearman's correlation of the bins of finite
-    numbers in [-1, 1], None where one of the two is categorical. Both can be formed live from the same table.
+    `cramer`: Cramer's V in [0, 1], of all bins. `rank`: Spearman's correlation of the bins of finite numbers in
+    [-1, 1], None where one of the two is categorical. Both can be formed live from the same table.
     """
 
     feature: str
@@ -179,34 +171,7 @@ class Association:
     rank: float | None = None
 
 
-def cramers_v(table: IntArray) -> float | None:
-    """Bias-corrected Cramer's V of a table of counts; None without two occupied rows and columns.
-
-    Source: Bergsma, "A bias-correction for Cramer's V and Tschuprow's T" (2013).
-    """
-    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
-    rows, columns = table.shape
-    n = int(table.sum())
-    if min(rows, columns) < 2 or n < 2:
-        return None
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
-    phi = float((np.square(table - expected) / expected).sum()) / n
-    corrected = max(0.0, phi - (rows - 1) * (columns - 1) / (n - 1))
-    smaller = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1))
-    return min(1.0, float(np.sqrt(corrected / (smaller - 1)))) if smaller > 1 else None
-
-
-def rank_correlation(table: IntArray) -> float | None:
-    """Spearman's rank correlation of two ordered bins, ties at their middle rank; None if one does not vary."""
-    n = int(table.sum())
-    down, across = table.sum(axis=1), table.sum(axis=0)
-    x = np.cumsum(down) - (down - 1) / 2.0 - (n + 1) / 2.0
-    y = np.cumsum(across) - (across - 1) / 2.0 - (n + 1) / 2.0
-    spread = float((down * x * x).sum() * (across * y * y).sum())
-    return None if spread <= 0.0 else float(x @ table @ y) / float(np.sqrt(spread))
-
-
-def association(
+def association_of(
     feature: str, prediction: str, table: IntArray, ordered: tuple[int, int] | None
 ) -> Association | None:
     """The association of one table; `ordered`: how many of its rows and columns are bins of numbers, in order."""
@@ -215,9 +180,3 @@ def association(
         return None
     rank = rank_correlation(table[: ordered[0], : ordered[1]]) if ordered is not None else None
     return Association(feature, prediction, int(table.sum()), v, rank)
-
-
-def cross_counts(a: NDArray[np.int64], b: NDArray[np.int64], shape: tuple[int, int]) -> IntArray:
-    """How many rows fall into each pair of bins."""
-    flat = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1])
-    return flat.reshape(shape).astype(np.int64, copy=False)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from exporter.stats.bins import Bins, FloatArray, IntArray
+from exporter.stats.bins import Bins, FloatArray, IntArray, NumericBins
 from exporter.stats.drift import Pair
 
 LENGTHS = (3600, 86_400, 604_800)
@@ -68,8 +68,23 @@ class PeriodSet:
     absent: str = ""
 
 
+class Cells(Protocol):
+    """Cells of one column of a chunk; see `profile_tally.Located`."""
+
+    @property
+    def codes(self) -> IntArray:
+        """Their bins."""
+
+    @property
+    def values(self) -> FloatArray:
+        """As what they are summed."""
+
+
+Columns = Mapping[str, tuple[Bins, float | None]]
+
+
 class PeriodCounts:
-    """Bin counts per period of one length."""
+    """Counts and sums per bin and period of one length."""
 
     def __init__(self, seconds: int, sizes: Mapping[str, int]) -> None:
         """`sizes`: bins by counted column."""
@@ -78,33 +93,35 @@ class PeriodCounts:
         self._starts = dict(zip(sizes, ends, strict=False))
         self._sizes = dict(sizes)
         self._size = ends[-1]
-        self._slots: dict[int, IntArray] = {}
+        self._slots: dict[int, FloatArray] = {}
         self.full = False
 
-    def update(self, times: FloatArray, codes: Mapping[str, IntArray]) -> None:
-        """Add rows: unix seconds (not finite: left out) and the bin of every cell."""
+    def update(self, times: FloatArray, cells: Mapping[str, Cells]) -> None:
+        """Add rows: unix seconds (not finite: left out) and the cells of every column."""
         timed = np.isfinite(times) & (np.abs(times) < 1e12)
         slots, inverse = np.unique(np.floor_divide(times[timed], self.seconds), return_inverse=True)
         new = len(set(slots.astype(np.int64).tolist()) - set(self._slots))
-        self.full = self.full or (len(self._slots) + new) * self._size > MAX_CELLS
+        self.full = self.full or 2 * (len(self._slots) + new) * self._size > MAX_CELLS
         if self.full:
             self._slots.clear()
             return
-        for name, found in codes.items():
+        for name, found in cells.items():
             size, start = self._sizes[name], self._starts[name]
-            table = np.bincount(inverse * size + found[timed], minlength=len(slots) * size)
-            for slot, counts in zip(slots.tolist(), table.reshape(len(slots), size), strict=True):
-                self._at(int(slot))[start : start + size] += counts
+            places, shape = inverse * size + found.codes[timed], (len(slots), size)
+            counts = np.bincount(places, minlength=len(slots) * size).reshape(shape)
+            sums = np.bincount(places, found.values[timed], minlength=len(slots) * size).reshape(shape)
+            for row, slot in enumerate(slots.tolist()):
+                own = self._at(int(slot))
+                own[0, start : start + size] += counts[row]
+                own[1, start : start + size] += sums[row]
 
-    def _at(self, slot: int) -> IntArray:
+    def _at(self, slot: int) -> FloatArray:
         if slot not in self._slots:
-            self._slots[slot] = np.zeros(self._size, np.int64)
+            self._slots[slot] = np.zeros((2, self._size))
         return self._slots[slot]
 
-    def levels(
-        self, bins: Mapping[str, Bins], statistics: Sequence[Measures]
-    ) -> tuple[PeriodSet, list[Level]]:
-        """The levels of these columns, and what became of the periods."""
+    def levels(self, columns: Columns, statistics: Sequence[Measures]) -> tuple[PeriodSet, list[Level]]:
+        """The levels of these columns (bins, and standard deviation of numbers), and what became of the periods."""
         slots = sorted(self._slots)
         if self.full:
             return PeriodSet(self.seconds, 0, "more periods than are kept"), []
@@ -117,20 +134,26 @@ class PeriodCounts:
             np.intp
         )
         found: list[Level] = []
-        for name, own in bins.items():
+        for name, (bins, std) in columns.items():
             start = self._starts[name]
-            counts = table[:, start : start + self._sizes[name]]
-            found += self._column(name, own, counts, places.tolist(), statistics)
+            own = table[places, :, start : start + self._sizes[name]]
+            whole = table[:, :, start : start + self._sizes[name]].sum(axis=0)
+            pairs = [_pair(bins, whole - one, one, std) for one in own]
+            found += self._column(name, pairs, statistics)
         absent = "" if found else "too few rows in a period for any statistic"
         return PeriodSet(self.seconds, len(slots), absent), found
 
-    def _column(
-        self, name: str, bins: Bins, counts: IntArray, places: list[int], statistics: Sequence[Measures]
-    ) -> Iterator[Level]:
-        whole = counts.sum(axis=0)
-        pairs = [Pair(bins, whole - counts[place], counts[place]) for place in places]
+    def _column(self, name: str, pairs: Sequence[Pair], statistics: Sequence[Measures]) -> Iterator[Level]:
         for statistic in statistics:
             found = [result.value for pair in pairs if (result := statistic.measure(pair)) is not None]
             if len(found) >= LEAST_PERIODS:
                 mean, std = float(np.mean(found)), float(np.std(found, ddof=1))
                 yield Level(name, statistic.name, self.seconds, len(found), mean, std)
+
+
+def _pair(bins: Bins, rest: FloatArray, own: FloatArray, std: float | None) -> Pair:
+    """One period against the rest; sums only where there are numbers."""
+    counts = rest[0].astype(np.int64), own[0].astype(np.int64)
+    if not isinstance(bins, NumericBins):
+        return Pair(bins, *counts)
+    return Pair(bins, *counts, reference_sums=rest[1], live_sums=own[1], std=std)

@@ -118,7 +118,10 @@ _COLUMN_2: _Keys = {
     "type": (lambda value: value in TYPES, f"one of {', '.join(TYPES)}"),
     "source": _TEXT,
 }
-_NUMERIC_2: _Keys = {"skewness": _NUMBER}
+_NUMERIC_2: _Keys = {
+    "skewness": _NUMBER,
+    "sums": (_list_of(_number), "a list of finite numbers"),
+}
 
 
 def problems_of(document: Any) -> list[str]:
@@ -278,6 +281,10 @@ def _sums(column: dict[str, Any], place: str) -> list[str]:
         found.append(f"{place}counts: {len(counts)} numbers, expected {expected}")
     if _count(column.get("n")) and column["n"] != sum(counts):
         found.append(f"{place}n: {column['n']}, expected {sum(counts)}, the sum of counts")
+    if column.get("sums") and _NUMERIC_2["sums"][0](column["sums"]) and len(column["sums"]) != len(counts):
+        found.append(
+            f"{place}sums: {len(column['sums'])} numbers, expected {len(counts)}, one for each bin, or none"
+        )
     null = -2 if column.get("kind") == "numeric" else -1
     if _count(column.get("missing")) and len(counts) >= 2 and column["missing"] != counts[null]:
         found.append(f"{place}missing: {column['missing']}, expected {counts[null]}, the count of <null>")
@@ -294,6 +301,7 @@ def json_schema() -> dict[str, Any]:
         "edges": {"type": "array", "items": number},
         "discrete": {"type": "boolean"},
         **dict.fromkeys(("mean", "std", "min", "max", "skewness"), optional),
+        "sums": {"type": "array", "items": number},
         "quantiles": schema_of(tuple[tuple[float, float], ...]),
     }
     categorical = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from exporter.stats.association import joint_counts
 from exporter.stats.bins import (
     Bins,
     BoolArray,
@@ -21,8 +22,9 @@ from exporter.stats.bins import (
     as_numbers,
 )
 from exporter.stats.moments import LARGEST
+from exporter.stats.pairs import Scale, co_moments
 from exporter.stats.profile_column import ProfileColumn
-from exporter.stats.profile_joint import Association, CoMoments, association, co_moments, cross_counts
+from exporter.stats.profile_joint import Association, CoMoments, association_of
 from exporter.stats.profile_levels import Level, Measures, PeriodCounts, PeriodSet
 from exporter.stats.profile_performance import Performance, PerformanceTally
 from exporter.stats.profile_survey import Counted, Plan, counted
@@ -34,7 +36,7 @@ MAX_OUTPUTS = 4
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A counted column with its bins. `bare`: all that the profile will say of it but for counts and skewness.
+    """A counted column with its bins. `bare`: all that the profile will say of it but for counts and sums.
 
     `bins` locate values as they are; those of `bare` may have hashes for names.
     """
@@ -61,6 +63,29 @@ class Extras:
     positive: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Cells of one column: their bins, and as numbers, as which they are summed per bin (zeros for categories)."""
+
+    codes: IntArray
+    values: FloatArray
+
+
+def located(bins: Bins, column: Counted) -> Located:
+    """Where cells fall. What is no ordinary number is summed as the nearest edge, 0 in special bins."""
+    if isinstance(bins, CategoricalBins):
+        codes = bins.locate(column.values, column.null)
+        return Located(codes, np.zeros(len(codes)))
+    codes = bins.locate(as_numbers(column.values, column.null))
+    values = np.asarray(column.values, np.float64)
+    odd = ~(np.abs(values) <= LARGEST)
+    if odd.any():
+        low, high = (bins.edges[0], bins.edges[-1]) if bins.edges else (0.0, 0.0)
+        drawn = np.clip(np.nan_to_num(values), low, high)
+        values = np.where(odd, np.where(codes < bins.ranges, drawn, 0.0), values)
+    return Located(codes, np.where(codes < bins.ranges, values, 0.0))
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts of all chosen columns. `update` takes typed payload columns as `Survey.update` does."""
@@ -70,18 +95,24 @@ class Tally:
     extras: Extras = field(default_factory=Extras)
     rows: int = 0
     counts: dict[str, IntArray] = field(init=False)
+    sums: dict[str, FloatArray] = field(init=False)
     performance: PerformanceTally = field(init=False)
-    _cubes: dict[str, FloatArray] = field(init=False)
-    _pairs: dict[tuple[str, str], FloatArray] = field(init=False)
+    _pairs: FloatArray = field(init=False)
+    _scales: dict[str, Scale] = field(init=False)
     _tables: dict[tuple[str, str], IntArray] = field(init=False)
     _periods: tuple[PeriodCounts, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        sizes = {choice.name: choice.bins.size for choice in self.choices}
+        bins = {choice.name: choice.bins for choice in self.choices}
+        sizes = {name: own.size for name, own in bins.items()}
         self.counts = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
+        self.sums = {name: np.zeros(size) for name, size in sizes.items()}
         self.performance = PerformanceTally(self.extras.positive)
-        self._cubes = {name: np.zeros(2) for name in sizes}
-        self._pairs = {pair: np.zeros(6) for pair in self.extras.pairs}
+        self._pairs = np.zeros((6, len(self.extras.pairs)))
+        watched = {name for pair in self.extras.pairs for name in pair}
+        self._scales = {
+            c.name: Scale(c.bare.mean or 0.0, c.bare.std or 0.0) for c in self.choices if c.name in watched
+        }
         features = [c.name for c in self.choices if c.bare.role == "feature"][:MAX_ASSOCIATED]
         outputs = [c.name for c in self.choices if c.bare.role == "prediction"][:MAX_OUTPUTS]
         self._tables = {(a, b): np.zeros((sizes[a], sizes[b]), np.int64) for a in features for b in outputs}
@@ -96,33 +127,21 @@ class Tally:
             if plan.counted:
                 # The first that has a name keeps it, as in the survey.
                 batch = counted(plan, chunk[plan.name]) | batch
-        codes = {choice.name: self._count(choice, batch[choice.name]) for choice in self.choices}
-        for (a, b), sums in self._pairs.items():
-            sums += co_moments(batch[a].values, batch[b].values, self._origin(a, b))
+        found = {choice.name: located(choice.bins, batch[choice.name]) for choice in self.choices}
+        for name, own in found.items():
+            size = len(self.counts[name])
+            self.counts[name] += np.bincount(own.codes, minlength=size)
+            self.sums[name] += np.bincount(own.codes, own.values, minlength=size)
+        if self._scales:
+            finite = {name: _finite(batch[name].values) for name in self._scales}
+            self._pairs += co_moments(self.extras.pairs, self._scales, finite)
         for (a, b), table in self._tables.items():
-            if len(codes[a]) == len(codes[b]):
-                table += cross_counts(codes[a], codes[b], (table.shape[0], table.shape[1]))
+            if len(found[a].codes) == len(found[b].codes):
+                table += joint_counts(found[a].codes, found[b].codes, (table.shape[0], table.shape[1]))
         for period in self._periods:
-            period.update(chunk[str(self.extras.time)].values, codes)
+            period.update(chunk[str(self.extras.time)].values, found)
         if self.extras.test:
             self._test(chunk)
-
-    def _count(self, choice: Choice, column: Counted) -> IntArray:
-        bins = choice.bins
-        if isinstance(bins, CategoricalBins):
-            codes = bins.locate(column.values, column.null)
-        else:
-            codes = bins.locate(as_numbers(column.values, column.null))
-            finite = column.values[np.abs(column.values) <= LARGEST]
-            centre, scale = choice.bare.mean, choice.bare.std
-            if centre is not None and scale:
-                self._cubes[choice.name] += (len(finite), (((finite - centre) / scale) ** 3).sum())
-        self.counts[choice.name] += np.bincount(codes, minlength=bins.size)
-        return codes
-
-    def _origin(self, a: str, b: str) -> tuple[float, float]:
-        means = {choice.name: choice.bare.mean or 0.0 for choice in self.choices}
-        return means[a], means[b]
 
     def _test(self, chunk: Mapping[str, Typed]) -> None:
         target = next((plan.name for plan in self.plans if plan.role == "target"), None)
@@ -147,39 +166,43 @@ class Tally:
         return tuple(self._column(choice) for choice in self.choices)
 
     def _column(self, choice: Choice) -> ProfileColumn:
-        bare, counts = choice.bare, self.counts[choice.name]
-        skewness = None
-        finite, cubes = self._cubes[choice.name].tolist()
-        if finite and np.isfinite(cubes):
-            skewness = cubes / finite
-        return replace(bare, counts=tuple(counts.tolist()), skewness=skewness)
+        counts = tuple(self.counts[choice.name].tolist())
+        if not isinstance(choice.bins, NumericBins):
+            return replace(choice.bare, counts=counts)
+        return replace(choice.bare, counts=counts, sums=tuple(self.sums[choice.name].tolist()))
 
     def pairs(self) -> tuple[CoMoments, ...]:
         """The co-moments; a pair whose sums overflow is left out."""
         found = []
-        for (a, b), sums in self._pairs.items():
+        for (a, b), sums in zip(self.extras.pairs, self._pairs.T, strict=True):
             if np.isfinite(sums).all():
                 n, *rest = sums.tolist()
-                found.append(CoMoments(a, b, self._origin(a, b), int(n), *rest))
+                one, other = self._scales[a], self._scales[b]
+                means, deviations = (one.mean, other.mean), (one.std, other.std)
+                found.append(CoMoments(a, b, means, deviations, int(n), *rest))
         return tuple(found)
 
     def associations(self) -> tuple[Association, ...]:
         """How each feature goes with each answer."""
         bins = {choice.name: choice.bins for choice in self.choices}
         found = (
-            association(a, b, table, _ordered(bins[a], bins[b])) for (a, b), table in self._tables.items()
+            association_of(a, b, table, _ordered(bins[a], bins[b])) for (a, b), table in self._tables.items()
         )
         return tuple(one for one in found if one is not None)
 
     def levels(self, statistics: Sequence[Measures]) -> tuple[tuple[PeriodSet, ...], tuple[Level, ...]]:
         """The reference's own levels, and what became of each length of period."""
-        bins = {choice.name: choice.bins for choice in self.choices}
-        found = [period.levels(bins, statistics) for period in self._periods]
+        columns = {choice.name: (choice.bins, choice.bare.std) for choice in self.choices}
+        found = [period.levels(columns, statistics) for period in self._periods]
         return tuple(each for each, _ in found), tuple(level for _, levels in found for level in levels)
 
     def result(self) -> Performance | None:
         """The performance on the declared rows."""
         return self.performance.result()
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
 def _ordered(a: Bins, b: Bins) -> tuple[int, int] | None:

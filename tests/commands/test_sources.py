@@ -288,6 +288,20 @@ def test_captured_traffic_becomes_features_and_predictions(tmp_path: Path) -> No
     assert found.column("city").bins == CategoricalBins(("Oslo", "Rome"))
 
 
+@pytest.mark.parametrize("protocol", ["kserve_v1", None])
+def test_events_without_a_path(tmp_path: Path, protocol: str | None) -> None:
+    """The payload log says the protocol, KServe's agent says nothing: the body's key does. Coded bodies are undone."""
+    events = _traffic(100)
+    for event in events:
+        del event["path"]
+        if protocol:
+            event["protocol"] = protocol
+    packed = base64.b64encode(gzip.compress(json.dumps(events[0]["data"]).encode())).decode()
+    events[0] |= {"data": None, "data_base64": packed, "contentencoding": "gzip"}
+    found = profile(_lines(tmp_path / "log.jsonl", events))
+    assert (found.rows, found.names) == (100, ("age", "city", "prediction"))
+
+
 def test_what_is_no_exchange_is_counted(tmp_path: Path) -> None:
     """Failures, lone events, other events and bodies that are missing: each by reason, none stops the rest."""
     events: list[Any] = _traffic(50)

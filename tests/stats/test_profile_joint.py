@@ -1,54 +1,15 @@
-"""Co-moments, precision matrix and associations, against numpy, scikit-learn and scipy."""
+"""Pairs, precision matrix and associations of a reference, against scikit-learn."""
 
 import numpy as np
 import pytest
-from scipy.stats import chi2_contingency, spearmanr
 from sklearn.covariance import LedoitWolf
 from sklearn.datasets import load_breast_cancer, load_wine
 
-from exporter.stats.profile_joint import (
-    CoMoments,
-    association,
-    co_moments,
-    cramers_v,
-    cross_counts,
-    ledoit_wolf,
-    precision_of,
-    rank_correlation,
-    strongest_pairs,
-)
+from exporter.stats.association import joint_counts
+from exporter.stats.mahalanobis import multivariate
+from exporter.stats.profile_joint import association_of, ledoit_wolf, precision_of, strongest_pairs
 
 RNG = np.random.default_rng(11)
-
-
-def _pair(x: np.ndarray, y: np.ndarray, origin: tuple[float, float] = (0.0, 0.0)) -> CoMoments:
-    n, *sums = co_moments(x, y, origin).tolist()
-    return CoMoments("x", "y", origin, int(n), *sums)
-
-
-def test_correlation_from_sums() -> None:
-    """Pearson's r as numpy has it, whatever the origin; a large mean takes no digits with its origin."""
-    x = RNG.normal(size=500) + 1e9
-    y = 0.5 * (x - 1e9) + RNG.normal(size=500)
-    expected = np.corrcoef(x - 1e9, y)[0, 1]
-    assert _pair(x, y, (1e9, 0.0)).correlation == pytest.approx(expected, rel=1e-7)
-    assert _pair(x - 1e9, y).correlation == pytest.approx(expected)
-
-
-def test_sums_add_up() -> None:
-    """The six sums of two parts are those of the whole, and rows with a gap are left out."""
-    x, y = RNG.normal(size=40), RNG.normal(size=40)
-    x[3], y[4], y[5] = np.nan, np.inf, np.nan
-    whole = co_moments(x, y, (0.1, 0.2))
-    parts = co_moments(x[:17], y[:17], (0.1, 0.2)) + co_moments(x[17:], y[17:], (0.1, 0.2))
-    assert parts == pytest.approx(whole)
-    assert whole[0] == 37
-
-
-@pytest.mark.parametrize(("x", "y"), [([1.0], [1.0]), ([1.0, 1.0], [1.0, 2.0]), ([], [])])
-def test_no_correlation_without_spread(x: list[float], y: list[float]) -> None:
-    """One row, none, or a constant."""
-    assert _pair(np.array(x), np.array(y)).correlation is None
 
 
 def test_the_strongest_pairs_come_first() -> None:
@@ -80,9 +41,23 @@ def test_precision_equals_scikit_learn_on_standardised_columns(load: object) -> 
     standard = (data - data.mean(axis=0)) / data.std(axis=0)
     peer = LedoitWolf().fit(standard)
     assert np.array(found.matrix) == pytest.approx(peer.precision_, rel=1e-6, abs=1e-8)
-    assert found.distances(data) == pytest.approx(peer.mahalanobis(standard), rel=1e-6)
-    assert found.expected == pytest.approx(peer.mahalanobis(standard).mean())
-    assert found.rows == len(data)
+    distances = peer.mahalanobis(standard)
+    assert found.space().squared(data) == pytest.approx(distances, rel=1e-6)
+    assert found.sums == pytest.approx([len(data), distances.sum(), distances @ distances], rel=1e-6)
+
+
+def test_live_rows_are_compared_with_the_references_own_distances() -> None:
+    """Rows of the same kind are near what is expected, shifted ones beyond the critical value."""
+    base = RNG.normal(size=(3000, 5)) @ RNG.normal(size=(5, 5))
+    found = precision_of("abcde", base[:2000])
+    assert found is not None
+    space = found.space()
+    same = multivariate(space.sums(base[2000:]), 5, found.sums)
+    moved = multivariate(space.sums(base[2000:] + base.std(axis=0)), 5, found.sums)
+    assert same is not None
+    assert moved is not None
+    assert same.value < same.critical
+    assert moved.value > moved.critical
 
 
 def test_incomplete_rows_and_constants_take_no_part() -> None:
@@ -94,41 +69,19 @@ def test_incomplete_rows_and_constants_take_no_part() -> None:
     assert found is not None
     assert found.names == ("a", "b", "c")
     assert found.rows == 395
-    assert np.isnan(found.distances(table[:, :3])[:5]).all()
+    assert found.space().sums(table[:, :3])[0] == 395
     copied = precision_of("ab", np.repeat(RNG.normal(size=(400, 1)), 2, axis=1))
     assert copied is None or np.isfinite(copied.matrix).all()
     assert precision_of("ab", table[:99, 1:3]) is None
     assert precision_of("a", table[:, 1:2]) is None
 
 
-def test_cramers_v_follows_bergsma() -> None:
-    """From scipy's chi-square without correction; 1 for a copy, 0 for independence."""
-    table = np.array([[30, 10, 5], [5, 40, 10]])
-    n, rows, columns = 100, 2, 3
-    phi = chi2_contingency(table, correction=False).statistic / n - (rows - 1) * (columns - 1) / (n - 1)
-    expected = np.sqrt(phi / (min(rows - 1 / (n - 1), columns - 4 / (n - 1)) - 1))
-    assert cramers_v(table) == pytest.approx(expected)
-    assert cramers_v(np.diag([50, 50])) == pytest.approx(1.0, abs=0.02)
-    assert cramers_v(np.full((3, 3), 20)) == 0.0
-    assert cramers_v(np.array([[5, 5]])) is None
-    assert cramers_v(np.array([[5, 0], [5, 0]])) is None
-
-
-def test_rank_correlation_equals_scipy() -> None:
-    """Spearman's, with ties, from a table of counts."""
-    a = RNG.integers(0, 6, 500)
-    b = np.clip(a + RNG.integers(-2, 3, 500), 0, 5)
-    table = cross_counts(a, b, (6, 6))
-    assert rank_correlation(table) == pytest.approx(spearmanr(a, b).statistic)
-    assert rank_correlation(table[:1]) is None
-    assert rank_correlation(table * 0) is None
-
-
 def test_special_bins_have_no_rank() -> None:
     """Null and NaN count in Cramer's V only."""
-    table = cross_counts(np.array([0, 1, 2, 3] * 30), np.array([0, 1, 2, 0] * 30), (4, 4))
-    found = association("x", "y", table, (3, 3))
+    table = joint_counts(np.array([0, 1, 2, 3] * 30), np.array([0, 1, 2, 0] * 30), (4, 4))
+    found = association_of("x", "y", table, (3, 3))
     assert found is not None
     assert found.rank == pytest.approx(1.0)
-    assert found.cramer < 1.0
-    assert association("x", "y", table, None).rank is None  # type: ignore[union-attr]
+    assert found.cramer == pytest.approx(1.0)
+    assert association_of("x", "y", table, None).rank is None  # type: ignore[union-attr]
+    assert association_of("x", "y", table[:1], None) is None

@@ -127,6 +127,19 @@ def test_moments_and_missing_cells() -> None:
     assert (w.null, w.nan, w.empty, w.distinct) == (300, 0, 300, 2)
 
 
+def test_each_bin_has_the_sum_of_its_values() -> None:
+    """What is no ordinary number counts as the nearest edge; special bins sum to nothing."""
+    values = np.concatenate((RNG.normal(size=500), [np.inf, -np.inf, 1e308, np.nan]))
+    column = _profile([Plan("x")], {"x": values}).column("x")
+    assert isinstance(column.bins, NumericBins)
+    codes = np.searchsorted(column.bins.edges, values[:500])
+    expected = np.bincount(codes, values[:500], column.bins.size)
+    expected[0] += column.bins.edges[0]
+    expected[column.bins.ranges - 1] += 2 * column.bins.edges[-1]
+    assert column.sums == pytest.approx(expected)
+    assert column.sums[column.bins.null :] == (0.0, 0.0)
+
+
 def test_parts_do_not_matter() -> None:
     """However the rows are cut: the same bins, counts and sketches."""
     plans, data = _everything()
