@@ -10,7 +10,7 @@ import argparse
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,13 @@ def add_role_arguments(parser: argparse.ArgumentParser) -> None:
     add("--target", metavar="COL", help="the column that the model is meant to predict")
     add("--time", metavar="COL", help="when each row happened; gives the reference's own level by period")
     add("--id", action="append", default=[], metavar="COL", help="a column that names rows; never counted")
-    add("--group", action="append", default=[], metavar="COL", help="a group that rows belong to")
+    add(
+        "--group",
+        action="append",
+        default=[],
+        metavar="COL",
+        help="a group that rows belong to; a feature may be one",
+    )
     add("--weight", metavar="COL", help="a column of weights; named in the profile, never counted or applied")
     add("--ignore", action="append", default=[], metavar="COL", help="a column to leave out")
     add("--schema", metavar="FILE", help="types of columns, YAML or JSON (default: guessed, and printed)")
@@ -90,7 +96,8 @@ def plans_of(
     order = [*chosen["--features"], *(name for name in names if name not in chosen["--features"])]
     settled = settle(source, {n: r for n, r in roles.items() if r != "ignored"}, declared)
     named = set(itertools.chain.from_iterable(chosen.values())) | set(args.group)
-    return [_plan(name, roles[name], settled.get(name), declared, name in named) for name in order]
+    plans = [_plan(name, roles[name], settled.get(name), declared, name in named) for name in order]
+    return [replace(plan, group=plan.name in args.group) for plan in plans]
 
 
 def _chosen(args: argparse.Namespace) -> dict[str, list[str]]:

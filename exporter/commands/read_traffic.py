@@ -122,7 +122,7 @@ def _observed(request: dict[str, Any], answer: dict[str, Any]) -> Observation:
     body, target = _body(request), _text(request, "path")
     asked = Asked(
         *("POST", target if target.startswith("/") else "", _text(request, "datacontenttype"), body),
-        protocol=_text(request, "protocol") or ("" if target else _protocol(body)),
+        protocol=_text(request, "protocol") or ("" if target else _protocol(body, _body(answer))),
         model_name=_text(request, "modelid", "inferenceservicename"),
         id=str(request["id"]),
         coding=_text(request, "contentencoding"),
@@ -131,9 +131,10 @@ def _observed(request: dict[str, Any], answer: dict[str, Any]) -> Observation:
     return observed(asked, Answer(_status(answer), kind, _body(answer), coding))
 
 
-def _protocol(body: bytes) -> str:
-    """Of events that say neither path nor protocol, such as those of KServe's agent: by the body's own key."""
-    return kserve_v1.NAME if b'"instances"' in body else open_inference_v2.NAME
+def _protocol(request: bytes, answer: bytes) -> str:
+    """Of events that say neither path nor protocol, such as those of KServe's agent: by the bodies' own keys."""
+    first = b'"instances"' in request or b'"predictions"' in answer
+    return kserve_v1.NAME if first else open_inference_v2.NAME
 
 
 def _text(event: dict[str, Any], *keys: str) -> str:

@@ -351,6 +351,7 @@ def _payload(column: PayloadSurvey, kept: bool, hashed: bool) -> PayloadColumn:
         width=column.width,
         centroid=plan.centroid,
         unit=plan.unit or ("iso" if plan.type == "datetime" else None),
+        group=plan.group or plan.role == "group",
         hashed=hashed,
     )
 

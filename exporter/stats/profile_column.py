@@ -103,7 +103,8 @@ class PayloadColumn:
     """One column as the payload has it. `null`, `nan` and `empty` split what is missing of `rows` cells.
 
     `distinct`: different values, exact up to 16,384 and estimated beyond. `width` and `centroid`: of vectors.
-    `unit`: of times, `iso`, `s`, `ms`, `us` or `ns`; ISO times without a zone are UTC. `hashed`: categories are
+    `unit`: of times, `iso`, `s`, `ms`, `us` or `ns`; ISO times without a zone are UTC. `group`: rows are
+    told apart by it, whatever its role. `hashed`: categories are
     written as hashes, see `privacy.py`.
     """
 
@@ -118,6 +119,7 @@ class PayloadColumn:
     width: int | None = None
     centroid: tuple[float, ...] = ()
     unit: str | None = None
+    group: bool = False
     hashed: bool = False
 
     def centre(self) -> FloatArray | None:

@@ -38,6 +38,7 @@ class Plan:
     unit: str | None = None
     centroid: tuple[float, ...] = ()
     private: bool = True
+    group: bool = False
 
     @property
     def counted_role(self) -> str:
