@@ -75,8 +75,10 @@ def _table(found: Differences) -> Iterator[str]:
     known = any(one.drift.level is not None for row in found.rows for one in row.measures)
     heads = (found.statistic, "floor", "critical", *(["own level"] if known else []))
     cells = "".join(f'<th scope="col" class="number">{escape(head)}</th>' for head in heads)
-    first = "".join(f'<th scope="col">{head}</th>' for head in ("column", "role", "type"))
-    yield f'<div class="wide"><table><thead><tr>{first}{cells}<th scope="col">verdict</th></tr></thead><tbody>'
+    column, verdict, role, kind = (
+        f'<th scope="col">{head}</th>' for head in ("column", "verdict", "role", "type")
+    )
+    yield f'<div class="wide"><table><thead><tr>{column}{verdict}{cells}{role}{kind}</tr></thead><tbody>'
     place = 0
     for row in found.rows:
         name = escape(row.name)
@@ -88,8 +90,8 @@ def _table(found: Differences) -> Iterator[str]:
         cells = "".join(f'<td class="number">{_shown(value)}</td>' for value in numbers[: len(heads)])
         verdict = f"{row.verdict}: {row.reason}" if row.reason else row.verdict
         yield (
-            f"<tr><td>{name}</td><td>{escape(row.role)}</td><td>{escape(row.type)}</td>{cells}"
-            f'<td class="{_class(row)}">{escape(verdict)}</td></tr>'
+            f'<tr><td>{name}</td><td class="{_class(row)}">{escape(verdict)}</td>{cells}'
+            f"<td>{escape(row.role)}</td><td>{escape(row.type)}</td></tr>"
         )
     yield "</tbody></table></div>"
 

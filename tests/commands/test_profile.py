@@ -3,6 +3,7 @@
 import argparse
 import csv
 import gzip
+import importlib
 import re
 from pathlib import Path
 
@@ -402,3 +403,13 @@ def test_a_declared_time_has_periods_or_says_why(tmp_path: Path, capsys: pytest.
     shown = capsys.readouterr().err
     assert "periods of 24h: 10, own level of 1 columns" in shown
     assert "periods of 7d: 2, fewer than 8 periods in the reference" in shown
+
+
+@pytest.mark.parametrize("command", ["profile", "compare"])
+def test_the_docs_name_every_flag(command: str) -> None:
+    """docs/profile.md knows each flag of both commands."""
+    page = (Path(__file__).parents[2] / "docs" / "profile.md").read_text()
+    parser = argparse.ArgumentParser(add_help=False)
+    importlib.import_module(f"exporter.commands.{command}").add_arguments(parser)
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+    assert [flag for flag in flags if f"`{flag}" not in page] == []
