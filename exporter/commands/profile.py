@@ -1,94 +1,233 @@
-"""`modeltap profile`: training data (CSV) in, reference profile (JSON) out, with a table of what was guessed.
+"""`modeltap profile`: training data in, reference profile (JSON) out, with a table of what was guessed. Reads CSV,
+JSON lines, Parquet, NumPy files and captured traffic.
 
-Refuses to know models and bins: it reads cells, settles roles and kinds, and hands arrays to `stats`.
-Invariants: the file is read twice in chunks (kinds first, values second), so a column is numeric only if all
-its cells are; bad input ends with exit status 2, names file, line and what was expected, and writes nothing.
+Refuses to know models and bins: it reads cells, settles roles and types, and hands arrays to `stats`.
+Invariants: the data is read three times in parts (types, bins, counts), so memory does not grow with it; bad input
+ends with exit status 2, names file, line and what was expected, and writes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import csv
-import gzip
-import io
-import itertools
-import math
+import functools
 import re
 import sys
-import zlib
-from collections import Counter
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, cast
 
-import numpy as np
+from exporter.commands.profile_plan import add_role_arguments, limited, plans_of, typed_parts
+from exporter.commands.profile_report import report
+from exporter.commands.reading import DataError, Limited, Source
+from exporter.commands.sources import open_source
+from exporter.commands.through import PROTOCOLS, Ask, Model, answered
+from exporter.stats import STATISTICS
+from exporter.stats.profile import Profile, ProfileError, load, save
+from exporter.stats.profile_build import DEFAULT_BINS, MAX_BINS, ProfileConfig, build_from
+from exporter.stats.profile_joint import MAX_PAIRS
+from exporter.stats.profile_levels import LENGTHS
+from exporter.stats.profile_performance import Performance, PerformanceTally
+from exporter.stats.profile_schema import TASKS
+from exporter.stats.profile_survey import Plan
+from exporter.stats.profile_tally import Extras
 
-from exporter.stats.bins import NAN, BoolArray, NumericBins, Values
-from exporter.stats.profile import Profile, ProfileColumn, save
-from exporter.stats.profile_build import DEFAULT_BINS, MAX_BINS, Column, ProfileConfig, build
-
-CHUNK_ROWS = 8192
-# Nine bytes per cell stay in memory until the quantiles are taken: a million rows of 50 columns are 450 MB.
-MAX_ROWS = 1_000_000
-# Spellings of a missing number. In a text column only the empty cell is missing: `NA` may be a country there.
-MISSING_NUMBERS = frozenset(("", "null", "NULL", "None", "NA", "N/A"))
-# `float` reads 1_000, and reads 01234 as 1234; both are codes, not numbers.
-_CODE = re.compile(r"_|^\s*[+-]?0\d", re.MULTILINE)
-
-Row = list[str]
-
-
-class DataError(ValueError):
-    """Input that cannot be used; the message says where, what was found and what was expected."""
+_UNITS = {"m": 60, "h": 3600, "d": 86_400}
+_LENGTH = re.compile(r"([1-9]\d{0,4})([mhd])")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is read: the file, all its columns (name to place in a row), their roles, a row limit."""
+class Options:
+    """What the flags say besides roles and types. `split`: the column and the value that declare test rows."""
 
-    path: str
-    places: dict[str, int]
-    roles: dict[str, str]
-    max_rows: int
+    config: ProfileConfig
+    lengths: tuple[int, ...]
+    split: tuple[str, str] | None
+    problems: tuple[str, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of `modeltap profile`."""
     add = parser.add_argument
-    add("--data", required=True, metavar="FILE.csv", help="rows under a header line; .gz is read too")
+    add("--data", required=True, metavar="FILE", help="CSV, JSON lines, Parquet, .npy, .npz; .gz is read too")
     add("--out", default="-", metavar="FILE|-", help="where the JSON goes (default: -, stdout)")
     add("--model", dest="model_name", default="*", metavar="NAME", help="model name or pattern (default: *)")
     add("--version", dest="model_version", default="*", metavar="PATTERN", help="model version (default: *)")
-    add("--target", metavar="COL", help="the column that the model is meant to predict")
-    add("--prediction", action="append", default=[], metavar="COL", help="a column that the model answered")
-    add("--features", metavar="A,B,C", help="the model's inputs in payload order (default: all the rest)")
-    add("--ignore", action="append", default=[], metavar="COL", help="a column to leave out")
+    add_role_arguments(parser)
+    add_build_arguments(parser)
+    add("--edges-from", metavar="PROFILE", help="take bins from an earlier profile where a column is there")
+    add("--task", choices=TASKS, help="what the model's answers are")
+    add(
+        "--split",
+        metavar="COL=VALUE",
+        help="rows with this value are test rows: performance is taken of them",
+    )
+    add("--test-rows", metavar="FILE", help="a file of test rows: performance is taken of them")
+    url = "send the rows to the model there, and take its answers as the reference of predictions"
+    add("--through", metavar="URL", help=url)
+    add("--protocol", choices=PROTOCOLS, default="v2", help="how it is asked: v2 (default) or KServe's v1")
+    add("--batch", type=int, default=64, metavar="N", help="rows of one request (default: 64)")
+    add("--tensor", metavar="NAME", help="all features as one v2 tensor (default: one for each)")
+    add("--output", action="append", default=[], metavar="NAME", help="a v2 output to ask for")
+    add("--positive", metavar="CLASS", help="the target's class that scores mean (default: 1, true or yes)")
+
+
+def add_build_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags that say how a profile is built, whoever asks for it."""
+    add = parser.add_argument
     bins = f"quantile bins, 2 to {MAX_BINS} (default: {DEFAULT_BINS})"
     add("--bins", type=int, default=DEFAULT_BINS, metavar="N", help=bins)
-    rows = f"rows read at most (default: {MAX_ROWS})"
-    add("--max-rows", type=int, default=MAX_ROWS, metavar="N", help=rows)
+    pair = f"two columns whose correlation is watched, at most {MAX_PAIRS} pairs (default: the strongest 5)"
+    add("--pair", action="append", default=[], metavar="A,B", help=pair)
+    length = "length of the periods compared with --time, as 6h or 30d (default: 1h, 24h, 7d)"
+    add("--period", action="append", default=[], metavar="LENGTH", help=length)
+    add("--hash-categories", action="store_true", help="write hashes instead of the features' categories")
+    add("--hash-key", metavar="FILE", help="the key of those hashes (without one they can be guessed)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Build and write the profile; 0, or 2 with a message on stderr for input that cannot be used."""
     try:
-        plan = _plan(args)
-        named = [*_listed(args.features), *args.prediction, *([args.target] if args.target else [])]
-        config = ProfileConfig(args.model_name, args.model_version, args.bins, frozenset(named))
-        columns, truncated = read_columns(plan)
-        profile = build(columns, config)
-        if not profile.columns:
-            raise DataError(f"{args.data}: no column can be profiled: {_reasons(profile)}")
+        source = limited(open_source(args.data), args)
+        profile = through_model(source, args) if args.through else build_profile(source, args)
         _write(profile, args.out)
-    except (DataError, OSError) as error:
+    except (DataError, ProfileError, OSError) as error:
         print(f"modeltap profile: error: {error}", file=sys.stderr)
         return 2
     print(report(profile, args.bins), file=sys.stderr)
-    if truncated:
-        print(f"note: stopped after {plan.max_rows} rows (--max-rows); the file has more", file=sys.stderr)
+    if isinstance(source, Limited) and source.cut:
+        print(f"note: stopped after {source.most} rows (--max-rows); the file has more", file=sys.stderr)
     return 0
+
+
+def build_profile(source: Source, args: argparse.Namespace, through: bool = False) -> Profile:
+    """The profile of a source, by the flags. Raises DataError, ProfileError and OSError."""
+    options = options_of(args)
+    column = options.split[0] if options.split is not None else None
+    plans = plans_of(source, args, options.problems, column)
+    config = replace(options.config, source="through") if through else options.config
+    _check(source.path, plans, config)
+    rows = functools.partial(typed_parts, source)
+    extras = Extras(
+        time=next((plan.name for plan in plans if plan.role == "time"), None),
+        lengths=options.lengths,
+        test=options.split is not None,
+        split=options.split,
+        positive=args.positive,
+    )
+    plans = [replace(plan, type="datetime") if plan.role == "time" else plan for plan in plans]
+    profile = build_from(plans, rows, config, extras, STATISTICS)
+    if not profile.columns:
+        raise DataError(f"{source.path}: no column can be profiled: {_reasons(profile)}")
+    if args.test_rows:
+        found = performance_of(open_source(args.test_rows), plans, args.positive)
+        profile = replace(profile, performance=found)
+    return profile
+
+
+def through_model(source: Source, args: argparse.Namespace) -> Profile:
+    """The profile of a source with the answers of a model to its rows. Raises DataError, ProfileError, OSError."""
+    ask = Ask(
+        *(args.through.rstrip("/"), args.model_name, args.protocol, args.batch),
+        tensor=args.tensor,
+        outputs=tuple(args.output),
+    )
+    options = options_of(args)
+    split = options.split[0] if options.split is not None else None
+    plans = plans_of(source, args, [*options.problems, *ask.problems()], split)
+    with answered(source, plans, Model(ask)) as known:
+        return build_profile(known, args, through=True)
+
+
+def options_of(args: argparse.Namespace) -> Options:
+    """The flags; what is wrong with them is in `problems`."""
+    problems: list[str] = []
+    pairs = _pairs(args.pair, problems)
+    lengths = tuple(
+        sorted({seconds for text in args.period for seconds in seconds_of(text, "--period", problems)})
+    )
+    split = None
+    if args.split is not None:
+        name, equals, value = args.split.rpartition("=")
+        split = (name, value)
+        if not equals:
+            problems.append(f"--split: {args.split!r}, expected COLUMN=VALUE")
+            split = None
+    if args.split and args.test_rows:
+        problems.append("--split and --test-rows: expected one of the two")
+    if (args.split or args.test_rows) and not args.target:
+        problems.append("test rows: expected --target, and --prediction or --score, besides them")
+    if args.hash_key and not args.hash_categories:
+        problems.append("--hash-key: expected --hash-categories besides it")
+    key = None
+    if args.hash_categories:
+        key = Path(args.hash_key).read_bytes().strip() if args.hash_key else b""
+    config = ProfileConfig(
+        *(args.model_name, args.model_version, args.bins),
+        hash_key=key,
+        pairs=pairs,
+        edges_from=load(args.edges_from) if args.edges_from else None,
+        task=args.task,
+    )
+    problems += config.validate()
+    return Options(config, lengths or LENGTHS, split, tuple(problems))
+
+
+def _pairs(texts: Sequence[str], problems: list[str]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for text in texts:
+        names = [name.strip() for name in text.split(",")]
+        if len(names) != 2 or names[0] == names[1] or not all(names):
+            problems.append(f"--pair: {text!r}, expected two columns as A,B")
+        else:
+            found.append((names[0], names[1]))
+    if len(found) > MAX_PAIRS:
+        problems.append(f"--pair: {len(found)} pairs, expected at most {MAX_PAIRS}")
+    return tuple(found)
+
+
+def seconds_of(text: str, flag: str, problems: list[str]) -> Iterator[int]:
+    """A length such as 30m, 6h or 7d; nothing, and a problem, for what is none."""
+    found = _LENGTH.fullmatch(text)
+    if found is None:
+        problems.append(f"{flag}: {text!r}, expected a length as 30m, 6h or 7d")
+    else:
+        yield int(found[1]) * _UNITS[found[2]]
+
+
+def _check(path: str, plans: Sequence[Plan], config: ProfileConfig) -> None:
+    numeric = [plan.name for plan in plans if plan.type == "numeric" and plan.counted]
+    wrong = [name for pair in config.pairs for name in pair if name not in numeric]
+    if wrong:
+        shown = ", ".join(map(repr, wrong))
+        raise DataError(
+            f"{path}: --pair: {shown}, expected columns of numbers, such as {', '.join(numeric[:9])}"
+        )
+    time = next((plan for plan in plans if plan.role == "time"), None)
+    if time is not None and time.type != "datetime":
+        expected = "expected ISO 8601 times, or a --schema that says type datetime and a unit"
+        raise DataError(f"{path}: --time {time.name}: its cells are {time.type}; {expected}")
+    earlier = config.edges_from
+    if earlier is not None and earlier.hashing is not None:
+        raise DataError(
+            f"{path}: --edges-from: its categories are hashes; a profile with readable ones was expected"
+        )
+
+
+def performance_of(source: Source, plans: Sequence[Plan], positive: str | None) -> Performance | None:
+    """What a file of test rows says; it has the target, and predictions or scores. Raises DataError."""
+    names = source.names()
+    wanted = [plan for plan in plans if plan.role in ("target", "prediction", "score")]
+    missing = [plan.name for plan in wanted if plan.name not in names]
+    if missing:
+        raise DataError(f"{source.path}: no column {', '.join(missing)}; there are {', '.join(names)}")
+    by_role: dict[str, str] = {}
+    for plan in wanted:
+        by_role.setdefault(plan.role, plan.name)
+    tally = PerformanceTally(positive)
+    for chunk in typed_parts(source, wanted):
+        sides = [chunk[by_role[role]].values if role in by_role else None for role in ("prediction", "score")]
+        tally.update(chunk[by_role["target"]].values, *sides)
+    return tally.result()
 
 
 def _write(profile: Profile, out: str) -> None:
@@ -96,211 +235,6 @@ def _write(profile: Profile, out: str) -> None:
         sys.stdout.write(profile.to_json())
     else:
         save(profile, out)
-
-
-def _listed(features: str | None) -> list[str]:
-    return [name.strip() for name in features.split(",")] if features else []
-
-
-def _plan(args: argparse.Namespace) -> Plan:
-    """Check flags against the header; every problem at once."""
-    header = _header(args.data)
-    problems = ProfileConfig(bins=args.bins).validate()
-    if args.max_rows < 1:
-        problems.append(f"--max-rows: {args.max_rows}, expected at least 1")
-    chosen = {
-        "--features": _listed(args.features),
-        "--prediction": args.prediction,
-        "--target": [args.target] if args.target else [],
-        "--ignore": args.ignore,
-    }
-    for flag, names in chosen.items():
-        unknown = [name for name in names if name not in header]
-        if unknown:
-            problems.append(
-                f"{flag}: no column {', '.join(map(repr, unknown))}; there are {', '.join(header)}"
-            )
-    times = Counter(itertools.chain.from_iterable(chosen.values()))
-    problems += [f"{name!r} is given {n} roles, expected one" for name, n in times.items() if n > 1]
-    if problems:
-        raise DataError(f"{args.data}: " + "; ".join(problems))
-    return _ordered_plan(args, header, chosen)
-
-
-def _ordered_plan(args: argparse.Namespace, header: Row, chosen: dict[str, list[str]]) -> Plan:
-    roles = dict.fromkeys(header, "ignored" if chosen["--features"] else "feature")
-    for flag, role in (("--features", "feature"), ("--prediction", "prediction"), ("--target", "target")):
-        roles.update(dict.fromkeys(chosen[flag], role))
-    roles.update(dict.fromkeys(chosen["--ignore"], "ignored"))
-    roles.update({name: "ignored" for name in header if not name})
-    order = [*chosen["--features"], *(name for name in header if name not in chosen["--features"])]
-    return Plan(args.data, {name: header.index(name) for name in order}, roles, args.max_rows)
-
-
-def _open(path: str) -> IO[bytes]:
-    if not Path(path).is_file():
-        raise DataError(f"{path}: not a file; a CSV file that can be read twice was expected")
-    with Path(path).open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return cast("IO[bytes]", gzip.open(path)) if packed else Path(path).open("rb")
-
-
-def _rows(path: str) -> Generator[tuple[int, Row], None, None]:
-    """(line number, cells) of every record, the header first; blank lines are passed over."""
-    line = 0
-    try:
-        with _open(path) as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
-            reader = csv.reader(text, strict=True)
-            for row in reader:
-                line = reader.line_num
-                if row:
-                    yield line, row
-    except csv.Error as error:
-        raise DataError(f"{path}, line {line + 1}: not CSV: {error}; CSV was expected") from error
-    except UnicodeDecodeError as error:
-        # The decoder reads ahead by blocks, so no more can be said than which lines were fine.
-        raise DataError(f"{path}, after line {line}: {error.reason}; UTF-8 text was expected") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}, after line {line}: damaged gzip data: {error}") from error
-
-
-def _header(path: str) -> Row:
-    with contextlib.closing(_rows(path)) as rows:
-        _, header = next(rows, (0, []))
-    if not header:
-        raise DataError(f"{path}: empty; a header line with column names was expected")
-    names = [name.strip() for name in header]
-    repeated = [repr(name) for name, times in Counter(names).items() if times > 1]
-    if repeated:
-        expected = "distinct column names were expected"
-        raise DataError(f"{path}, line 1: {expected}, repeated: {', '.join(repeated)}")
-    return names
-
-
-def _chunks(plan: Plan) -> Iterator[list[Row]]:
-    """Data rows, up to the limit, by chunk. Raises DataError for a row whose length is not the header's."""
-    rows = itertools.islice(_rows(plan.path), 1, plan.max_rows + 1)
-    width = len(plan.places)
-    while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
-        for line, row in chunk:
-            if len(row) != width:
-                found = f"{len(row)} field{'s' if len(row) != 1 else ''}"
-                raise DataError(f"{plan.path}, line {line}: {found}, expected {width} as in the header")
-        yield [row for _, row in chunk]
-
-
-def read_columns(plan: Plan) -> tuple[dict[str, Column], bool]:
-    """The columns as arrays (float64, or text and None as objects); whether the row limit cut them short."""
-    numeric = _numeric_columns(plan)
-    observed = [name for name in plan.places if plan.roles[name] != "ignored"]
-    parts: dict[str, list[Values]] = {name: [] for name in plan.places}
-    masks: dict[str, list[BoolArray]] = {name: [] for name in plan.places}
-    texts: dict[str, str] = {}
-    total = 0
-    for chunk in _chunks(plan):
-        total += len(chunk)
-        for name in observed:
-            cells = [row[plan.places[name]] for row in chunk]
-            if name in numeric:
-                values, mask = _numbers(cells)
-                masks[name].append(mask)
-            else:
-                values = _texts(cells, texts)
-            parts[name].append(values)
-    if not total:
-        raise DataError(f"{plan.path}: a header and no rows; at least one row was expected")
-    columns = {name: _column(parts[name], masks[name], plan.roles[name]) for name in plan.places}
-    return columns, total == plan.max_rows and _has_more(plan)
-
-
-def _numbers(cells: Row) -> tuple[Values, BoolArray]:
-    missing = [cell.strip() in MISSING_NUMBERS for cell in cells]
-    values = [math.nan if null else float(cell) for cell, null in zip(cells, missing, strict=True)]
-    return np.array(values, np.float64), np.array(missing, np.bool_)
-
-
-def _texts(cells: Row, texts: dict[str, str]) -> Values:
-    # Equal texts share one object: a million rows of three categories would cost 60 MB otherwise.
-    shared = [texts.setdefault(cell, cell) if cell.strip() else None for cell in cells]
-    return np.array(shared, object)
-
-
-def _column(parts: list[Values], masks: list[BoolArray], role: str) -> Column:
-    values = np.concatenate(parts) if parts else np.zeros(0, object)
-    return Column(values, role, np.concatenate(masks) if masks else None)
-
-
-def _has_more(plan: Plan) -> bool:
-    with contextlib.closing(_rows(plan.path)) as rows:
-        return next(itertools.islice(rows, plan.max_rows + 1, None), None) is not None
-
-
-def _numeric_columns(plan: Plan) -> set[str]:
-    """Columns with at least one number and no cell that is neither a number nor missing."""
-    candidates = {name for name, role in plan.roles.items() if role != "ignored"}
-    filled: set[str] = set()
-    for chunk in _chunks(plan):
-        for name in list(candidates):
-            place = plan.places[name]
-            present = [cell for row in chunk if (cell := row[place]).strip() not in MISSING_NUMBERS]
-            if not _all_numbers(present):
-                candidates.discard(name)
-            elif present:
-                filled.add(name)
-    return candidates & filled
-
-
-def _all_numbers(cells: list[str]) -> bool:
-    try:
-        for cell in cells:
-            float(cell)
-    except ValueError:
-        return False
-    return not _CODE.search("\n".join(cells))
-
-
-def report(profile: Profile, bins: int) -> str:
-    """The table of what was guessed, and of what was left out."""
-    lines: list[tuple[str, ...]] = [("column", "role", "kind", "bins", "missing", "notes")]
-    for column in profile.columns:
-        lines.append(
-            (
-                column.name,
-                column.role,
-                column.kind,
-                str(column.bins.size),
-                _percent(column.missing, column.rows),
-                "; ".join(_notes(column, bins)),
-            )
-        )
-    blank = ("-",) * 4
-    lines += [(left.name or "(no name)", *blank, f"left out: {left.reason}") for left in profile.left_out]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
-    table = ["  ".join(line).rstrip() for line in padded]
-    head = f"{profile.rows} rows, reference {profile.reference}, for model {profile.model_name}"
-    return "\n".join([f"{head}, version {profile.model_version}", *table])
-
-
-def _notes(column: ProfileColumn, bins: int) -> list[str]:
-    notes = []
-    if isinstance(column.bins, NumericBins):
-        if column.min == column.max:
-            notes.append("constant")
-        elif column.bins.discrete:
-            notes.append("one bin per value")
-        elif column.bins.ranges < bins:
-            notes.append(f"ties merged, {column.bins.ranges} of {bins} bins")
-        if nan := column.counts[column.bins.labels.index(NAN)]:
-            notes.append(f"{nan} NaN")
-    else:
-        if pooled := column.counts[len(column.bins.categories)]:
-            notes.append(f"{_percent(pooled, column.rows)} pooled in {column.bins.rest}")
-    return notes
-
-
-def _percent(part: int, whole: int) -> str:
-    return "0" if not part else f"{100 * part / whole:.2g} %"
 
 
 def _reasons(profile: Profile) -> str:

@@ -2,7 +2,8 @@
 
 Refuses to know rows: a profile holds aggregates only. Invariant: two profiles with the same content have the
 same SHA-256, whatever wrote them, so `reference` on a series tells which profile it was compared with. The
-format is documented in docs/profile.md; `SCHEMA` rises when a reader of the older one could go wrong.
+format is documented in docs/profile.md; `SCHEMA` rises when a reader of the older one could go wrong. Files of an
+older schema are read, and keep their hash.
 """
 
 from __future__ import annotations
@@ -16,12 +17,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from exporter.stats.bins import CategoricalBins, NumericBins
+from exporter.stats.layout import Layout
+from exporter.stats.profile_codec import built, plain
+from exporter.stats.profile_column import Hashing, LeftOut, PayloadColumn, ProfileColumn
+from exporter.stats.profile_joint import Association, CoMoments, Precision
+from exporter.stats.profile_levels import Level, PeriodSet
+from exporter.stats.profile_performance import Performance
+from exporter.stats.profile_schema import PARTS, SCHEMA, problems_of
 
-from exporter.stats.bins import Bins, CategoricalBins, IntArray, NumericBins, refined_bins
-from exporter.stats.drift import Pair
-from exporter.stats.layout import ColumnSpec, Layout
-from exporter.stats.profile_schema import SCHEMA, problems_of
+__all__ = [
+    "OBSERVED_ROLES",
+    "Hashing",
+    "LeftOut",
+    "PayloadColumn",
+    "Profile",
+    "ProfileColumn",
+    "ProfileError",
+    "load",
+    "parse",
+    "save",
+]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 OBSERVED_ROLES = ("feature", "prediction")
@@ -38,71 +54,31 @@ class ProfileError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileColumn:
-    """One column of the reference: counts per bin, and moments of its finite numbers (None for categories).
-
-    `role`: feature, prediction or target. `quantiles`: (probability, value) pairs, exact, not from bins.
-    """
-
-    name: str
-    role: str
-    bins: Bins
-    counts: tuple[int, ...]
-    mean: float | None = None
-    std: float | None = None
-    min: float | None = None
-    max: float | None = None
-    quantiles: tuple[tuple[float, float], ...] = ()
-    array: IntArray = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        array = np.array(self.counts, np.int64)
-        array.setflags(write=False)
-        object.__setattr__(self, "array", array)
-
-    @property
-    def kind(self) -> str:
-        return "numeric" if isinstance(self.bins, NumericBins) else "categorical"
-
-    @property
-    def rows(self) -> int:
-        return int(self.array.sum())
-
-    @property
-    def missing(self) -> int:
-        """Rows whose cell was null."""
-        return self.counts[self.bins.null]
-
-    def spec(self) -> ColumnSpec:
-        """This column for a layout: its bins, kept finer where that helps quantiles."""
-        if isinstance(self.bins, NumericBins) and not self.bins.discrete:
-            low, high = self.min, self.max
-            if low is not None and high is not None:
-                return ColumnSpec(self.name, self.bins, refined_bins(self.bins, low, high))
-        return ColumnSpec(self.name, self.bins)
-
-    def pair(self, live: IntArray) -> Pair:
-        """This column against live counts over its own bins, for `Statistic.measure`."""
-        return Pair(self.bins, self.array, live)
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A column of the data that has no bins in the profile, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Profile:
-    """The reference of one model. `model_name` and `model_version` are shell patterns (`*`, `?`, `[…]`)."""
+    """The reference of one model. `model_name` and `model_version` are shell patterns (`*`, `?`, `[…]`).
+
+    `payload`: the columns as the payload has them, in its order; `columns`: what is counted of them. `task`: what
+    the model's answers are, if the owner said so. `duplicates`: share of rows that repeat an earlier one. `source`:
+    data, through (answers of the model itself) or learned (from live traffic). `schema` 1 has none of these.
+    """
 
     columns: tuple[ProfileColumn, ...]
     rows: int
     model_name: str = "*"
     model_version: str = "*"
     left_out: tuple[LeftOut, ...] = ()
+    payload: tuple[PayloadColumn, ...] = ()
+    source: str = "data"
+    task: str | None = None
+    duplicates: float | None = None
+    hashing: Hashing | None = None
+    pairs: tuple[CoMoments, ...] = ()
+    precision: Precision | None = None
+    associations: tuple[Association, ...] = ()
+    periods: tuple[PeriodSet, ...] = ()
+    levels: tuple[Level, ...] = ()
+    performance: Performance | None = None
+    schema: int = SCHEMA
     sha256: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +100,22 @@ class Profile:
                 return column
         raise KeyError(name)
 
+    @property
+    def types(self) -> dict[str, str]:
+        """The type of each payload column; of schema 1, the kind of each column."""
+        if self.payload:
+            return {column.name: column.type for column in self.payload}
+        return {column.name: column.type for column in self.columns}
+
+    def sources(self, role: str) -> tuple[str, ...]:
+        """Names of the payload columns that are counted in this role, in the payload's order."""
+        return tuple(dict.fromkeys(column.source for column in self.columns if column.role == role))
+
+    def level(self, column: str, statistic: str, seconds: int) -> Level | None:
+        """The reference's own level of a statistic over windows of that length; None where it is not known."""
+        wanted = (column, statistic, seconds)
+        return next((e for e in self.levels if (e.column, e.statistic, e.seconds) == wanted), None)
+
     def matches(self, model_name: str, model_version: str) -> bool:
         """Whether this is a reference for that version of that model; case matters."""
         return fnmatch.fnmatchcase(model_name, self.model_name) and fnmatch.fnmatchcase(
@@ -135,12 +127,12 @@ class Profile:
         return Layout(tuple(column.spec() for column in self.columns if column.role in roles))
 
     def to_json(self) -> str:
-        """The file's text: a line per key and per column, numbers in shortest round-trip form."""
+        """The file's text: a line per key and per item of a list, numbers in shortest round-trip form."""
         lines = []
         for key, value in {**_content(self), "sha256": self.sha256}.items():
             text = json.dumps(value, ensure_ascii=False)
-            if key == "columns":
-                rows = ",\n  ".join(json.dumps(column, ensure_ascii=False) for column in value)
+            if isinstance(value, list) and value:
+                rows = ",\n  ".join(json.dumps(item, ensure_ascii=False) for item in value)
                 text = f"[\n  {rows}\n ]"
             lines.append(f" {json.dumps(key)}: {text}")
         return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -197,18 +189,23 @@ def _digest(content: dict[str, Any]) -> str:
 
 
 def _content(profile: Profile) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
+    content: dict[str, Any] = {
+        "schema": profile.schema,
         "model_name": profile.model_name,
         "model_version": profile.model_version,
         "rows": profile.rows,
-        "columns": [_column_document(column) for column in profile.columns],
+        "columns": [_column_document(column, profile.schema) for column in profile.columns],
         "left_out": [{"name": column.name, "reason": column.reason} for column in profile.left_out],
     }
+    if profile.schema > 1:
+        content |= {key: plain(getattr(profile, key)) for key in PARTS}
+    return content
 
 
-def _column_document(column: ProfileColumn) -> dict[str, Any]:
+def _column_document(column: ProfileColumn, schema: int) -> dict[str, Any]:
     document: dict[str, Any] = {"name": column.name, "role": column.role, "kind": column.kind}
+    if schema > 1:
+        document |= {"type": column.type, "source": column.source}
     if isinstance(column.bins, NumericBins):
         document |= {"edges": list(column.bins.edges), "discrete": column.bins.discrete}
     else:
@@ -216,29 +213,37 @@ def _column_document(column: ProfileColumn) -> dict[str, Any]:
     document |= {"counts": list(column.counts), "n": column.rows, "missing": column.missing}
     if isinstance(column.bins, NumericBins):
         document |= {"mean": column.mean, "std": column.std, "min": column.min, "max": column.max}
+        if schema > 1:
+            document |= {"skewness": column.skewness, "sums": list(column.sums)}
         document["quantiles"] = [list(pair) for pair in column.quantiles]
     return document
 
 
 def _from_document(document: dict[str, Any]) -> Profile:
+    parts = {key: built(kind, document[key]) for key, kind in PARTS.items() if key in document}
     return Profile(
         columns=tuple(_column_from(column) for column in document["columns"]),
         rows=document["rows"],
         model_name=document["model_name"],
         model_version=document["model_version"],
         left_out=tuple(LeftOut(column["name"], column["reason"]) for column in document["left_out"]),
+        schema=document["schema"],
+        **parts,
     )
 
 
 def _column_from(document: dict[str, Any]) -> ProfileColumn:
     name, role, counts = document["name"], document["role"], tuple(document["counts"])
+    own: dict[str, Any] = {key: document[key] for key in ("type", "source") if key in document}
     if document["kind"] == "categorical":
         bins = CategoricalBins(tuple(document["categories"]), document["rest"])
-        return ProfileColumn(name, role, bins, counts)
-    moments = {key: _optional_float(document[key]) for key in ("mean", "std", "min", "max")}
+        return ProfileColumn(name, role, bins, counts, **own)
+    keys = ("mean", "std", "min", "max", "skewness")
+    own |= {key: _optional_float(document.get(key)) for key in keys}
     pairs = tuple((float(share), float(value)) for share, value in document["quantiles"])
+    own["sums"] = tuple(map(float, document.get("sums", ())))
     numeric = NumericBins(tuple(document["edges"]), document["discrete"])
-    return ProfileColumn(name, role, numeric, counts, **moments, quantiles=pairs)
+    return ProfileColumn(name, role, numeric, counts, quantiles=pairs, **own)
 
 
 def _optional_float(value: float | None) -> float | None:

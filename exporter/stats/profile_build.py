@@ -1,20 +1,20 @@
-"""Building a profile from columns: which bins a column gets, and which columns get none.
+"""Building a profile from reference rows: which bins a column gets, which columns get none, and the two passes.
 
-Refuses to read files. Invariant: edges come from these values alone and never change afterwards; every column
-given ends up either in the profile or, with a reason, in `left_out`.
+Refuses to read files. Invariant: edges come from these values alone (or from an earlier profile, where asked for) and
+never change afterwards; every column given ends up either in the profile or, with a reason, in `left_out`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from exporter.stats.bins import (
     OTHER,
     UNSEEN,
+    Bins,
     BoolArray,
     CategoricalBins,
     FloatArray,
@@ -24,26 +24,51 @@ from exporter.stats.bins import (
     canonical,
     nameable,
 )
-from exporter.stats.moments import COUNT, HIGH, LARGEST, LOW, MEAN, PROBABILITIES, SQUARES, moments_of
+from exporter.stats.moments import COUNT, CUBES, HIGH, LARGEST, LOW, MEAN, SQUARES
+from exporter.stats.privacy import SCHEME, hash_category, key_id, personal, rounded_down, rounded_up
 from exporter.stats.profile import LeftOut, Profile, ProfileColumn
+from exporter.stats.profile_column import Hashing, PayloadColumn
+from exporter.stats.profile_joint import precision_of, strongest_pairs
+from exporter.stats.profile_levels import Measures
+from exporter.stats.profile_survey import PayloadSurvey, Plan, Survey
+from exporter.stats.profile_tally import Choice, Extras, Tally
+from exporter.stats.profile_types import Typed
+from exporter.stats.sketch import Hitters
 
 DEFAULT_BINS = 10
 MAX_BINS = 20
-MAX_VALUES = 20
 MAX_CATEGORIES = 20
 # Fewer rows than this could point at a single person, and give no stable share either.
 CATEGORY_ROWS = 10
-IDENTIFIER_SHARE = 0.95
+# Aspects whose words are all known have a bin for each, however rare.
+CLOSED = {
+    ":hour": tuple(map(str, range(24))),
+    ":weekday": ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+    ":form": ("valid", "empty", "invalid"),
+}
+PROBABILITIES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+Chunk = Mapping[str, Typed]
+Rows = Callable[[Sequence[Plan]], Iterable[Chunk]]
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileConfig:
-    """What a user may choose. `keep`: columns named on purpose, which are never taken for identifiers."""
+    """What a user may choose. `keep`: columns named on purpose, which are never taken for identifiers.
+
+    `hash_key`: categories of features are written as hashes under it. `pairs`: whose co-moments are kept, the
+    strongest few by default. `edges_from`: bins are taken from it where a column is of the same kind.
+    """
 
     model_name: str = "*"
     model_version: str = "*"
     bins: int = DEFAULT_BINS
     keep: frozenset[str] = field(default_factory=frozenset)
+    hash_key: bytes | None = None
+    pairs: tuple[tuple[str, str], ...] = ()
+    edges_from: Profile | None = None
+    source: str = "data"
+    task: str | None = None
 
     def validate(self) -> list[str]:
         """All problems, as sentences."""
@@ -67,51 +92,161 @@ def build(columns: Mapping[str, Column], config: ProfileConfig) -> Profile:
     Numbers: quantile bins, equal edges merged; at most 20 distinct values become bins of their own. Text:
     the 20 most frequent categories with at least 10 rows, the others pooled. Identifiers are left out.
     """
+    plans = [
+        Plan(name, column.role, _kind(column), name in config.keep or column.role != "feature")
+        for name, column in columns.items()
+    ]
+    chunk = {name: _as_typed(column) for name, column in columns.items()}
+    return build_from(plans, lambda _: [chunk], config)
+
+
+def build_from(
+    plans: Sequence[Plan],
+    rows: Rows,
+    config: ProfileConfig,
+    extras: Extras | None = None,
+    statistics: Sequence[Measures] = (),
+) -> Profile:
+    """The profile of rows that can be read several times: `rows` gives all chunks anew, typed as the plans say.
+
+    Memory does not grow with the rows. `statistics`: of which the reference's own levels are taken. Raises
+    ValueError for a configuration that is not valid.
+    """
     problems = config.validate()
     if problems:
         raise ValueError("; ".join(problems))
-    kept: list[ProfileColumn] = []
+    ignored = [LeftOut(plan.name, "ignored") for plan in plans if plan.role == "ignored"]
+    plans = with_centroids([plan for plan in plans if plan.role != "ignored"], rows, config)
+    survey = Survey(plans)
+    for chunk in rows(plans):
+        survey.update(chunk)
+    choices, left = choose(survey, config)
+    joint = extras or Extras()
+    joint = replace(joint, pairs=_pairs(survey, choices, config))
+    tally = Tally(choices, plans, joint)
+    for chunk in rows(plans):
+        tally.update(chunk)
+    return _profile(survey, tally, config, [*ignored, *left], statistics)
+
+
+def with_centroids(plans: Sequence[Plan], rows: Rows, config: ProfileConfig) -> list[Plan]:
+    """The plans, those of vectors with the mean of their finite rows; one more pass, only if there is a vector."""
+    base = config.edges_from
+    known = {c.name: c.centroid for c in base.payload if c.centroid} if base is not None else {}
+    plans = [replace(plan, centroid=known.get(plan.name, ())) for plan in plans]
+    wanted = [plan.name for plan in plans if plan.type == "vector" and not plan.centroid]
+    if not wanted:
+        return plans
+    sums: dict[str, FloatArray] = {}
+    counts = dict.fromkeys(wanted, 0)
+    for chunk in rows(plans):
+        for name in wanted:
+            table = chunk[name].values
+            finite = table[np.isfinite(table).all(axis=1)]
+            sums[name] = sums.get(name, np.zeros(table.shape[1])) + finite.sum(axis=0)
+            counts[name] += len(finite)
+    means = {name: tuple((sums[name] / counts[name]).tolist()) for name in wanted if counts[name]}
+    return [replace(plan, centroid=means.get(plan.name, plan.centroid)) for plan in plans]
+
+
+def choose(survey: Survey, config: ProfileConfig) -> tuple[list[Choice], list[LeftOut]]:
+    """Bins for every counted column, and the columns that get none."""
+    choices: list[Choice] = []
     left: list[LeftOut] = []
-    for name, column in columns.items():
-        built = _build_column(name, column, config)
-        if isinstance(built, ProfileColumn):
-            kept.append(built)
-        else:
-            left.append(built)
-    rows = max((len(column.values) for column in columns.values()), default=0)
-    return Profile(tuple(kept), rows, config.model_name, config.model_version, tuple(left))
+    for payload in survey.payload.values():
+        plan = payload.plan
+        if not plan.counted:
+            left.append(LeftOut(plan.name, _uncounted(plan)))
+            continue
+        reason = payload.identifier()
+        if reason is not None:
+            left.append(LeftOut(plan.name, reason))
+            continue
+        owned = [name for name, owner in survey.owners.items() if owner == plan.name]
+        if not owned:
+            left.append(LeftOut(plan.name, "an aspect of another column has this name, or there are no rows"))
+        for name in owned:
+            found = _choice(name, payload, survey, config)
+            if isinstance(found, Choice):
+                choices.append(found)
+            else:
+                left.append(found)
+    return choices, left
 
 
-def _build_column(name: str, column: Column, config: ProfileConfig) -> ProfileColumn | LeftOut:
-    if column.role == "ignored":
-        return LeftOut(name, "ignored")
-    keep = name in config.keep or column.role != "feature"
-    if column.values.dtype.kind in "fiu":
-        return _numeric(name, column, config.bins, keep)
-    return _categorical(name, column, keep)
+def _uncounted(plan: Plan) -> str:
+    return "identifier" if plan.type == "identifier" else f"role {plan.role}"
 
 
-def _numeric(name: str, column: Column, bins: int, keep: bool) -> ProfileColumn | LeftOut:
-    numbers = as_numbers(column.values, column.null)
-    values = numbers.values.astype(np.float64, copy=False)
-    block, _ = moments_of(values, np.array([len(values)]))
-    if block[COUNT, 0] == 0:
-        return LeftOut(name, "no finite number")
-    finite = values[np.abs(values) <= LARGEST]
-    distinct = np.unique(finite)
-    whole = bool((distinct == np.floor(distinct)).all())
-    if not keep and whole and _mostly_distinct(len(distinct), len(finite)):
-        return LeftOut(name, f"identifier: {len(distinct)} distinct whole numbers in {len(finite)} rows")
-    own = value_bins(distinct) if len(distinct) <= MAX_VALUES else quantile_bins(finite, bins)
-    counts = own.count(column.values, column.null).tolist()
-    std = float(np.sqrt(block[SQUARES, 0] / block[COUNT, 0]))
+def _choice(name: str, payload: PayloadSurvey, survey: Survey, config: ProfileConfig) -> Choice | LeftOut:
+    plan = payload.plan
+    base = _base(name, config.edges_from)
+    if name in survey.numbers:
+        bins = base if isinstance(base, NumericBins) else None
+        return _numeric(name, plan, survey, bins, config.bins)
+    hitters = survey.texts[name]
+    if not hitters.counts and base is None:
+        return LeftOut(name, "no value")
+    personally = personal(name, hitters.counts) if plan.type == "categorical" and plan.private else None
+    if personally and plan.role in ("feature", "group"):
+        return LeftOut(name, f"looks like {personally}; a schema that calls it categorical keeps it")
+    closed = CLOSED.get(name.removeprefix(plan.name))
+    own = CategoricalBins(closed) if closed is not None and name != plan.name else category_bins(hitters)
+    categories = base if isinstance(base, CategoricalBins) else own
+    if not categories.categories and set(hitters.counts) <= {OTHER}:
+        return LeftOut(name, "lists or objects that are no vectors of one width")
+    if not categories.categories:
+        return LeftOut(name, f"no category has {CATEGORY_ROWS} rows")
+    shown = categories
+    if config.hash_key is not None and plan.type == "categorical" and plan.role in ("feature", "group"):
+        shown = hashed_bins(categories, config.hash_key)
+    bare = ProfileColumn(
+        name, plan.counted_role, shown, (0,) * categories.size, type=plan.type, source=plan.name
+    )
+    return Choice(plan, categories, bare)
+
+
+def _base(name: str, earlier: Profile | None) -> Bins | None:
+    if earlier is None or name not in earlier.names:
+        return None
+    return earlier.column(name).bins
+
+
+def _numeric(name: str, plan: Plan, survey: Survey, base: NumericBins | None, bins: int) -> Choice | LeftOut:
+    numbers = survey.numbers[name]
+    block = numbers.block[:, 0]
+    if block[COUNT] == 0:
+        if base is None:
+            return LeftOut(name, "no finite number")
+        bare = ProfileColumn(
+            name, plan.counted_role, base, (0,) * base.size, type=plan.type, source=plan.name
+        )
+        return Choice(plan, base, bare)
+    finite = survey.finite(name)
+    own = base
+    if own is None:
+        own = value_bins(numbers.few) if numbers.few is not None else quantile_bins(finite, bins)
     pairs = tuple(zip(PROBABILITIES, np.quantile(finite, PROBABILITIES).tolist(), strict=True))
-    mean, low, high = (float(block[row, 0]) for row in (MEAN, LOW, HIGH))
-    return ProfileColumn(name, column.role, own, tuple(counts), mean, std, low, high, pairs)
+    std = float(np.sqrt(block[SQUARES] / block[COUNT]))
+    bare = ProfileColumn(
+        *(name, plan.counted_role, own, (0,) * own.size),
+        mean=float(block[MEAN]),
+        std=std,
+        min=rounded_down(float(block[LOW])),
+        max=rounded_up(float(block[HIGH])),
+        quantiles=pairs,
+        skewness=_skewness(float(block[CUBES] / block[COUNT]), std),
+        type=plan.type,
+        source=plan.name,
+    )
+    return Choice(plan, own, bare)
 
 
-def _mostly_distinct(distinct: int, rows: int) -> bool:
-    return distinct > MAX_VALUES and distinct > IDENTIFIER_SHARE * rows
+def _skewness(cubes: float, std: float) -> float | None:
+    """Third central moment over std cubed; None for a constant, and where it is beyond float64."""
+    with np.errstate(all="ignore"):
+        found = float(np.float64(cubes) / std / std / std) if std > 0.0 else np.inf
+    return found if np.isfinite(found) else None
 
 
 def quantile_bins(finite: FloatArray, bins: int = DEFAULT_BINS) -> NumericBins:
@@ -135,25 +270,107 @@ def value_bins(distinct: FloatArray) -> NumericBins:
     return NumericBins(tuple(edges), discrete=True)
 
 
-def _categorical(name: str, column: Column, keep: bool) -> ProfileColumn | LeftOut:
-    cells = column.values.tolist()
-    if column.null is not None:
-        cells = [None if null else cell for cell, null in zip(cells, column.null.tolist(), strict=True)]
-    times = Counter(text for cell in cells if (text := canonical(cell)) is not None)
-    filled = times.total()
-    if not filled:
-        return LeftOut(name, "no value")
-    if not keep and _mostly_distinct(len(times), filled):
-        return LeftOut(name, f"identifier: {len(times)} distinct texts in {filled} rows")
-    bins = category_bins(times)
-    if not bins.categories:
-        return LeftOut(name, f"no category has {CATEGORY_ROWS} rows")
-    counts = bins.count(column.values, column.null).tolist()
-    return ProfileColumn(name, column.role, bins, tuple(counts))
-
-
-def category_bins(times: Mapping[str, int]) -> CategoricalBins:
+def category_bins(hitters: Hitters) -> CategoricalBins:
     """The most frequent categories, ties by name; the rest is `<other>` if any was pooled, or `<unseen>`."""
+    times = hitters.counts
     order = sorted(times, key=lambda category: (-times[category], category))
     frequent = [c for c in order if times[c] >= CATEGORY_ROWS and nameable(c)][:MAX_CATEGORIES]
-    return CategoricalBins(tuple(frequent), UNSEEN if len(frequent) == len(order) else OTHER)
+    whole = hitters.exact and len(frequent) == len(order)
+    return CategoricalBins(tuple(frequent), UNSEEN if whole else OTHER)
+
+
+def hashed_bins(bins: CategoricalBins, key: bytes) -> CategoricalBins:
+    """The same bins with hashes for names."""
+    return CategoricalBins(tuple(hash_category(name, key) for name in bins.categories), bins.rest)
+
+
+def _pairs(survey: Survey, choices: Sequence[Choice], config: ProfileConfig) -> tuple[tuple[str, str], ...]:
+    numeric = {c.name for c in choices if isinstance(c.bins, NumericBins)}
+    if config.pairs:
+        return tuple(pair for pair in config.pairs if set(pair) <= numeric)
+    names, table = _features(survey, choices)
+    return tuple(strongest_pairs(names, table))
+
+
+def _features(survey: Survey, choices: Sequence[Choice]) -> tuple[list[str], FloatArray]:
+    """The sampled rows of the numeric features that are counted as themselves."""
+    order = list(survey.numbers)
+    plain = [c for c in choices if c.bare.role == "feature" and c.name == c.plan.name]
+    names = [c.name for c in plain if isinstance(c.bins, NumericBins)]
+    table = survey.table()[:, [order.index(name) for name in names]]
+    return names, np.where(np.abs(table) <= LARGEST, table, np.nan)
+
+
+def _profile(
+    survey: Survey,
+    tally: Tally,
+    config: ProfileConfig,
+    left: list[LeftOut],
+    statistics: Sequence[Measures],
+) -> Profile:
+    hidden = any(choice.bins != choice.bare.bins for choice in tally.choices)
+    hashing = Hashing(SCHEME, key_id(config.hash_key)) if hidden and config.hash_key is not None else None
+    periods, levels = tally.levels(statistics)
+    kept = {choice.plan.name for choice in tally.choices}
+    hashed = {choice.plan.name for choice in tally.choices if choice.bins != choice.bare.bins}
+    return Profile(
+        tally.columns(),
+        survey.rows,
+        config.model_name,
+        config.model_version,
+        tuple(left),
+        payload=tuple(
+            _payload(column, column.plan.name in kept, column.plan.name in hashed)
+            for column in survey.payload.values()
+        ),
+        source=config.source,
+        task=config.task,
+        duplicates=survey.duplicate_share,
+        hashing=hashing,
+        pairs=tally.pairs(),
+        precision=precision_of(*_features(survey, tally.choices)),
+        associations=tally.associations(),
+        periods=periods,
+        levels=levels,
+        performance=tally.result(),
+    )
+
+
+def _payload(column: PayloadSurvey, kept: bool, hashed: bool) -> PayloadColumn:
+    plan = column.plan
+    identifier = not kept and column.identifier() is not None
+    return PayloadColumn(
+        plan.name,
+        plan.role,
+        "identifier" if identifier else plan.type,
+        column.rows,
+        column.null,
+        column.nan,
+        column.empty,
+        column.distinct.count,
+        width=column.width,
+        centroid=plan.centroid,
+        unit=plan.unit or ("iso" if plan.type == "datetime" else None),
+        group=plan.group or plan.role == "group",
+        hashed=hashed,
+    )
+
+
+def _kind(column: Column) -> str:
+    return "numeric" if column.values.dtype.kind in "fiu" else "categorical"
+
+
+def _as_typed(column: Column) -> Typed:
+    """An array as a typed column: numbers as float64, all else as canonical categories."""
+    if column.values.dtype.kind in "fiu":
+        numbers = as_numbers(column.values, column.null)
+        values = numbers.values.astype(np.float64, copy=False)
+        missing = np.zeros(len(values), np.bool_) if column.null is None else column.null
+        null = int(missing.sum())
+        return Typed(values, missing, null, int(np.isnan(values).sum()) - null)
+    cells = [canonical(cell) for cell in column.values.tolist()]
+    if column.null is not None:
+        cells = [None if null else cell for cell, null in zip(cells, column.null.tolist(), strict=True)]
+    texts = np.fromiter(cells, object, len(cells))
+    missing = np.array([cell is None for cell in cells], np.bool_)
+    return Typed(texts, missing, int(missing.sum()))

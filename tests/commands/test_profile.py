@@ -3,15 +3,18 @@
 import argparse
 import csv
 import gzip
+import importlib
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from exporter.commands.profile import CHUNK_ROWS, add_arguments, run
+from exporter.commands.profile import add_arguments, run
+from exporter.commands.reading import PART_ROWS as CHUNK_ROWS
 from exporter.stats.bins import OTHER, UNSEEN, CategoricalBins, NumericBins
-from exporter.stats.profile import load, parse
+from exporter.stats.profile import Profile, load, parse
 
 
 def _run(*flags: str) -> int:
@@ -208,3 +211,205 @@ def test_reading_in_chunks_changes_nothing(tmp_path: Path) -> None:
     assert column.rows == len(values)
     assert column.mean == pytest.approx(values.mean(), abs=1e-12)
     assert column.bins == NumericBins(tuple(np.quantile(values, np.arange(1, 10) / 10).tolist()))
+
+
+def _made(tmp_path: Path, text: str, *flags: str) -> Profile:
+    out = tmp_path / "made.json"
+    assert _run("--data", _write(tmp_path / "made.csv", text), "--out", str(out), *flags) == 0
+    return load(out)
+
+
+def _table(**columns: list[object]) -> str:
+    rows = zip(*columns.values(), strict=True)
+    return "\n".join([",".join(columns), *(",".join(map(str, row)) for row in rows)]) + "\n"
+
+
+def test_every_role_has_a_flag(tmp_path: Path) -> None:
+    """Time, id, weight and split are not counted; a score is; a group may be a feature."""
+    n = 200
+    text = _table(
+        x=[i / 7 for i in range(n)],
+        sex=["f", "m"] * (n // 2),
+        when=[f"2024-01-{1 + i // 10:02}" for i in range(n)],
+        key=[f"k{i}" for i in range(n)],
+        w=[1.5] * n,
+        s=[i % 10 / 10 for i in range(n)],
+        y=[i % 2 for i in range(n)],
+        part=["test", "train"] * (n // 2),
+    )
+    flags = ["--time", "when", "--id", "key", "--weight", "w", "--score", "s", "--target", "y"]
+    found = _made(tmp_path, text, *flags, "--group", "sex", "--split", "part=test", "--period", "24h")
+    assert {column.name: column.role for column in found.payload} == {
+        "x": "feature",
+        "sex": "feature",
+        "when": "time",
+        "key": "id",
+        "w": "weight",
+        "s": "score",
+        "y": "target",
+        "part": "split",
+    }
+    assert [column.name for column in found.payload if column.group] == ["sex"]
+    assert found.names == ("x", "sex", "s", "y")
+    assert [(period.seconds, period.periods) for period in found.periods] == [(86_400, 20)]
+    assert found.performance is not None
+    assert found.performance.rows == 100
+    apart = _made(tmp_path, text, *flags, "--features", "x", "--group", "sex")
+    assert apart.column("sex").role == "group"
+
+
+def test_test_rows_come_from_a_file(tmp_path: Path) -> None:
+    """Performance is of that file's rows, which are in no bin."""
+    text = _table(x=[i / 7 for i in range(100)], p=[i % 2 for i in range(100)], y=[i % 2 for i in range(100)])
+    rows = _write(tmp_path / "test.csv", _table(p=[0, 1, 1, 0], y=[0, 1, 0, 0]))
+    found = _made(tmp_path, text, "--target", "y", "--prediction", "p", "--test-rows", rows)
+    assert found.rows == 100
+    assert found.performance is not None
+    assert found.performance.confusion is not None
+    assert found.performance.confusion.counts == ((2, 1), (0, 1))
+    assert _made(tmp_path, text, "--target", "y", "--prediction", "p").performance is None
+
+
+def test_a_schema_fixes_types(tmp_path: Path) -> None:
+    """YAML or JSON: numbers as categories, milliseconds as times, words as text, names on purpose, ids."""
+    n = 100
+    text = _table(
+        code=[i % 3 for i in range(n)],
+        ms=[1_700_000_000_000 + i for i in range(n)],
+        word=["a", "b"] * 50,
+        first_name=["Ann", "Bob"] * 50,
+        shop=[i % 7 for i in range(n)],
+    )
+    schema = _write(
+        tmp_path / "s.yaml",
+        "columns:\n  code: categorical\n  ms: {type: datetime, unit: ms}\n  word: text\n"
+        "  first_name: categorical\n  shop: identifier\n",
+    )
+    found = _made(tmp_path, text, "--schema", schema)
+    assert found.types == {
+        "code": "categorical",
+        "ms": "datetime",
+        "word": "text",
+        "first_name": "categorical",
+        "shop": "identifier",
+    }
+    assert found.column("code").bins == CategoricalBins(("0", "1", "2"), UNSEEN)
+    assert "first_name" in found.names
+    assert "ms:hour" in found.names
+    assert "shop" not in found.names
+    assert [left.name for left in _made(tmp_path, text).left_out] == ["ms", "first_name"]
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "expected"),
+    [
+        ("columns: {z: numeric}", [], "columns.z: no such column; there are x, y"),
+        ("columns: {x: colour}", [], "columns.x: 'colour', expected one of numeric"),
+        ("columns: {x: {type: numeric, unit: s}}", [], "unit 's', expected iso"),
+        ("x: numeric", [], "expected `columns:`"),
+        ("[", [], "--schema"),
+        ("columns: {y: numeric}", [], "line 2, column 'y': 'a', expected a number"),
+        ("columns: {x: boolean}", [], "expected true or false"),
+        ("columns: {}", ["--time", "y"], "its cells are categorical; expected ISO 8601"),
+        ("columns: {}", ["--pair", "x"], "--pair: 'x', expected two columns"),
+        ("columns: {}", ["--pair", "x,y"], "--pair: 'y', expected columns of numbers"),
+        ("columns: {}", ["--period", "soon"], "--period: 'soon', expected a length"),
+        ("columns: {}", ["--split", "x"], "--split: 'x', expected COLUMN=VALUE"),
+        ("columns: {}", ["--split", "y=a"], "test rows: expected --target"),
+        ("columns: {}", ["--hash-key", "k"], "expected --hash-categories besides it"),
+        ("columns: {}", ["--group", "q"], "--group: no column 'q'"),
+    ],
+)
+def test_what_flags_and_schemas_may_not_say(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, flags: list[str], expected: str
+) -> None:
+    """Status 2, the place, what was expected."""
+    data = _write(tmp_path / "d.csv", "x,y\n2.5,a\n3.5,b\n")
+    assert _run("--data", data, "--schema", _write(tmp_path / "s.yaml", text), *flags) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_hashed_categories_are_not_in_the_file(tmp_path: Path) -> None:
+    """Neither the words nor the key; the key's id is."""
+    key = _write(tmp_path / "key", "secret")
+    found = _made(tmp_path, _table(city=["Rome", "Oslo"] * 50), "--hash-categories", "--hash-key", key)
+    text = (tmp_path / "made.json").read_text()
+    assert not any(word in text for word in ("Rome", "Oslo", "secret"))
+    assert found.hashing is not None
+    assert [label[:2] for label in found.column("city").bins.labels[:2]] == ["h:", "h:"]
+
+
+# Bad input, case by case, as docs/profile.md tells it: what becomes of a column of these cells.
+BAD = {
+    "negative zero": (["-0.0", "0", "0.0"] * 20, "numeric, 5 bins"),
+    "infinities": (["inf", "-inf", "1", "2"] * 20, "numeric, outer bins"),
+    "1e308": (["1e308", "-1e308", "1", "2"] * 20, "numeric, outer bins"),
+    "huge integers": (["9" * 400, "1", "2"] * 20, "numeric, outer bins"),
+    "one value": (["7"] * 60, "numeric, 5 bins"),
+    "booleans as strings": (["true", "FALSE", "True"] * 20, "boolean, 4 bins"),
+    "mixed types": (["1", "a", "true", "2024-01-01"] * 20, "categorical, 6 bins"),
+    "all missing": ([" "] * 60, "left out: no value"),
+    "nan": (["nan"] * 60, "left out: no finite number"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_cells_have_a_defined_outcome(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    """Nothing raises, nothing becomes NaN, every row is counted or the column is named with a reason."""
+    cells, expected = BAD[case]
+    out = tmp_path / "p.json"
+    data = _write(tmp_path / "d.csv", "x,ok\n" + "".join(f"{cell},{i % 5}\n" for i, cell in enumerate(cells)))
+    assert _run("--data", data, "--out", str(out)) == 0
+    found = load(out)
+    assert "NaN" not in out.read_text()
+    assert "Infinity" not in out.read_text()
+    if expected.startswith("left out"):
+        assert found.left_out[0].reason == expected.removeprefix("left out: ")
+        return
+    column = found.column("x")
+    assert column.rows == len(cells)
+    if "outer" in expected:
+        assert column.type == "numeric"
+        assert column.counts[column.bins.null - 1] == 20
+        assert (column.min, column.max) == (1.0, 2.0)
+    else:
+        assert f"{column.type}, {column.bins.size} bins" == expected
+
+
+def test_a_profile_of_another_schema_or_with_wrong_edges_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--edges-from reads a file as `run` does: all problems, status 2."""
+    data = _write(tmp_path / "d.csv", _lines("x", "1"))
+    out = tmp_path / "p.json"
+    assert _run("--data", data, "--out", str(out)) == 0
+    for change, expected in (
+        ('"schema": 3', "schema: 3, expected 1 or 2"),
+        ('"edges": [1.0, 1.0]', "strictly increasing"),
+    ):
+        key = change.partition(":")[0]
+        wrong = re.sub(rf"{key}: (\[[^\]]*\]|\d)", change, out.read_text(), count=1)
+        assert _run("--data", data, "--edges-from", _write(tmp_path / "w.json", wrong)) == 2
+        assert expected in capsys.readouterr().err
+
+
+def test_a_declared_time_has_periods_or_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table names each length with what came of it."""
+    text = _table(t=[f"2024-01-{1 + i // 100:02}" for i in range(1000)], x=[i % 97 / 7 for i in range(1000)])
+    found = _made(tmp_path, text, "--time", "t")
+    assert {period.seconds for period in found.periods} == {3600, 86_400, 604_800}
+    shown = capsys.readouterr().err
+    assert "periods of 24h: 10, own level of 1 columns" in shown
+    assert "periods of 7d: 2, fewer than 8 periods in the reference" in shown
+
+
+@pytest.mark.parametrize("command", ["profile", "compare"])
+def test_the_docs_name_every_flag(command: str) -> None:
+    """docs/profile.md knows each flag of both commands."""
+    page = (Path(__file__).parents[2] / "docs" / "profile.md").read_text()
+    parser = argparse.ArgumentParser(add_help=False)
+    importlib.import_module(f"exporter.commands.{command}").add_arguments(parser)
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+    assert [flag for flag in flags if f"`{flag}" not in page] == []

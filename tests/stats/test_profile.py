@@ -113,8 +113,9 @@ def test_all_problems_are_listed_with_place_and_expectation(tmp_path: Path) -> N
         (b"[" * 100_000, "not JSON"),
         (b'{"rows": NaN}', "NaN is not a JSON number"),
         (b"[1]", "a JSON object was expected, found [1]"),
-        (b'{"schema": 2, "new": 1}', "schema: 2, expected 1"),
-        (b'{"schema": "1"}', "schema: '1', expected 1"),
+        (b'{"schema": 3, "new": 1}', "schema: 3, expected 1 or 2"),
+        (b'{"schema": "1"}', "schema: '1', expected 1 or 2"),
+        (b'{"schema": true}', "schema: True, expected 1 or 2"),
         (b"\x1f\x8b damaged", "damaged gzip"),
     ],
 )

@@ -1,11 +1,20 @@
 """The check of profile documents, problem by problem."""
 
 import copy
+import json
+import os
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 
-from exporter.stats.profile_schema import problems_of
+from exporter.stats import profile_schema
+from exporter.stats.profile_build import Column, ProfileConfig, build
+from exporter.stats.profile_schema import json_schema, problems_of
+
+SHIPPED = Path(profile_schema.__file__).with_name("profile.schema.json")
 
 NUMERIC: dict[str, Any] = {
     "name": "x", "role": "feature", "kind": "numeric", "edges": [0.0], "discrete": False,
@@ -71,3 +80,61 @@ def test_every_key_is_owed(key: str) -> None:
 def test_anything_may_come(document: object) -> None:
     """What is no profile at all has problems and raises nothing."""
     assert problems_of(document)
+
+
+def test_the_shipped_json_schema_is_the_code() -> None:
+    """profile.schema.json is what the checks are made of; GOLDEN=1 writes it anew."""
+    text = json.dumps(json_schema(), indent=1) + "\n"
+    if os.environ.get("GOLDEN"):
+        SHIPPED.write_text(text)
+    assert SHIPPED.read_text() == text
+
+
+def _profiles() -> list[dict[str, Any]]:
+    """Two documents of schema 2: one of plain columns, one of every kind of part."""
+    rng = np.random.default_rng(1)
+    plain = build(
+        {"x": Column(rng.normal(size=200)), "c": Column(np.array(["a", "b"] * 100, object))}, ProfileConfig()
+    )
+    answers = {"y": Column(rng.normal(size=200), "prediction"), "n": Column(np.arange(200) / 3, "target")}
+    more = build(
+        {**answers, "a": Column(rng.normal(size=200)), "b": Column(rng.normal(size=200))}, ProfileConfig("m")
+    )
+    return [json.loads(plain.to_json()), json.loads(more.to_json())]
+
+
+def test_real_profiles_validate_against_the_json_schema() -> None:
+    """Another implementation agrees that what is written has the form that is documented."""
+    schema = json_schema()
+    Draft202012Validator.check_schema(schema)
+    for document in _profiles():
+        Draft202012Validator(schema).validate(document)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("schema",), 3),
+        (("rows",), -1),
+        (("columns", 0, "role"), "label"),
+        (("columns", 0, "type"), 7),
+        (("columns", 0, "edges"), ["a"]),
+        (("columns", 0, "colour"), 1),
+        (("payload", 0, "type"), "colour"),
+        (("payload", 0, "distinct"), -2),
+        (("source",), "rumour"),
+        (("task",), "guessing"),
+        (("pairs",), [{}]),
+        (("levels",), {}),
+        (("precision",), []),
+    ],
+)
+def test_the_schema_and_the_checks_refuse_alike(path: tuple[str | int, ...], value: object) -> None:
+    """What one calls wrong the other does too."""
+    document: Any = _profiles()[1]
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    assert problems_of(document)
+    assert list(Draft202012Validator(json_schema()).iter_errors(document))

@@ -1,0 +1,159 @@
+"""The reference's own level: how large each statistic is between one of its periods and the rest of it.
+
+What a model's data does from week to week without anything being wrong is the least that a live window must exceed.
+Refuses to know statistics: they are given. Invariants: a period's counts are exact; a level exists from eight
+measured periods on, and where it does not, `PeriodSet` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from exporter.stats.bins import Bins, FloatArray, IntArray, NumericBins
+from exporter.stats.drift import Pair
+
+LENGTHS = (3600, 86_400, 604_800)
+LEAST_PERIODS = 8
+MAX_PERIODS = 400  # compared, evenly chosen; all are counted
+MAX_CELLS = 8_000_000  # 64 MB of counts per length
+SIGMAS = 3.0
+
+
+class Measured(Protocol):
+    """A result of a statistic."""
+
+    @property
+    def value(self) -> float:
+        """The distance."""
+
+
+class Measures(Protocol):
+    """What a statistic can do here; see `drift.Statistic`."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def measure(self, pair: Pair) -> Measured | None:
+        """The distance, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Mean and standard deviation (ddof 1) of one statistic over the periods of one length, each against the rest."""
+
+    column: str
+    statistic: str
+    seconds: int
+    periods: int
+    mean: float
+    std: float
+
+    @property
+    def limit(self) -> float:
+        """mean + 3 sigma: what a drifted window exceeds."""
+        return self.mean + SIGMAS * self.std
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodSet:
+    """Periods of one length: how many were found, and why no level came of them ("" where some did)."""
+
+    seconds: int
+    periods: int
+    absent: str = ""
+
+
+class Cells(Protocol):
+    """Cells of one column of a chunk; see `profile_tally.Located`."""
+
+    @property
+    def codes(self) -> IntArray:
+        """Their bins."""
+
+    @property
+    def values(self) -> FloatArray:
+        """As what they are summed."""
+
+
+Columns = Mapping[str, tuple[Bins, float | None]]
+
+
+class PeriodCounts:
+    """Counts and sums per bin and period of one length."""
+
+    def __init__(self, seconds: int, sizes: Mapping[str, int]) -> None:
+        """`sizes`: bins by counted column."""
+        self.seconds = seconds
+        ends = np.cumsum([0, *sizes.values()]).tolist()
+        self._starts = dict(zip(sizes, ends, strict=False))
+        self._sizes = dict(sizes)
+        self._size = ends[-1]
+        self._slots: dict[int, FloatArray] = {}
+        self.full = False
+
+    def update(self, times: FloatArray, cells: Mapping[str, Cells]) -> None:
+        """Add rows: unix seconds (not finite: left out) and the cells of every column."""
+        timed = np.isfinite(times) & (np.abs(times) < 1e12)
+        slots, inverse = np.unique(np.floor_divide(times[timed], self.seconds), return_inverse=True)
+        new = len(set(slots.astype(np.int64).tolist()) - set(self._slots))
+        self.full = self.full or 2 * (len(self._slots) + new) * self._size > MAX_CELLS
+        if self.full:
+            self._slots.clear()
+            return
+        for name, found in cells.items():
+            size, start = self._sizes[name], self._starts[name]
+            places, shape = inverse * size + found.codes[timed], (len(slots), size)
+            counts = np.bincount(places, minlength=len(slots) * size).reshape(shape)
+            sums = np.bincount(places, found.values[timed], minlength=len(slots) * size).reshape(shape)
+            for row, slot in enumerate(slots.tolist()):
+                own = self._at(int(slot))
+                own[0, start : start + size] += counts[row]
+                own[1, start : start + size] += sums[row]
+
+    def _at(self, slot: int) -> FloatArray:
+        if slot not in self._slots:
+            self._slots[slot] = np.zeros((2, self._size))
+        return self._slots[slot]
+
+    def levels(self, columns: Columns, statistics: Sequence[Measures]) -> tuple[PeriodSet, list[Level]]:
+        """The levels of these columns (bins, and standard deviation of numbers), and what became of the periods."""
+        slots = sorted(self._slots)
+        if self.full:
+            return PeriodSet(self.seconds, 0, "more periods than are kept"), []
+        if len(slots) < LEAST_PERIODS:
+            return PeriodSet(
+                self.seconds, len(slots), f"fewer than {LEAST_PERIODS} periods in the reference"
+            ), []
+        table = np.stack([self._slots[slot] for slot in slots])
+        places = np.unique(np.linspace(0, len(slots) - 1, min(len(slots), MAX_PERIODS)).round()).astype(
+            np.intp
+        )
+        found: list[Level] = []
+        for name, (bins, std) in columns.items():
+            start = self._starts[name]
+            own = table[places, :, start : start + self._sizes[name]]
+            whole = table[:, :, start : start + self._sizes[name]].sum(axis=0)
+            pairs = [_pair(bins, whole - one, one, std) for one in own]
+            found += self._column(name, pairs, statistics)
+        absent = "" if found else "too few rows in a period for any statistic"
+        return PeriodSet(self.seconds, len(slots), absent), found
+
+    def _column(self, name: str, pairs: Sequence[Pair], statistics: Sequence[Measures]) -> Iterator[Level]:
+        for statistic in statistics:
+            found = [result.value for pair in pairs if (result := statistic.measure(pair)) is not None]
+            if len(found) >= LEAST_PERIODS:
+                mean, std = float(np.mean(found)), float(np.std(found, ddof=1))
+                yield Level(name, statistic.name, self.seconds, len(found), mean, std)
+
+
+def _pair(bins: Bins, rest: FloatArray, own: FloatArray, std: float | None) -> Pair:
+    """One period against the rest; sums only where there are numbers."""
+    counts = rest[0].astype(np.int64), own[0].astype(np.int64)
+    if not isinstance(bins, NumericBins):
+        return Pair(bins, *counts)
+    return Pair(bins, *counts, reference_sums=rest[1], live_sums=own[1], std=std)
