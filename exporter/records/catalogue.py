@@ -403,6 +403,13 @@ CATALOGUE: tuple[Metric, ...] = (
         "modeltap.otlp.exports", "counter", "{export}", ("signal", "outcome"), "OTLP exports, by outcome."
     ),
     Metric(
+        "modeltap.writes",
+        "counter",
+        "{request}",
+        ("operation", "outcome"),
+        "Requests that write to the admin side, by what became of them.",
+    ),
+    Metric(
         "modeltap.restarts",
         "counter",
         "{restart}",
