@@ -30,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
     """2 with every problem of the configuration, 1 if an address cannot be bound, else 0 once told to stop."""
     try:
         config = load(vars(args))
-        _check_files(proxy_settings(config))
-        _check_web(config.web_config)
+        check_files(proxy_settings(config))
+        check_web(config.web_config)
     except ConfigError as error:
         for problem in error.problems:
             print(f"modeltap: {problem}", file=sys.stderr)
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     return run_root(config, sockets, lambda: load(vars(args)))
 
 
-def _check_files(settings: Settings) -> None:
+def check_files(settings: Settings) -> None:
     """ConfigError if a certificate or key cannot be used; nothing is imported for that where there is none."""
     if not settings.tls.cert and not any(upstream.tls for upstream in settings.upstreams):
         return
@@ -62,7 +62,7 @@ def _check_files(settings: Settings) -> None:
         raise ConfigError([str(error)]) from error
 
 
-def _check_web(file: str) -> None:
+def check_web(file: str) -> None:
     """ConfigError if the admin side's file cannot be used."""
     if not file:
         return
