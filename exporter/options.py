@@ -46,6 +46,11 @@ SETTINGS: tuple[Setting, ...] = (
         values.file,
         "TLS, users and rate limit of the admin side, in the format of Prometheus' exporters (YAML)",
     ),
+    Setting(
+        "write_token_file",
+        values.file,
+        "file with the token that lets other hosts write to the admin side; without it only this host may",
+    ),
     Setting("health", values.address, "where /livez and /readyz are served (default [::]:9465)"),
     Setting("workers", values.number(1, 64, int), "data-plane processes (default 1)"),
     Setting(
@@ -56,6 +61,17 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("model_name", values.label, "name of the model, where neither path nor body tells it"),
     Setting("model_version", values.label, "version of the model; wins over what answers say"),
+    Setting(
+        "protocol",
+        values.protocols,
+        "dialect of what the path does not tell: DIALECT (of /invocations) or PATH=DIALECT; may be repeated",
+        repeat=True,
+    ),
+    Setting(
+        "custom",
+        values.customs,
+        "protocols of your own: a mapping, or a list of them (JSON on the command line)",
+    ),
     Setting(
         "max_concurrency",
         values.number(0, 100_000, int),

@@ -22,7 +22,7 @@ import msgspec
 import exporter
 from exporter import admin, memory
 from exporter.analysis.budget import Budget
-from exporter.analysis.consumer import Consumer, Link
+from exporter.analysis.consumer import ROUND_EXCHANGES, Consumer, Link
 from exporter.analysis.engine import Engine, Known, Snapshot
 from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
@@ -31,7 +31,9 @@ from exporter.analysis.report import gauges
 from exporter.analysis.traffic import Traffic
 from exporter.collect import COLLECTORS, Finder, HealthProbe, State, World, find_listener, grouped, load_nvml
 from exporter.collect import run as collect
-from exporter.config import Config, upstream_of
+from exporter.config import Config, owner_paths, upstream_of
+from exporter.decode import pushed
+from exporter.door import Door
 from exporter.guard import Guard
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
@@ -45,6 +47,7 @@ from exporter.records.sample import Sample
 from exporter.records.status import Status
 from exporter.records.totals import Layout
 from exporter.stats import Profile, ProfileError, load
+from exporter.writes import Writes
 
 log = logging.getLogger("modeltap.analysis")
 _COLLECT_SECONDS = 5.0
@@ -76,12 +79,15 @@ class Telemetry:
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
         """start: configuration and descriptors. link: a channel from a worker. dialects: those switched off.
 
+        protocols: what the owner says of dialects and paths was read again.
         last_scrape: the drain was over at `since`; whoever is about to scrape may do so, `seconds` at most.
         """
         if message["kind"] == "start":
             await self._start(message, fds)
         elif message["kind"] == "dialects" and self._ready:
-            self._engine.switch_off(message["off"])
+            self._engine.speakers.switch_off(message["off"])
+        elif message["kind"] == "protocols" and self._ready:
+            self._speak(msgspec.convert(message["config"], Config))
         elif message["kind"] == "last_scrape" and self._ready:
             await self._consumer.drained(_DRAIN_SECONDS)
             await self._scrapes.last(message["since"], message["seconds"])
@@ -107,8 +113,9 @@ class Telemetry:
         profiles = load_profiles(config.reference)
         self._engine = Engine(profiles, known, config.latency_buckets, self._started)
         self._engine.generations.newer = opted_in(os.environ)
-        self._engine.switch_off(message["dialects_off"])
         self._payloads = payload_log(config, self._started)
+        self._speak(config)
+        self._engine.speakers.switch_off(message["dialects_off"])
         self._publishers(f"{socket.gethostname()}:{config.listen}")
         self._collectors(config)
         self._budget = Budget(cpu_budget(config.analysis_cpu))
@@ -119,13 +126,19 @@ class Telemetry:
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
         if self._probe is not None:
             self._begin(self._every(config.probe_interval, self._probing))
+        cores = cpu_budget(config.analysis_cpu)
+        self._writes = Writes(Door(config.write_token_file), self._observed, pushed.EXPECTED, cores)
         self._guard = admin.guard_of(config.web_config)
         sock = socket.socket(fileno=admin_fd)
-        self._admin = await admin.serve(sock, self._render, self._scrapes, self._guard)
+        routes = self._writes.routes()
+        self._admin = await admin.serve(sock, self._render, self._scrapes, self._guard, routes)
         self._ready = True
         # What lives now lives for good; columns that wait for their batch should set off no collection.
         gc.freeze()
         gc.set_threshold(_GC_OBJECTS, 20, 50)
+
+    def _speak(self, config: Config) -> None:
+        self._engine.speakers.use(config.custom, owner_paths(config))
 
     def _publishers(self, instance: str) -> None:
         # Problems were told by `modeltap run`; here the default stands in for what is wrong.
@@ -181,11 +194,11 @@ class Telemetry:
             self._status.take(protocol, path)
 
     def _handle(self, exchange: Exchange) -> None:
-        self._take(exchange.protocol, exchange.path)
+        self._take(self._engine.speakers.protocol(exchange), exchange.path)
         self._record(exchange, self._engine.understand(exchange))
 
     async def _large(self, exchange: Exchange) -> None:
-        self._take(exchange.protocol, exchange.path)
+        self._take(self._engine.speakers.protocol(exchange), exchange.path)
         self._record(exchange, await asyncio.to_thread(self._engine.understand, exchange))
 
     def _record(self, exchange: Exchange, found: Observation | str) -> None:
@@ -202,6 +215,16 @@ class Telemetry:
         # A model's first version is told at once, for until then the data plane counts it as unknown.
         if len(self._engine.learned) != len(self._told):
             self._tell_learned()
+
+    async def _observed(self, body: bytes, lines: bool) -> list[int | str]:
+        """Count what was pushed; the rows of each record, or why it was refused."""
+        found = await asyncio.to_thread(pushed.decode, body, lines, time.time())
+        for start in range(0, len(found), ROUND_EXCHANGES):
+            for one in found[start : start + ROUND_EXCHANGES]:
+                self._engine.push(one, time.time())
+            self._engine.flush(time.time())
+            await asyncio.sleep(0)
+        return [one if isinstance(one, str) else one.rows for one in found]
 
     def _tell_learned(self) -> None:
         self._told = dict(self._engine.learned)
@@ -264,6 +287,7 @@ class Telemetry:
             samples += snapshot.samples()
         samples += self._gauges
         samples += self._resources
+        samples += self._writes.samples()
         for publisher in (self._spans, self._pusher, self._payloads):
             if publisher is not None:
                 samples += publisher.samples()

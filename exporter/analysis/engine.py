@@ -13,10 +13,12 @@ from exporter.analysis.exemplars import Exemplars
 from exporter.analysis.generation import Generated, Generations
 from exporter.analysis.report import counters
 from exporter.analysis.series import MISFITS, Key, Series, State
-from exporter.decode import DIALECTS, REASONS, observe
+from exporter.analysis.speakers import Speakers
+from exporter.decode import REASONS, observe, pushed
+from exporter.decode.pushed import NAME as PUSHED
+from exporter.decode.pushed import Record
 from exporter.records.exchange import OTHER, UNKNOWN, Exchange
 from exporter.records.observation import Observation, Undecodable
-from exporter.records.routes import match
 from exporter.records.sample import Sample
 from exporter.stats import Profile
 
@@ -82,7 +84,7 @@ class Engine:
         self._told: set[str] = set()
         self._touched: set[Series] = set()
         self._failed: set[str] = set()
-        self.dialects = DIALECTS
+        self.speakers = Speakers()
         self.learned: dict[str, str] = {}
         self.exemplars = Exemplars(bounds)
         self.generations = Generations(now)
@@ -91,20 +93,16 @@ class Engine:
             if name and fnmatchcase(name, profile.model_name):
                 self._find(name, known.model_version or _literal(profile.model_version) or UNKNOWN, "", now)
 
-    def switch_off(self, protocols: Sequence[str]) -> None:
-        """Dialects that killed an analysis before."""
-        self.dialects = tuple(dialect for dialect in DIALECTS if dialect.NAME not in protocols)
-
     def understand(self, exchange: Exchange) -> Observation | str:
         """What the exchange says, or one word why nothing could be read. Any thread; raises only that memory is out."""
         try:
-            return observe(exchange, self.dialects)
+            return observe(exchange, self.speakers.dialects)
         except Undecodable as reason:
             return reason.reason
         except (MemoryError, SystemError):
             raise  # no fault of the decoder's: the bound of the whole process, see memory.py
         except Exception:
-            protocol = exchange.protocol or UNKNOWN
+            protocol = self.speakers.protocol(exchange) or UNKNOWN
             if protocol not in self._failed:
                 self._failed.add(protocol)
                 log.exception("the decoder of %s failed; its exchanges count as %s", protocol, FAILED)
@@ -115,7 +113,8 @@ class Engine:
         if exchange.trace is not None:
             self.exemplars.add(exchange)
         if isinstance(found, str):
-            self._outcome(exchange.model_name or UNKNOWN, exchange.protocol or UNKNOWN, found)
+            protocol = self.speakers.protocol(exchange) or UNKNOWN
+            self._outcome(exchange.model_name or UNKNOWN, protocol, found)
             self.generations.unread(exchange)
             return 0
         name = exchange.model_name or UNKNOWN
@@ -131,6 +130,22 @@ class Engine:
         series.add(found)
         self._touched.add(series)
         return found.rows
+
+    def push(self, found: Record | str, now: float) -> None:
+        """Keep a record that did not cross the wire for the next `flush`, or count why it was refused.
+
+        What it tells of model and version holds; the owner's configuration and what answers say stand in for the rest.
+        """
+        if isinstance(found, str):
+            self._outcome(UNKNOWN, PUSHED, found)
+            return
+        for one in found.observations:
+            name = one.model_name or self._known.model_name or UNKNOWN
+            version = one.model_version or self._known.model_version or self.learned.get(name, UNKNOWN)
+            series = self._find(name, version, PUSHED, now)
+            series.add(one)
+            self._touched.add(series)
+        self._outcome(series.key.model_name, PUSHED, "decoded")
 
     def flush(self, now: float) -> None:
         """Count what was recorded since the last flush; call when a batch ends."""
@@ -173,7 +188,7 @@ class Engine:
         labelled = exchange.model_version or UNKNOWN
         if not answered or answered == labelled or self._known.model_version:
             return labelled
-        if labelled != UNKNOWN and match(exchange.method, exchange.path).model_version:
+        if labelled != UNKNOWN and self.speakers.route(exchange).model_version:
             return labelled
         if name not in (UNKNOWN, OTHER) and (name in self.learned or len(self.learned) < MAX_LEARNED):
             self.learned[name] = answered
@@ -227,11 +242,15 @@ class Engine:
         if (name, protocol) not in self._pairs and len(self._pairs) >= MAX_OUTCOMES:
             name = protocol = OTHER
         self._pairs.add((name, protocol))
-        claimed = any(protocol == dialect.NAME for dialect in DIALECTS)
-        for word in ("decoded", *REASONS, FAILED) if claimed else _UNCLAIMED:
+        for word in self._words(protocol):
             self._outcomes.setdefault((name, protocol, word), 0)
         self._outcomes.setdefault((name, protocol, outcome), 0)
         return name, protocol, outcome
+
+    def _words(self, protocol: str) -> tuple[str, ...]:
+        if protocol == PUSHED:
+            return ("decoded", *pushed.REASONS)
+        return ("decoded", *REASONS, FAILED) if self.speakers.knows(protocol) else _UNCLAIMED
 
     def _tell(self, series: Series, problems: dict[str, int]) -> None:
         name = series.key.model_name
