@@ -151,7 +151,8 @@ def peers(rounds: int) -> Iterator[Figure]:
         sides = {"reference": np.stack(list(reference.values())), "live": np.stack(list(live.values()))}
         np.savez(file, **sides)
         script = ROOT / "bench" / "statistics_peers.py"
-        run = [str(_environment() / "bin" / "python"), str(script), str(file), str(rounds)]
+        # -P: the script's folder has a module named as one of the standard library.
+        run = [str(_environment() / "bin" / "python"), "-P", str(script), str(file), str(rounds)]
         done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=1800)
     if done.returncode:
         raise SystemExit(f"the peers could not be measured:\n{done.stderr.strip()[-2000:]}")
