@@ -26,6 +26,10 @@ ROOT = Path(__file__).parents[1]
 ROUND_SECONDS = 0.05
 REFERENCE_ROWS = 5000
 PEER_COLUMNS, PEER_ROWS = 20, 5000
+# Columns, rows, and the goal in millions of values a second (0: none).
+UPDATES = ((100, 500, 10.0), (50, 500, 10.0), (50, 20, 0.0), (13, 20, 0.0), (13, 1, 0.0))
+# Columns, and the goal in milliseconds.
+TICKS = ((10, 0.0), (100, 5.0), (1000, 0.0))
 Batch = dict[str, NDArray[Any]]
 
 
@@ -73,13 +77,7 @@ def comparison_of(profile: Profile, batch: Batch) -> tuple[Windows, Comparison]:
 
 def updates(rounds: int) -> Iterator[Figure]:
     """One `update` of one batch into four windows, and with batches of requests and other kinds."""
-    for columns, rows, goal in (
-        (100, 500, 10.0),
-        (50, 500, 10.0),
-        (50, 20, 0.0),
-        (13, 20, 0.0),
-        (13, 1, 0.0),
-    ):
+    for columns, rows, goal in UPDATES:
         windows, batch = (
             Windows(profile_of(numbers(columns, REFERENCE_ROWS)).layout()),
             numbers(columns, rows, 3),
@@ -106,7 +104,7 @@ def _update(
 
 def ticks(rounds: int) -> Iterator[Figure]:
     """Reading four windows and forming every statistic of every column in each."""
-    for columns, goal in ((10, 0.0), (100, 5.0), (1000, 0.0)):
+    for columns, goal in TICKS:
         batch = numbers(columns, REFERENCE_ROWS)
         windows, comparison = comparison_of(profile_of(batch), batch)
         for now in range(0, 600, 60):
