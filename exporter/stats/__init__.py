@@ -15,6 +15,7 @@ All columns of a window against a profile, at every tick:
     references = {c.name: Reference(c.array, sums, c.std) for c in profile.columns}   # sums: `bin_sums`, or None
     comparison = Comparison(windows.layout, references, STATISTICS)                   # once
     result = comparison.measure(view, levels={("age", "psi"): 0.04})                  # levels: optional
+    results = comparison.measure_all(views, [None] * len(views))   # all windows for little more than one
     for drift in result.of("age"):                                 # absent: does not hold, or too few rows
         drift.statistic, drift.value, drift.floor, drift.critical, drift.p_value, drift.level, drift.effective_rows
         drift.exceeds(effect)

@@ -1,7 +1,8 @@
 """Chance: what statistics are by chance alone, when nothing drifted, at so many rows.
 
 Closed forms, so that PromQL can form the same numbers, and arrays in, arrays out, so that all columns are judged at
-once. Refuses to know columns and time. The critical values are 99.9 % quantiles: one false alarm in 1,000 windows.
+once. Refuses to know columns and time. The critical values stand for 99.9 % quantiles, one false alarm in 1,000
+windows. How near each comes, on shapes that it was fitted on and on others, is in docs/statistics.md.
 """
 
 from __future__ import annotations

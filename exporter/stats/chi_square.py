@@ -8,8 +8,8 @@ taking it as exact makes p-values far too small.
 p-value: of X = distance / (1/n_eff + 1/M), chi-square with B - 1 degrees, exact; where bins are expected to
 hold less than five rows it is too small, as for every such test. Floor as for PSI. The critical value allows
 for thin bins: the variance of X is 2(B - 1) + (sum of 1/s - B^2 - 2B + 2)/N (Haldane, "The mean and variance of
-chi-squared", 1939); of the last term double, and 0.2 B/N besides, are what simulation needs to stay at one
-false alarm in 1,000.
+chi-squared", 1939); of the last term double, and 0.2 B/N besides, were fitted to simulation. Where bins are
+both thin and uneven about two windows in 1,000 still exceed it (docs/statistics.md).
 """
 
 import numpy as np

@@ -33,12 +33,16 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one comparison found; nouns are made only of what is asked for. `holds`: (statistics, columns)."""
+    """What the comparison of one view found; nouns are made only of what is asked for.
+
+    `holds`: (statistics, columns). The view's rows in `found` are as many as columns, from `first` on.
+    """
 
     columns: tuple[str, ...]
     found: tuple[tuple[Statistic, Found], ...]
     holds: BoolArray
     levels: Levels
+    first: int
 
     def of(self, name: str) -> tuple[Drift, ...]:
         """Every statistic of a column that holds for it and has rows enough; () for a column without reference."""
@@ -54,7 +58,10 @@ class Result:
             if one.name == statistic:
                 level = np.array([self.levels.get((name, statistic), 0.0) for name in self.columns])
                 least = np.maximum(level, one.effect if effect is None else effect)
-                above = found.value > np.maximum(np.maximum(found.floor, found.critical), least)
+                rows = slice(self.first, self.first + len(self.columns))
+                above = found.value[rows] > np.maximum(
+                    np.maximum(found.floor[rows], found.critical[rows]), least
+                )
                 names = np.flatnonzero(holds & above).tolist()
                 return tuple(self.columns[place] for place in names), int(holds.sum())
         raise KeyError(statistic)
@@ -63,7 +70,7 @@ class Result:
         row = self.columns.index(name)
         for (statistic, found), holds in zip(self.found, self.holds, strict=True):
             if holds[row]:
-                yield statistic.drift(found, row, self.levels.get((name, statistic.name)))
+                yield statistic.drift(found, self.first + row, self.levels.get((name, statistic.name)))
 
 
 class Comparison:
@@ -101,14 +108,23 @@ class Comparison:
 
     def measure(self, view: View, levels: Levels | None = None) -> Result:
         """All statistics of all columns. Raises ValueError for a view of another layout."""
-        table = self.table(view)
-        found = tuple((statistic, statistic.find(table)) for statistic in self.statistics)
-        kinds = {NUMERIC: self._numeric, BOTH: np.ones(len(self.columns), np.bool_)}
-        holds = [one.ready() & kinds[statistic.kinds] for statistic, one in found]
-        return Result(self.columns, found, np.array(holds).reshape(len(found), -1), levels or {})
+        return self.measure_all([view], [levels])[0]
 
-    def table(self, view: View) -> Table:
-        """The rows that are compared, references on one side, the view on the other."""
+    def measure_all(self, views: Sequence[View], levels: Sequence[Levels | None]) -> tuple[Result, ...]:
+        """The same of several views, such as all windows: together they cost little more than one."""
+        if not views:
+            return ()
+        table, count = _joined([self._table(view) for view in views]), len(self.columns)
+        found = tuple((statistic, statistic.find(table)) for statistic in self.statistics)
+        kinds = {NUMERIC: np.tile(self._numeric, len(views)), BOTH: np.ones(count * len(views), np.bool_)}
+        holds = np.array([one.ready() & kinds[statistic.kinds] for statistic, one in found])
+        holds = holds.reshape(len(found), count * len(views))
+        return tuple(
+            Result(self.columns, found, holds[:, place * count :][:, :count], own or {}, place * count)
+            for place, own in enumerate(levels)
+        )
+
+    def _table(self, view: View) -> Table:
         if view.layout is not self._layout and view.layout != self._layout:
             raise ValueError("a comparison measures views of its own layout only")
         live = np.append(self._layout.compared.counts(view.flat), 0)[self._cells]
@@ -129,6 +145,22 @@ class Comparison:
                 raise ValueError(f"column {name!r}: {size} bins are exported, its reference has {len(row)}")
             matrix[place, :size] = row
         return matrix
+
+
+def _joined(tables: list[Table]) -> Table:
+    """The rows of all, one after another."""
+    if len(tables) == 1:
+        return tables[0]
+    sums = [table.sums for table in tables if table.sums is not None]
+    own, live = (np.concatenate(side) for side in zip(*sums, strict=True))
+    return Table(
+        np.concatenate([table.reference for table in tables]),
+        np.concatenate([table.live for table in tables]),
+        np.concatenate([table.ranges for table in tables]),
+        np.concatenate([table.effective for table in tables]),
+        (own, live),
+        np.concatenate([table.std for table in tables]),
+    )
 
 
 def _known(reference: Reference) -> FloatArray:

@@ -78,9 +78,6 @@ class _Gathered:
         if not isinstance(bins, NumericBins):
             self.other.append(bins.locate(values, mask) + offset)
             self.other_owners.append(place)
-        elif mask is None and values.dtype.char == "d":
-            # The usual case, one call per column; NaN lands in the last range and is moved later, for all at once.
-            self._number(place, bins.array.searchsorted(values) + offset, values)
         else:
             self._mixed(place, column.name, bins, (values, mask))
 
@@ -93,14 +90,15 @@ class _Gathered:
             right = indices >= 0
             self.misfits.append(Misfit(name, "wrong_type", len(right) - int(np.count_nonzero(right))))
             indices, floats = indices[right], floats[right]
-        self._number(place, indices + self.layout.offsets[place], floats)
+        self.number(place, indices + self.layout.offsets[place], floats)
 
     def lengths(self) -> list[tuple[int, int]]:
         """Column and number of its cells, in the order in which the cells are joined."""
         owners, cells = [*self.owners, *self.other_owners], [*self.numeric, *self.other]
         return [(place, len(one)) for place, one in zip(owners, cells, strict=True)]
 
-    def _number(self, place: int, indices: NDArray[np.intp], numbers: FloatArray) -> None:
+    def number(self, place: int, indices: NDArray[np.intp], numbers: FloatArray) -> None:
+        """Take a numeric column whose cells were located in the flat vector."""
         self.numeric.append(indices)
         self.numbers.append(numbers)
         self.owners.append(place)
@@ -114,10 +112,16 @@ def digest_batch(
 ) -> Digest:
     """Locate every cell in the flat vector, count once, and take the moments; see `Windows.update`."""
     gathered = _Gathered(layout)
-    for place, column in enumerate(layout.columns):
-        cells = batch.get(column.name)
-        if cells is not None:
-            gathered.take(place, column, cells, nulls.get(column.name))
+    for name, place in layout.places.items():
+        cells = batch.get(name)
+        if cells is None:
+            continue
+        edges = layout.edges[place]
+        if edges is not None and name not in nulls and _plain(cells):
+            # At the least cost; NaN lands in the last range and is moved later, for all columns at once.
+            gathered.number(place, edges.searchsorted(cells) + layout.offsets[place], cells)
+            continue
+        gathered.take(place, layout.columns[place], cells, nulls.get(name))
     for name in batch:
         if name not in layout.places:
             gathered.misfits.append(Misfit(name, "extra_column", np.size(batch[name])))
@@ -138,6 +142,11 @@ def digest_batch(
     sums = _sums(layout.compared, bins[: len(numbers)], numbers, odd)
     clusters = _clusters(gathered, counts, bins, requests)
     return Digest(Tally(rows, counts, moments, sums, clusters), signed, tuple(gathered.misfits))
+
+
+def _plain(cells: Values) -> bool:
+    """The usual case: an array of float64 with one dimension."""
+    return type(cells) is np.ndarray and cells.dtype.char == "d" and cells.ndim == 1
 
 
 def _sums(compared: Compared, bins: Places, numbers: FloatArray, odd: Places) -> FloatArray:

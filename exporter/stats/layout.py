@@ -18,6 +18,7 @@ from exporter.stats.bins import (
     Bins,
     BoolArray,
     CategoricalBins,
+    FloatArray,
     NumericBins,
     Values,
     canonical,
@@ -67,7 +68,8 @@ class ColumnSpec:
 class Layout:
     """Columns side by side in a flat vector of `size` bins. Raises ValueError for repeated names.
 
-    `tails`: which cells of the vector are the last range of a numeric column. `compared`: see there.
+    `tails`: which cells of the vector are the last range of a numeric column. `edges`: of the kept bins of each column,
+    None for categories. `compared`: see there.
     """
 
     columns: tuple[ColumnSpec, ...]
@@ -76,6 +78,7 @@ class Layout:
     places: dict[str, int] = field(init=False, repr=False, compare=False)
     compared: Compared = field(init=False, repr=False, compare=False)
     tails: BoolArray = field(init=False, repr=False, compare=False)
+    edges: tuple[FloatArray | None, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         places = {column.name: place for place, column in enumerate(self.columns)}
@@ -92,6 +95,9 @@ class Layout:
             if isinstance(column.kept, NumericBins):
                 tails[offset + column.kept.ranges - 1] = True
         object.__setattr__(self, "tails", tails)
+        kept = [column.kept for column in self.columns]
+        edges = tuple(bins.array if isinstance(bins, NumericBins) else None for bins in kept)
+        object.__setattr__(self, "edges", edges)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ exactly for counts, within rounding for moments and sums.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from exporter.stats.bins import FloatArray, IntArray
 from exporter.stats.compared import Compared, Places
 from exporter.stats.moments import combine, empty_moments
 
+_MOST_WAITING = 16
+
 
 @dataclass(slots=True)
 class Tally:
-    """`counts` over the layout's flat vector, `moments` (6, columns); over the compared bins `sums` of values
+    """`counts` over the layout's flat vector, `block` of moments (6, columns); over the compared bins `sums` of values
     (0 in categorical ones) and `clusters` (3, compared columns), see `clusters.py`.
 
     `rows` is at least the largest count.
@@ -25,9 +27,11 @@ class Tally:
 
     rows: int
     counts: IntArray
-    moments: FloatArray
+    block: FloatArray
     sums: FloatArray
     clusters: IntArray
+    # Blocks that are not yet combined into the first: many at once cost hardly more than one.
+    _waiting: list[FloatArray] = field(default_factory=list)
 
     @staticmethod
     def empty(size: int, columns: int, compared: Compared) -> Tally:
@@ -37,10 +41,10 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Take in all that `other` counted."""
-        if not self.rows:
-            self.moments = other.moments.copy()
-        else:
-            self.moments = combine(np.stack((self.moments, other.moments)))
+        self._waiting.append(other.moments)
+        if len(self._waiting) >= _MOST_WAITING:
+            self.block = self.moments
+            self._waiting = []
         self.rows += other.rows
         self.counts += other.counts
         self.sums += other.sums
@@ -48,13 +52,18 @@ class Tally:
 
     def copy(self) -> Tally:
         """One of its own."""
-        counts, moments = self.counts.copy(), self.moments.copy()
-        return Tally(self.rows, counts, moments, self.sums.copy(), self.clusters.copy())
+        return Tally(self.rows, self.counts.copy(), self.moments, self.sums.copy(), self.clusters.copy())
+
+    @property
+    def moments(self) -> FloatArray:
+        """Moments (6, columns) of all rows; never changed afterwards."""
+        return combine(np.stack((self.block, *self._waiting))) if self._waiting else self.block
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        return self.counts.nbytes + self.moments.nbytes + self.sums.nbytes + self.clusters.nbytes
+        """Bytes of all arrays; of the blocks that may wait as many as there can be."""
+        blocks = (1 + _MOST_WAITING) * self.block.nbytes
+        return self.counts.nbytes + blocks + self.sums.nbytes + self.clusters.nbytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,7 @@ class Windows:
             ring.adopt(ours, moves)
         grown._total.rows = self._total.rows
         grown._total.counts[moves.cells] = self._total.counts
-        grown._total.moments[:, moves.columns] = self._total.moments
+        grown._total.block[:, moves.columns] = self._total.moments
         grown._total.sums[moves.bins] = self._total.sums
         grown._total.clusters[:, moves.compared] = self._total.clusters
         grown._signed[:, moves.columns] = self._signed

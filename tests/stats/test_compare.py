@@ -79,6 +79,19 @@ def test_all_at_once_equals_each_alone() -> None:
     assert {one.statistic for one in result.of("x")} == {statistic.name for statistic in STATISTICS}
 
 
+def test_several_views_equal_each_alone() -> None:
+    """All windows measured together find what each finds alone, with levels of their own."""
+    comparison = Comparison(LAYOUT, references(view_of(1, 5000)), STATISTICS)
+    views = [view_of(2, 600, 1.0), view_of(3, 3000), view_of(4, 10)]
+    levels = [{("x", "psi"): 9.0}, None, {}]
+    together = comparison.measure_all(views, levels)
+    for result, view, own in zip(together, views, levels, strict=True):
+        alone = comparison.measure(view, own)
+        assert [result.of(name) for name in result.columns] == [alone.of(name) for name in alone.columns]
+        assert [result.drifted(s.name) for s in STATISTICS] == [alone.drifted(s.name) for s in STATISTICS]
+    assert comparison.measure_all([], []) == ()
+
+
 def test_drifted_columns_are_above_all_yardsticks() -> None:
     """The share of drifted columns follows effect, critical value and the reference's own level."""
     held, live = references(view_of(1, 5000)), view_of(2, 3000, shift=1.0)

@@ -31,6 +31,12 @@ def _block(values: list[float]) -> FloatArray:
     return moments_of(np.array(values, np.float64), np.array([len(values)]))[0]
 
 
+def _cube_error(block: FloatArray) -> float:
+    """Cubes cancel: what rounding leaves is small beside the sum of their sizes, not beside their sum."""
+    largest = float(np.abs(block[[LOW, HIGH]]).max())
+    return 1e-12 * float(np.max(block[COUNT])) * largest**3 + 1e-12
+
+
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), max_size=20), min_size=1, max_size=5))
 def test_many_columns_at_once_equal_each_alone(columns: list[list[float]]) -> None:
     """Moments of columns in one vector equal numpy's of each column; empty columns are allowed."""
@@ -45,7 +51,7 @@ def test_many_columns_at_once_equal_each_alone(columns: list[list[float]]) -> No
             assert block[SQUARES, place] == pytest.approx(np.var(column) * len(column), rel=1e-6, abs=1e-3)
             assert (block[LOW, place], block[HIGH, place]) == (min(column), max(column))
             cubes = sum((value - np.mean(column)) ** 3 for value in column)
-            assert block[CUBES, place] == pytest.approx(cubes, rel=1e-6, abs=1e6)
+            assert block[CUBES, place] == pytest.approx(cubes, rel=1e-6, abs=_cube_error(block[:, place]))
 
 
 @given(st.lists(numbers, min_size=1, max_size=6))
@@ -53,7 +59,8 @@ def test_combining_parts_equals_the_whole(parts: list[list[float]]) -> None:
     """The block of the concatenation is the combination of the blocks."""
     whole = _block([value for part in parts for value in part])
     combined = combine(np.stack([_block(part) for part in parts] + [empty_moments(1)]))
-    assert combined == pytest.approx(whole, rel=1e-6, abs=1e-3)
+    assert combined[:CUBES] == pytest.approx(whole[:CUBES], rel=1e-6, abs=1e-3)
+    assert combined[CUBES] == pytest.approx(whole[CUBES], rel=1e-6, abs=_cube_error(whole))
 
 
 def test_known_moments() -> None:
