@@ -135,7 +135,9 @@ def through_model(source: Source, args: argparse.Namespace) -> Profile:
     split = options.split[0] if options.split is not None else None
     plans = plans_of(source, args, [*options.problems, *ask.problems()], split)
     with answered(source, plans, Model(ask)) as known:
-        return build_profile(known, args, through=True)
+        # To ignore a column of the data is not to ignore the answer that takes its place.
+        kept = [name for name in args.ignore if name not in known.outputs]
+        return build_profile(known, argparse.Namespace(**vars(args) | {"ignore": kept}), through=True)
 
 
 def options_of(args: argparse.Namespace) -> Options:

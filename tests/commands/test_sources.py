@@ -19,8 +19,12 @@ from exporter.commands.profile import add_arguments, build_profile, run
 from exporter.commands.read_traffic import PENDING, TrafficSource
 from exporter.commands.reading import NAMING_ROWS, DataError, Limited
 from exporter.commands.sources import open_source
+from exporter.decode.coding import undo
+from exporter.publish.cloudevents import Composer, Origin, line
+from exporter.publish.redaction import Redaction
 from exporter.stats.bins import CategoricalBins
 from exporter.stats.profile import Profile
+from tests.publish.exchanges import changed
 
 RNG = np.random.default_rng(6)
 ROWS = 400
@@ -300,6 +304,35 @@ def test_events_without_a_path(tmp_path: Path, protocol: str | None) -> None:
     events[0] |= {"data": None, "data_base64": packed, "contentencoding": "gzip"}
     found = profile(_lines(tmp_path / "log.jsonl", events))
     assert (found.rows, found.names) == (100, ("age", "city", "prediction"))
+
+
+@pytest.mark.parametrize("undone", [True, False])
+def test_the_payload_log_of_a_sidecar_is_read(tmp_path: Path, undone: bool) -> None:
+    """Lines as the log writes them, bodies plain or in their content coding: V2, the rows of every exchange."""
+    composer = Composer(Origin("sidecar"), (), Redaction(()), undo if undone else None)
+    lines = []
+    for i in range(60):
+        inputs = [{"name": "age", "shape": [2, 1], "datatype": "FP64", "data": [20.5 + i % 7, 30.5 + i % 5]}]
+        outputs = [{"name": "p", "shape": [2], "datatype": "FP64", "data": [i % 10 / 10, 0.5]}]
+        one = changed(
+            request_head=b"POST /v2/models/m/infer HTTP/1.1\r\nContent-Type: application/json\r\n"
+            b"Content-Encoding: gzip\r\n\r\n",
+            response_head=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n",
+            request_body=gzip.compress(json.dumps({"inputs": inputs}).encode()),
+            response_body=json.dumps({"model_name": "m", "outputs": outputs}).encode(),
+            request_captured=True,
+            response_captured=True,
+            protocol="open_inference_v2",
+            status=200,
+            request_id=f"r{i}",
+            trace=None,
+        )
+        lines += [line(composer.event(one, side, f"r{i}")[0]) for side in ("request", "response")]
+    path = tmp_path / "payloads.jsonl"
+    path.write_bytes(b"".join(lines))
+    found = profile(path)
+    assert (found.rows, found.names) == (120, ("age", "p"))
+    assert found.column("p").role == "prediction"
 
 
 def test_what_is_no_exchange_is_counted(tmp_path: Path) -> None:

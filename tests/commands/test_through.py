@@ -103,14 +103,17 @@ def test_the_models_answers_are_the_reference_of_predictions(
     assert {one.prediction for one in found.associations} == {"probability", "label"}
 
 
-def test_a_column_of_the_answers_name_is_replaced(tmp_path: Path, fitted: demo.Model, url: str) -> None:
-    """The data's own old predictions make way for what the model says now."""
+@pytest.mark.parametrize("named", [[], ["--ignore", "probability"], ["--prediction", "probability"]])
+def test_a_column_of_the_answers_name_is_replaced(
+    tmp_path: Path, fitted: demo.Model, url: str, named: list[str]
+) -> None:
+    """The data's own old predictions make way for what the model says now, whatever was said of them."""
     path = tmp_path / "d.csv"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*FEATURES, "probability"])
         writer.writerows([*row, 9.5] for row in DATA.tolist())
-    flags = ["--features", ",".join(FEATURES), "--model", demo.NAME, "--through", url]
+    flags = ["--features", ",".join(FEATURES), "--model", demo.NAME, "--through", url, *named]
     assert _run("--data", str(path), "--out", str(tmp_path / "p.json"), *flags) == 0
     mean = load(tmp_path / "p.json").column("probability").mean
     assert mean == pytest.approx(fitted.predict(DATA)[0].mean())
