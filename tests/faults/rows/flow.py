@@ -235,7 +235,8 @@ def _flood_counted(stage: Stage, framing: Framing) -> None:
         stage.ledger.exchange(framing.labels, framing.code)
         return
     stage.ledger.exchange(framing.labels, framing.code, "abort")
-    stage.ledger.entry("captures", "too_large")
+    # Of a stream of events the head and the tail are kept.
+    stage.ledger.entry("captures", "stream_middle" if framing.name == "sse" else "too_large")
 
 
 async def slow_reader(places: Places, framings: Framings) -> None:
