@@ -167,10 +167,12 @@ class Root:
             self._worker.configure(self._settings)
         settings = {"kind": "configure", "settings": msgspec.to_builtins(self._settings)}
         level = {"kind": "log_level", "level": self.config.log_level}
+        protocols = {"kind": "protocols", "config": msgspec.to_builtins(self.config)}
         for keeper in self._children():
             if keeper.child is None:
                 continue  # the next one starts with the new settings
-            sent = keeper.child.send(level) and (keeper is self._analysis or keeper.child.send(settings))
+            news = protocols if keeper is self._analysis else settings
+            sent = keeper.child.send(level) and keeper.child.send(news)
             if not sent:
                 log.error("reload: the %s could not be told", keeper.role)
 

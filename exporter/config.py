@@ -6,6 +6,7 @@ here: a Config is a value that travels to the other processes as JSON.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,8 @@ from exporter.options import SETTINGS, Setting
 from exporter.proxy.settings import Settings, Tls, Upstream
 from exporter.proxy.trace import SAMPLERS
 from exporter.records.catalogue import LATENCY_BUCKETS
+from exporter.records.custom import Custom, CustomError
+from exporter.records.routes import SHARED_PATH
 
 
 class ConfigError(Exception):
@@ -40,6 +43,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     reference: tuple[str, ...] = ()
     model_name: str = ""
     model_version: str = ""
+    protocol: tuple[str, ...] = ()
+    custom: tuple[Custom, ...] = ()
     max_concurrency: int = 0
     max_queue: int = 100
     queue_timeout: float = 0.0
@@ -154,6 +159,12 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         problems.append(
             "--mode observe: changes nothing, so it cannot keep --include-usage; expected annotate"
         )
+    repeated = Counter(path for path, _ in _paths(values.get("custom", ()), values.get("protocol", ())))
+    problems += [
+        f"--custom and --protocol: {path!r} is told {times} times; expected one dialect for each path"
+        for path, times in repeated.items()
+        if times > 1
+    ]
     for first, second in (("tls_cert", "tls_key"), ("upstream_cert", "upstream_key")):
         if bool(values.get(first)) is not bool(values.get(second)):
             problems.append(
@@ -183,6 +194,8 @@ def _take(
             continue
         try:
             values[setting.key] = setting.parse(value)
+        except CustomError as error:
+            problems += [f"{place(setting)}{problem}" for problem in error.problems]
         except ValueError as error:
             problems.append(f"{place(setting)}: {value!r}: {error}")
 
@@ -272,6 +285,19 @@ def listeners(config: Config) -> list[tuple[str, str]]:
     return found
 
 
+def owner_paths(config: Config) -> tuple[tuple[str, str], ...]:
+    """(path, dialect) of what the owner told besides the table of routes."""
+    return _paths(config.custom, config.protocol)
+
+
+def _paths(custom: Iterable[Custom], protocol: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    found = [(one.path, "custom") for one in custom]
+    for item in protocol:
+        path, _, dialect = item.rpartition("=")
+        found.append((path or SHARED_PATH, dialect))
+    return tuple(found)
+
+
 def proxy_settings(config: Config, environ: Mapping[str, str] | None = None) -> Settings:
     """The part that the data plane needs."""
     environ = os.environ if environ is None else environ
@@ -283,6 +309,7 @@ def proxy_settings(config: Config, environ: Mapping[str, str] | None = None) -> 
             "upstreams": tuple(upstream_of(url) for _, url in listeners(config)),
             "mode": config.mode or ("gate" if config.max_concurrency else "annotate"),
             "tls": Tls(**tls),
+            "paths": owner_paths(config),
             "tracing": tracing_configured(environ),
             "sampler": environ.get("OTEL_TRACES_SAMPLER") or "parentbased_traceidratio",
             "sampler_ratio": float(environ.get("OTEL_TRACES_SAMPLER_ARG") or 0.01),

@@ -57,6 +57,17 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("model_name", values.label, "name of the model, where neither path nor body tells it"),
     Setting("model_version", values.label, "version of the model; wins over what answers say"),
     Setting(
+        "protocol",
+        values.protocols,
+        "dialect of what the path does not tell: DIALECT (of /invocations) or PATH=DIALECT; may be repeated",
+        repeat=True,
+    ),
+    Setting(
+        "custom",
+        values.customs,
+        "protocols of your own: a mapping, or a list of them (JSON on the command line)",
+    ),
+    Setting(
         "max_concurrency",
         values.number(0, 100_000, int),
         "requests that the model works on at once; 0 = no limit",

@@ -31,7 +31,7 @@ from exporter.analysis.report import gauges
 from exporter.analysis.traffic import Traffic
 from exporter.collect import COLLECTORS, Finder, HealthProbe, State, World, find_listener, grouped, load_nvml
 from exporter.collect import run as collect
-from exporter.config import Config, upstream_of
+from exporter.config import Config, owner_paths, upstream_of
 from exporter.guard import Guard
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
@@ -76,12 +76,15 @@ class Telemetry:
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
         """start: configuration and descriptors. link: a channel from a worker. dialects: those switched off.
 
+        protocols: what the owner says of dialects and paths was read again.
         last_scrape: the drain was over at `since`; whoever is about to scrape may do so, `seconds` at most.
         """
         if message["kind"] == "start":
             await self._start(message, fds)
         elif message["kind"] == "dialects" and self._ready:
-            self._engine.switch_off(message["off"])
+            self._engine.speakers.switch_off(message["off"])
+        elif message["kind"] == "protocols" and self._ready:
+            self._speak(msgspec.convert(message["config"], Config))
         elif message["kind"] == "last_scrape" and self._ready:
             await self._consumer.drained(_DRAIN_SECONDS)
             await self._scrapes.last(message["since"], message["seconds"])
@@ -107,8 +110,9 @@ class Telemetry:
         profiles = load_profiles(config.reference)
         self._engine = Engine(profiles, known, config.latency_buckets, self._started)
         self._engine.generations.newer = opted_in(os.environ)
-        self._engine.switch_off(message["dialects_off"])
         self._payloads = payload_log(config, self._started)
+        self._speak(config)
+        self._engine.speakers.switch_off(message["dialects_off"])
         self._publishers(f"{socket.gethostname()}:{config.listen}")
         self._collectors(config)
         self._budget = Budget(cpu_budget(config.analysis_cpu))
@@ -126,6 +130,9 @@ class Telemetry:
         # What lives now lives for good; columns that wait for their batch should set off no collection.
         gc.freeze()
         gc.set_threshold(_GC_OBJECTS, 20, 50)
+
+    def _speak(self, config: Config) -> None:
+        self._engine.speakers.use(config.custom, owner_paths(config))
 
     def _publishers(self, instance: str) -> None:
         # Problems were told by `modeltap run`; here the default stands in for what is wrong.
@@ -181,11 +188,11 @@ class Telemetry:
             self._status.take(protocol, path)
 
     def _handle(self, exchange: Exchange) -> None:
-        self._take(exchange.protocol, exchange.path)
+        self._take(self._engine.speakers.protocol(exchange), exchange.path)
         self._record(exchange, self._engine.understand(exchange))
 
     async def _large(self, exchange: Exchange) -> None:
-        self._take(exchange.protocol, exchange.path)
+        self._take(self._engine.speakers.protocol(exchange), exchange.path)
         self._record(exchange, await asyncio.to_thread(self._engine.understand, exchange))
 
     def _record(self, exchange: Exchange, found: Observation | str) -> None:

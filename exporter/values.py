@@ -4,10 +4,14 @@ They know nothing of the table that names them, and open and resolve nothing.
 """
 
 import itertools
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
+
+from exporter.records.custom import MAX_CUSTOMS, Custom, CustomError, parse
+from exporter.records.routes import SELECTABLE, custom_rule
 
 _TARGET = (
     "expected http://HOST[:PORT][/PATH], https://…, or the absolute path of a folder or of a .jsonl file"
@@ -91,6 +95,42 @@ def forwards(value: Any) -> tuple[str, ...]:
         if not equals:
             raise ValueError("expected LISTEN=UPSTREAM, as in [::]:9001=tcp://127.0.0.1:8001")
         found.append(f"{listen(place)}={upstream(target)}")
+    return tuple(found)
+
+
+def protocols(value: Any) -> tuple[str, ...]:
+    """Dialects of inference requests: each DIALECT or PATH=DIALECT."""
+    found = texts(value)
+    for item in found:
+        place, equals, dialect = item.rpartition("=")
+        if dialect not in SELECTABLE:
+            raise ValueError(f"expected DIALECT or PATH=DIALECT, of {', '.join(SELECTABLE)}")
+        if equals:
+            custom_rule(place, dialect)
+    return found
+
+
+def customs(value: Any) -> tuple[Custom, ...]:
+    """Protocols of the owner's own: a mapping, a list of them, or either of these as JSON. CustomError tells all."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError("expected a mapping or a list of mappings, as JSON") from None
+    if isinstance(value, tuple) and all(isinstance(one, Custom) for one in value):
+        return value
+    listed = value if isinstance(value, list) else [value]
+    if len(listed) > MAX_CUSTOMS or not all(isinstance(one, dict) for one in listed):
+        raise ValueError(f"expected a mapping or a list of at most {MAX_CUSTOMS} mappings")
+    found, problems = [], []
+    for number, one in enumerate(listed):
+        place = f"[{number}]: " if isinstance(value, list) else ": "
+        try:
+            found.append(parse({str(key): each for key, each in one.items()}))
+        except CustomError as error:
+            problems += [place + problem for problem in error.problems]
+    if problems:
+        raise CustomError(problems)
     return tuple(found)
 
 

@@ -1,5 +1,6 @@
 """config.py: settings from flags, environment and file, and every problem at once."""
 
+import json
 import re
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from exporter.config import (
     Config,
     ConfigError,
     load,
+    owner_paths,
     proxy_settings,
     tracing_configured,
 )
 from exporter.options import SETTINGS, Setting
 from exporter.proxy.settings import Upstream
+from exporter.records.custom import Custom
 from exporter.values import split_address
 
 UPSTREAM = "http://127.0.0.1:8080"
@@ -33,6 +36,12 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "reference": ("a", "b,c", "d"),
     "model_name": ("a", "1.10", "no"),
     "model_version": ("a", "1.10", "true"),
+    "protocol": ("mlflow", "/a=kserve_v1,sagemaker", "/b/{model_name}=torchserve"),
+    "custom": (
+        '{"path": "/a", "inputs": "x"}',
+        '[{"path": "/b", "class": "y"}, {"path": "/c", "score": "z", "output_names": ["a", "b"]}]',
+        "[]",
+    ),
     "max_concurrency": ("1", "2", "3"),
     "max_queue": ("1", "2", "3"),
     "capture_bytes": ("1", "2", "3"),
@@ -182,6 +191,61 @@ def test_settings_survive_the_way_to_another_process() -> None:
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(config)), Config) == config
 
 
+CUSTOM = {"path": "/a/{model_name}", "inputs": "rows", "input_names": ["x", "y"], "class": "label"}
+
+
+def test_custom_dialects_survive_the_way_to_another_process() -> None:
+    """What the owner describes is the same in every process, and its paths go before the table's."""
+    config = load({"upstream": UPSTREAM, "custom": json.dumps(CUSTOM), "protocol": ["sagemaker"]}, {})
+    assert config.custom == (
+        Custom("/a/{model_name}", inputs="rows", input_names=("x", "y"), class_="label"),
+    )
+    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(config)), Config) == config
+    paths = (("/a/{model_name}", "custom"), ("/invocations", "sagemaker"))
+    assert proxy_settings(config, {}).paths == paths == owner_paths(config)
+
+
+def test_custom_in_a_file(tmp_path: Path) -> None:
+    """A mapping or a list of them, written as YAML."""
+    text = "custom:\n  path: /a\n  inputs: rows\n  input_names: [x, y]\n"
+    whole = load({"upstream": UPSTREAM, "config": write(tmp_path, text)}, {}).custom
+    assert whole == (Custom("/a", inputs="rows", input_names=("x", "y")),)
+    text = "custom:\n- {path: /a, class: y}\n- path: /b\n  score: '[0]'\n"
+    listed = load({"upstream": UPSTREAM, "config": write(tmp_path, text)}, {}).custom
+    assert listed == (Custom("/a", class_="y"), Custom("/b", score="[0]"))
+
+
+def test_all_problems_of_custom_dialects_are_told(tmp_path: Path) -> None:
+    """Each with file, place in the list, key, value and expectation, beside those of other settings."""
+    text = "workers: 0\ncustom:\n- {path: score, inputs: 'rows['}\n- {path: /a, clas: y}\n- {path: /b, score: x}\n"
+    file = write(tmp_path, text)
+    told = problems({"upstream": UPSTREAM, "config": file})
+    starts = (
+        f"{file}: workers: '0'",
+        f"{file}: custom[0]: path: 'score', expected a path that begins with /",
+        f"{file}: custom[0]: inputs: 'rows[', expected a JMESPath expression",
+        f"{file}: custom[1]: clas: unknown key",
+        f"{file}: custom[1]: no table is picked",
+    )
+    assert len(told) == len(starts)
+    for start in starts:
+        assert sum(problem.startswith(start) for problem in told) == 1, start
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"custom": json.dumps([CUSTOM, CUSTOM | {"class": "b"}])},
+        {"protocol": ["mlflow", "/invocations=sagemaker"]},
+        {"custom": json.dumps(CUSTOM), "protocol": [f"{CUSTOM['path']}=kserve_v1"]},
+    ],
+)
+def test_one_dialect_for_each_path(given: dict[str, Any]) -> None:
+    """Two that are told for one path cannot both be read there."""
+    (found,) = problems({"upstream": UPSTREAM, **given})
+    assert found.startswith("--custom and --protocol: ") and "is told 2 times" in found
+
+
 def test_variables_of_kubernetes_are_not_ours() -> None:
     """A Service named modeltap breaks nothing, and no setting looks like what Kubernetes injects."""
     injected = {
@@ -316,6 +380,11 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
         *(("reference", value) for value in ("", "a,,b", [""], [1], 5)),
         *(("log_level", value) for value in ("loud", "", 5, ["info"])),
         *(("probe_path", value) for value in ("ready", "/a b", "/é", "/a\n")),
+        *(
+            ("protocol", value)
+            for value in ("openai", "", "/a=x", "a=mlflow", "/{x}=mlflow", 5, ["mlflow", 1])
+        ),
+        *(("custom", value) for value in ("", "{", "5", '["a"]', 5, [5], "[" * 100_000, [{}] * 17)),
         *(("model_name", value) for value in ("x" * 129, "a\nb", 1.5, ["a"])),
     ],
 )

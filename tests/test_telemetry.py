@@ -29,6 +29,7 @@ from exporter.stats import save
 from exporter.telemetry import Telemetry, load_profiles
 from tests.analysis.generations import told
 from tests.analysis.world import BOUNDS, LABELS, TRACE, bump, profile, v2
+from tests.decode.exchanges import exchange
 from tests.receivers.otlp import OtlpReceiver
 
 ONE = v2({"age": [40.5], "city": ["rome"]}, {"label": [1]}, trace=TRACE)
@@ -358,3 +359,22 @@ def test_profiles_that_cannot_be_used_are_left_out(tmp_path: Path, caplog: pytes
     assert len(caplog.records) == 3
     for name in ("broken.json", "empty", "none.json"):
         assert name in caplog.text
+
+
+def test_what_is_in_hand_has_the_name_of_the_dialect_that_claims_it() -> None:
+    """A path that names no dialect is told to the root with the one that reads it, so that its deaths are counted."""
+
+    async def body(sidecar: Sidecar) -> None:
+        seen = []
+        engine = sidecar.telemetry._engine
+        understand = engine.understand
+
+        def look(one: Exchange) -> object:
+            seen.append(sidecar.status.in_hand())
+            return understand(one)
+
+        engine.understand = look  # type: ignore[method-assign,assignment]
+        await sidecar.send(exchange("/invocations", b'{"inputs":[[1.0]]}', b'{"predictions":[3.0]}'))
+        assert seen == [("mlflow", "/invocations")]
+
+    run(body)

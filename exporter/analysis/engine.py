@@ -13,10 +13,10 @@ from exporter.analysis.exemplars import Exemplars
 from exporter.analysis.generation import Generated, Generations
 from exporter.analysis.report import counters
 from exporter.analysis.series import MISFITS, Key, Series, State
-from exporter.decode import DIALECTS, REASONS, observe
+from exporter.analysis.speakers import Speakers
+from exporter.decode import REASONS, observe
 from exporter.records.exchange import OTHER, UNKNOWN, Exchange
 from exporter.records.observation import Observation, Undecodable
-from exporter.records.routes import match
 from exporter.records.sample import Sample
 from exporter.stats import Profile
 
@@ -82,7 +82,7 @@ class Engine:
         self._told: set[str] = set()
         self._touched: set[Series] = set()
         self._failed: set[str] = set()
-        self.dialects = DIALECTS
+        self.speakers = Speakers()
         self.learned: dict[str, str] = {}
         self.exemplars = Exemplars(bounds)
         self.generations = Generations(now)
@@ -91,20 +91,16 @@ class Engine:
             if name and fnmatchcase(name, profile.model_name):
                 self._find(name, known.model_version or _literal(profile.model_version) or UNKNOWN, "", now)
 
-    def switch_off(self, protocols: Sequence[str]) -> None:
-        """Dialects that killed an analysis before."""
-        self.dialects = tuple(dialect for dialect in DIALECTS if dialect.NAME not in protocols)
-
     def understand(self, exchange: Exchange) -> Observation | str:
         """What the exchange says, or one word why nothing could be read. Any thread; raises only that memory is out."""
         try:
-            return observe(exchange, self.dialects)
+            return observe(exchange, self.speakers.dialects)
         except Undecodable as reason:
             return reason.reason
         except (MemoryError, SystemError):
             raise  # no fault of the decoder's: the bound of the whole process, see memory.py
         except Exception:
-            protocol = exchange.protocol or UNKNOWN
+            protocol = self.speakers.protocol(exchange) or UNKNOWN
             if protocol not in self._failed:
                 self._failed.add(protocol)
                 log.exception("the decoder of %s failed; its exchanges count as %s", protocol, FAILED)
@@ -115,7 +111,8 @@ class Engine:
         if exchange.trace is not None:
             self.exemplars.add(exchange)
         if isinstance(found, str):
-            self._outcome(exchange.model_name or UNKNOWN, exchange.protocol or UNKNOWN, found)
+            protocol = self.speakers.protocol(exchange) or UNKNOWN
+            self._outcome(exchange.model_name or UNKNOWN, protocol, found)
             self.generations.unread(exchange)
             return 0
         name = exchange.model_name or UNKNOWN
@@ -173,7 +170,7 @@ class Engine:
         labelled = exchange.model_version or UNKNOWN
         if not answered or answered == labelled or self._known.model_version:
             return labelled
-        if labelled != UNKNOWN and match(exchange.method, exchange.path).model_version:
+        if labelled != UNKNOWN and self.speakers.route(exchange).model_version:
             return labelled
         if name not in (UNKNOWN, OTHER) and (name in self.learned or len(self.learned) < MAX_LEARNED):
             self.learned[name] = answered
@@ -227,8 +224,7 @@ class Engine:
         if (name, protocol) not in self._pairs and len(self._pairs) >= MAX_OUTCOMES:
             name = protocol = OTHER
         self._pairs.add((name, protocol))
-        claimed = any(protocol == dialect.NAME for dialect in DIALECTS)
-        for word in ("decoded", *REASONS, FAILED) if claimed else _UNCLAIMED:
+        for word in ("decoded", *REASONS, FAILED) if self.speakers.knows(protocol) else _UNCLAIMED:
             self._outcomes.setdefault((name, protocol, word), 0)
         self._outcomes.setdefault((name, protocol, outcome), 0)
         return name, protocol, outcome

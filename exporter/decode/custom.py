@@ -10,87 +10,21 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import jmespath  # type: ignore[import-untyped]
-from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]
 
 from exporter.decode.columns import Role, categorical_columns, checked, numeric_columns
-from exporter.decode.payload import MAX_NAME, identifier, text
+from exporter.decode.payload import identifier, text
 from exporter.decode.payload import parse as parse_body
 from exporter.decode.readings import Reading, agree, readings
 from exporter.decode.tables import column_names, named_rows
+from exporter.records.custom import FAILURES, Custom, parse
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Column, Observation, Undecodable
 from exporter.records.routes import Rule, custom_rule, match
 
 NAME: Final = "custom"
-MAX_EXPRESSION: Final = 1024
-_TABLES: Final = ("inputs", "outputs", "class", "score")
-# What the library raises on expressions, and on values that one does not fit, besides its own errors.
-_FAILURES: Final = (
-    JMESPathError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
 _JSON: Final = (dict, list, str, int, float, bool)
 
 Search = Callable[[Any], Any]
-
-
-class CustomError(ValueError):
-    """A custom dialect that cannot be used; `problems` lists all that is wrong: key, value, what was expected."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
-
-
-@dataclass(frozen=True, slots=True)
-class Custom:
-    """What the owner writes; "" leaves a field out. `class_` is the key `class`.
-
-    `path` may hold {model_name} and {model_version} for one segment each. `inputs` and `outputs` pick rows: a list has
-    one in each place, an object of lists alike in length a column in each field, and anything else is one row; `[x]`
-    makes one row of the list x. The names of columns are an expression, or a list of them as it stands. `class` and
-    `score` pick a value, or a list of one per row.
-    """
-
-    path: str
-    inputs: str = ""
-    input_names: str | tuple[str, ...] = ""
-    outputs: str = ""
-    output_names: str | tuple[str, ...] = ""
-    class_: str = ""
-    score: str = ""
-    request_id: str = ""
-    model_name: str = ""
-    model_version: str = ""
-
-
-KEYS: Final = tuple(field.name.rstrip("_") for field in fields(Custom))
-
-
-def parse(mapping: Mapping[str, Any]) -> Custom:
-    """The Custom of a configuration's mapping; CustomError with all problems at once."""
-    problems = [
-        f"{key}: unknown key, expected one of {', '.join(KEYS)}" for key in mapping if key not in KEYS
-    ]
-    values: dict[str, Any] = {}
-    for key in KEYS:
-        value = mapping.get(key, "")
-        if key.endswith("_names") and type(value) is list:
-            value = tuple(value)
-        problem = _problem(key, value)
-        if problem:
-            problems.append(f"{key}: {value!r}, {problem}")
-        values["class_" if key == "class" else key] = value
-    if not any(mapping.get(key) for key in _TABLES):
-        problems.append(f"no table is picked, expected at least one of {', '.join(_TABLES)}")
-    if problems:
-        raise CustomError(problems)
-    return Custom(**values)
 
 
 def dialect(custom: Custom) -> "CustomDialect":
@@ -153,7 +87,7 @@ class CustomDialect:
     def _pick(self, key: str, body: "_Body") -> Any:
         try:
             found = self.compiled[key](body.value())
-        except _FAILURES as error:
+        except FAILURES as error:
             raise Undecodable("expression") from error
         if found is not None and type(found) not in _JSON:
             raise Undecodable("expression")
@@ -232,30 +166,3 @@ def _classes(cells: list[Any]) -> list[Column]:
 
 def _scores(cells: list[Any]) -> list[Column]:
     return numeric_columns(("score",), cells)
-
-
-def _problem(key: str, value: Any) -> str:
-    """What is wrong with the value of a key; "" if nothing is."""
-    if type(value) is tuple:
-        fine = all(type(name) is str and 0 < len(name) <= MAX_NAME for name in value)
-        if not value or not fine or len(set(value)) < len(value):
-            return f"expected distinct names of 1 to {MAX_NAME} characters"
-        return ""
-    if type(value) is not str:
-        return "expected text" if not key.endswith("_names") else "expected text or a list of names"
-    if key == "path":
-        try:
-            custom_rule(value)
-        except ValueError as error:
-            return str(error)
-        return ""
-    if len(value) > MAX_EXPRESSION:
-        return f"expected at most {MAX_EXPRESSION} characters"
-    if not value:
-        return ""
-    try:
-        jmespath.compile(value)
-    except _FAILURES as error:
-        told = (str(error).splitlines() or [""])[0]
-        return f"expected a JMESPath expression: {told}"
-    return ""

@@ -5,7 +5,7 @@ exchange is counted as `unknown`. A counted exchange never changes its labels.
 """
 
 from exporter.records.exchange import NO_CODE, OTHER, UNKNOWN
-from exporter.records.routes import SIDE_OPERATIONS, Route, match, path_of
+from exporter.records.routes import ROUTES, SIDE_OPERATIONS, Route, Rule, match, path_of
 from exporter.records.totals import Writer
 
 MAX_NAMES = 128
@@ -22,22 +22,33 @@ class Labelled:
     """A route with the blocks that its exchanges were counted in so far."""
 
     __slots__ = (
-        *("blocks", "captured", "generation", "in_flight", "method", "model_in_body", "named", "path"),
-        *("route", "streams"),
+        *("blocks", "captured", "generation", "in_flight", "method", "model", "model_in_body", "named", "path"),
+        *("route", "rules", "streams"),
     )
 
-    def __init__(self, route: Route, method: str, path: str) -> None:
-        self.route = route
+    def __init__(self, rules: tuple[Rule, ...], method: str, path: str, model: str = "") -> None:
         self.method = method
         self.path = path
+        self.model = model  # that the body of a request names
         self.blocks: dict[int, int] = {}
         self.in_flight = -1
         self.named: tuple[str, str] | None = None  # model name and version that may be shown
         self.generation = 0
+        self.find(rules)
+
+    def find(self, rules: tuple[Rule, ...]) -> None:
+        """Take the route from these rules."""
+        self.rules = rules
+        self.route: Route = match(self.method, self.path, rules)
         # Bodies of side operations, and of what no table knows, tell nothing.
-        self.captured = route.operation not in SIDE_OPERATIONS and route.operation != "other"
-        self.streams = route.operation in STREAMED
-        self.model_in_body = self.captured and route.protocol in NAMED_IN_BODY and not route.model_name
+        operation = self.route.operation
+        self.captured: bool = operation not in SIDE_OPERATIONS and operation != "other"
+        self.streams: bool = operation in STREAMED
+        self.model_in_body: bool = (
+            self.captured and self.route.protocol in NAMED_IN_BODY and not self.route.model_name
+        )
+        if self.model:
+            self.route = Route(operation, self.route.protocol, self.model, self.route.model_version)
 
 
 class Labels:
@@ -49,6 +60,7 @@ class Labels:
         self._version = model_version
         self._confirmed: dict[str, set[str]] = {}
         self._learned: dict[str, str] = {}
+        self._rules = ROUTES
         self._cache: dict[tuple[bytes, bytes], Labelled] = {}
         self._models: dict[tuple[str, str, str], Labelled] = {}
         self._generation = 0  # of the names; what was looked up under an older one is looked up anew
@@ -59,7 +71,7 @@ class Labels:
         found = self._cache.get((method, path))
         if found is None:
             text, word = path_of(path.decode("latin-1")), method.decode("latin-1")
-            found = Labelled(match(word, text), word, text)
+            found = Labelled(self._rules, word, text)
             if len(method) + len(path) <= _MAX_CACHED_BYTES:
                 if len(self._cache) >= _MAX_CACHED_TARGETS:
                     self._cache.clear()
@@ -75,10 +87,14 @@ class Labels:
         if found is None:
             if len(self._models) >= _MAX_CACHED_MODELS:
                 self._models.clear()
-            route = labelled.route
-            named = Route(route.operation, route.protocol, name, route.model_version)
-            found = self._models[key] = Labelled(named, labelled.method, labelled.path)
+            found = self._models[key] = Labelled(self._rules, labelled.method, labelled.path, name)
         return found
+
+    def use(self, rules: tuple[Rule, ...]) -> None:
+        """Routes by these rules from the next exchange on, also on connections that are open."""
+        if rules != self._rules:
+            self._rules = rules
+            self._generation += 1
 
     def learn(self, versions: dict[str, str]) -> None:
         """Versions that the analysis read from answers, by model name."""
@@ -91,6 +107,7 @@ class Labels:
             at = labelled.blocks.get(status)
             if at is not None:
                 return at
+        self._renew(labelled)
         route = labelled.route
         if 200 <= status < 300 and route.model_name and self._confirm(route):
             self._generation += 1
@@ -101,9 +118,11 @@ class Labels:
         return at
 
     def _renew(self, labelled: Labelled) -> None:
-        """Names changed since it was looked up: later exchanges may get other labels, counted ones keep theirs."""
+        """Names or rules changed since it was looked up: later exchanges get other labels, counted ones keep theirs."""
         if labelled.generation != self._generation:
             labelled.generation = self._generation
+            if labelled.rules is not self._rules:
+                labelled.find(self._rules)
             labelled.blocks.clear()
             labelled.in_flight = -1
             labelled.named = None

@@ -54,6 +54,8 @@ class Live:
         self.request_size = len(head.raw)
         self.response_size = 0
         self.response_head = b""
+        # The slot first: it renews what is labelled by rules that changed.
+        self.slot = plane.labels.in_flight_slot(labelled)
         self.request = Capture(labelled.captured and plane.capture_bytes > 0)
         self.response = Capture(self.request.kept)
         self.stream: StreamCapture | None = None  # the response, where it is a stream of events
@@ -61,7 +63,6 @@ class Live:
         self.request_id = ""
         self.overhead = 0
         self.queue_wait = self.client_wait = 0
-        self.slot = plane.labels.in_flight_slot(labelled)
         self.admitted = False
         self.done = self.request_done = False
         self.peer = peer

@@ -12,6 +12,7 @@ from exporter.proxy.settings import Settings
 from exporter.proxy.tls import Contexts
 from exporter.proxy.trace import Sampler
 from exporter.records.queue import Sender
+from exporter.records.routes import table
 from exporter.records.totals import Layout, Writer
 
 FLUSH_SECONDS = 0.02
@@ -106,6 +107,7 @@ class Plane:
         self.strict = settings.mode == "strict"
         self.forwarded_for = settings.forwarded_for
         self.include_usage = settings.include_usage and self.edits
+        self.labels.use(table(settings.paths))
         self.admission.configure(
             settings.max_concurrency, settings.max_queue, settings.queue_timeout, time.monotonic_ns()
         )

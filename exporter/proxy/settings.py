@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     latency_buckets: tuple[float, ...] = LATENCY_BUCKETS
     model_name: str = ""
     model_version: str = ""
+    paths: tuple[tuple[str, str], ...] = ()  # of the owner's own, with the dialect that is spoken there
     tracing: bool = False
     sampler: str = "parentbased_traceidratio"
     sampler_ratio: float = 0.01

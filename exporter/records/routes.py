@@ -90,11 +90,17 @@ ROUTES: tuple[Rule, ...] = (
     ),
     _rule("GET HEAD", r"/metrics", "metrics", ""),
 )
+# Those whose bodies a path of the owner's may be said to carry; the first of them share one path already.
+SHARED_PATH = "/invocations"
+SELECTABLE = (
+    *("mlflow", "sagemaker", "open_inference_v2", "kserve_v1", "tensorflow_serving", "seldon_v1"),
+    "torchserve",
+)
 _OTHER = Route("other")
 _PLACEHOLDER = re.compile(r"\{(model_name|model_version)\}")
 
 
-def custom_rule(path: str) -> Rule:
+def custom_rule(path: str, protocol: str = "custom") -> Rule:
     """The rule of an inference path that the owner writes: {model_name} and {model_version} stand for one segment.
 
     The rest is compared as it stands, before percent-decoding. Raises ValueError("expected …").
@@ -114,7 +120,12 @@ def custom_rule(path: str) -> Rule:
         re.escape(piece) if place % 2 == 0 else f"(?P<{piece.removeprefix('model_')}>[^/]+)"
         for place, piece in enumerate(pieces)
     )
-    return _rule("POST PUT", pattern, "predict", "custom")
+    return _rule("POST PUT", pattern, "predict", protocol)
+
+
+def table(owned: Iterable[tuple[str, str]]) -> tuple[Rule, ...]:
+    """ROUTES behind the owner's own paths, each with the dialect that is spoken there."""
+    return (*[custom_rule(path, protocol) for path, protocol in owned], *ROUTES)
 
 
 def match(method: str, target: str, rules: Iterable[Rule] = ROUTES) -> Route:

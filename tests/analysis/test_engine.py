@@ -195,7 +195,7 @@ def test_decoder_that_raises_is_logged_once_and_counted(
 def test_switched_off_dialect_decodes_nothing() -> None:
     """A dialect that is switched off leaves its exchanges without one; the others go on."""
     made = engine()
-    made.switch_off([V2])
+    made.speakers.switch_off([V2])
     feed(made, [v2({"x": [1.0]}, {"y": [0.5]}), v1([1.0], [0.5])])
     assert outcomes(made) == {("iris", V2, "no_dialect"): 1, ("m", V1, "decoded"): 1}
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from exporter.config import Config, proxy_settings
+from exporter.records.custom import Custom
 from exporter.reload import RELOADABLE, reload
 from tests.app.command import BODY, INFER, Sidecar
 from tests.app.conftest import Start
@@ -29,10 +30,13 @@ def config(**settings: Any) -> Config:
 def test_what_may_change() -> None:
     """Every setting that may change is taken over, each with a line that tells both values."""
     old = config(mode="gate")
-    values = {
-        key: "debug" if key == "log_level" else 429 if key == "shed_status" else getattr(old, key) + 3
-        for key in RELOADABLE
+    words = {
+        "log_level": "debug",
+        "shed_status": 429,
+        "protocol": ("mlflow",),
+        "custom": (Custom("/a", score="x"),),
     }
+    values = {key: words[key] if key in words else getattr(old, key) + 3 for key in RELOADABLE}
     found = reload(old, config(mode="gate", **values), "gate")
     assert found.refused == ()
     assert found.config == config(mode="gate", **values)

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.decode.custom import KEYS, MAX_EXPRESSION, Custom, CustomError, dialect, parse
+from exporter.decode import payload
+from exporter.decode.custom import dialect
+from exporter.records.custom import KEYS, MAX_EXPRESSION, MAX_NAME, Custom, CustomError, parse
 from exporter.records.observation import Undecodable
 from tests.decode.cases import HOSTILE, ROWS, cases, expected, outcome, total
 from tests.decode.exchanges import exchange
@@ -130,6 +132,11 @@ def test_claims_its_path_whatever_the_route_table_says() -> None:
     assert made.decode(one).model_name == "fraud"
     assert not made.claims(exchange("/predictions/fraud/2", b"", b""))
     assert not made.claims(exchange("/predictions/fraud", b"", b"", method="GET"))
+
+
+def test_names_that_are_written_out_are_no_longer_than_those_that_are_read() -> None:
+    """The bound on a column's name is one, on either side."""
+    assert MAX_NAME == payload.MAX_NAME
 
 
 def test_expressions_are_compiled_once() -> None:

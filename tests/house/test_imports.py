@@ -30,7 +30,7 @@ CONFINED = {
     "sklearn": {"demo"},
     "joblib": {"demo"},
     "orjson": {"decode"},
-    "jmespath": {"decode"},
+    "jmespath": {"decode", "records"},
     "zstandard": {"decode", "publish"},
     "brotli": {"decode"},
     "requests": set(),

@@ -1,10 +1,12 @@
 """Labels: a name is shown after a 2xx answer confirmed it, up to a cap; a counted exchange never changes its labels."""
 
+import msgspec
 import pytest
 
 from exporter.proxy.labels import MAX_NAME_CHARACTERS, MAX_NAMES, Labelled, Labels
 from exporter.records import totals
 from exporter.records.messages import Learned
+from exporter.records.routes import table
 from tests.proxy.clients import Message, answer, get, request
 from tests.proxy.lab import Lab
 from tests.proxy.upstreams import ok, serving
@@ -164,6 +166,44 @@ def test_name_learned_reaches_what_left_the_cache(writer: totals.Writer) -> None
     labels.block(labels.labelled(b"POST", _infer("iris")), 200)
     block = labels.block(held, 500)
     assert writer._sets[(block - writer.layout.blocks_at) // writer.layout.block_slots][0] == "iris"
+
+
+def test_other_rules_hold_from_the_next_exchange_on(writer: totals.Writer) -> None:
+    """What was looked up by the old rules, and is held by an open connection, gets the new ones' labels."""
+    labels = Labels(writer, "", "")
+    held = labels.labelled(b"POST", b"/score/iris")
+    assert (held.route.operation, held.captured) == ("other", False)
+    before = labels.block(held, 200)
+    labels.use(table([("/score/{model_name}", "custom")]))
+    slot = labels.in_flight_slot(held)
+    assert (held.route.protocol, held.captured) == ("custom", True)
+    after = labels.block(held, 200)
+    assert writer._sets[(after - writer.layout.blocks_at) // writer.layout.block_slots] == (
+        *("iris", "unknown", "predict", "custom"),
+        "200",
+    )
+    labels.use(table([]))
+    assert labels.block(held, 200) == before
+    assert labels.in_flight_slot(held) != slot
+    assert not held.captured
+
+
+async def test_a_connection_gets_new_rules(lab: Lab) -> None:
+    """The same request on the same connection is an inference once its path is said to be one."""
+    await lab.start(serving(lambda _: answer()))
+    client = await lab.client()
+    for paths in ((), (("/odd", "kserve_v1"),)):
+        lab.worker.configure(msgspec.structs.replace(lab.worker.plane.settings, paths=paths))
+        await client.send(request("/odd", b"{}", ID))
+        await client.read_message()
+    client.close()
+    await lab.finished(2)
+    assert [(row.operation, row.protocol) for row in lab.rows()] == [
+        ("other", "unknown"),
+        ("predict", "kserve_v1"),
+    ]
+    (one,) = await lab.received(1)
+    assert (one.protocol, one.request_body) == ("kserve_v1", b"{}")
 
 
 def test_cache_is_bounded_in_bytes(writer: totals.Writer) -> None:

@@ -15,6 +15,7 @@ from exporter.records.routes import (
     custom_rule,
     match,
     path_of,
+    table,
 )
 
 V2, V1 = "open_inference_v2", "kserve_v1"
@@ -200,6 +201,16 @@ def test_a_rule_of_the_owners(path: str, target: str, route: Route) -> None:
     rule = custom_rule(path)
     assert match("POST", target, (rule,)) == match("PUT", target, (rule,)) == route
     assert match("GET", target, (rule,)) == Route("other")
+
+
+def test_the_owners_paths_go_before_the_table() -> None:
+    """Each with the dialect that was told, also where the table knows another; all else is as it was."""
+    rules = table([("/predictions/{model_name}", "custom"), ("/invocations", "sagemaker")])
+    assert match("POST", "/predictions/a", rules) == Route("predict", "custom", "a")
+    assert match("POST", "/predictions/a/1", rules) == Route("predict", "torchserve", "a", "1")
+    assert match("PUT", "/invocations", rules) == Route("predict", "sagemaker")
+    assert match("GET", "/ping", rules) == Route("health")
+    assert table([]) == ROUTES
 
 
 @pytest.mark.parametrize(
