@@ -1,4 +1,4 @@
-"""The admin side: GET /metrics and an index, on a socket that the root bound. Reads; changes nothing.
+"""The admin side: GET /metrics and an index, on a socket that the root bound. Reads; what writes is in `writes.py`.
 
 No payload content is ever shown here. One scrape is rendered at a time, and so many may wait: what is over is refused,
 so that a storm of scrapes takes neither memory nor the event loop.
@@ -7,7 +7,7 @@ so that a storm of scrapes takes neither memory nor the event loop.
 import asyncio
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
 
@@ -107,13 +107,19 @@ async def index(_: web.Request) -> web.Response:
     return web.Response(text=_INDEX, content_type="text/html")
 
 
-def application(render: Render, scrapes: Scrapes, guard: Guard | None = None) -> web.Application:
-    """Inside an event loop."""
+def application(
+    render: Render,
+    scrapes: Scrapes,
+    guard: Guard | None = None,
+    routes: Iterable[web.AbstractRouteDef] = (),
+) -> web.Application:
+    """Inside an event loop; `routes` are those of what writes."""
     app = web.Application(client_max_size=1 << 20, middlewares=[guard.middleware] if guard else [])
     if guard:
         app.on_response_prepare.append(guard.headers)
     app.router.add_get("/metrics", Metrics(render, scrapes).get)
     app.router.add_get("/", index)
+    app.add_routes(routes)
     return app
 
 
@@ -126,12 +132,16 @@ def guard_of(file: str) -> Guard | None:
 
 
 async def serve(
-    sock: socket.socket, render: Render, scrapes: Scrapes | None = None, guard: Guard | None = None
+    sock: socket.socket,
+    render: Render,
+    scrapes: Scrapes | None = None,
+    guard: Guard | None = None,
+    routes: Iterable[web.AbstractRouteDef] = (),
 ) -> web.AppRunner:
     """Serve on the bound socket; `cleanup()` the result to stop."""
-    runner = web.AppRunner(
-        application(render, scrapes or Scrapes(), guard), access_log=None, shutdown_timeout=_STOP_SECONDS
-    )
+    app = application(render, scrapes or Scrapes(), guard, routes)
+    # Nothing that comes in here is inflated: before any handler is asked, a few bytes could become many megabytes.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS, auto_decompress=False)
     await runner.setup()
     await web.SockSite(runner, sock, ssl_context=guard.serving if guard else None).start()
     return runner

@@ -37,6 +37,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     admin: str = "[::]:9464"
     health: str = "[::]:9465"
     web_config: str = ""
+    write_token_file: str = ""
     forward: tuple[str, ...] = ()
     mode: str = ""
     workers: int = 1

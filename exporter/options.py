@@ -46,6 +46,11 @@ SETTINGS: tuple[Setting, ...] = (
         values.file,
         "TLS, users and rate limit of the admin side, in the format of Prometheus' exporters (YAML)",
     ),
+    Setting(
+        "write_token_file",
+        values.file,
+        "file with the token that lets other hosts write to the admin side; without it only this host may",
+    ),
     Setting("health", values.address, "where /livez and /readyz are served (default [::]:9465)"),
     Setting("workers", values.number(1, 64, int), "data-plane processes (default 1)"),
     Setting(

@@ -22,7 +22,7 @@ import msgspec
 import exporter
 from exporter import admin, memory
 from exporter.analysis.budget import Budget
-from exporter.analysis.consumer import Consumer, Link
+from exporter.analysis.consumer import ROUND_EXCHANGES, Consumer, Link
 from exporter.analysis.engine import Engine, Known, Snapshot
 from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
@@ -32,6 +32,8 @@ from exporter.analysis.traffic import Traffic
 from exporter.collect import COLLECTORS, Finder, HealthProbe, State, World, find_listener, grouped, load_nvml
 from exporter.collect import run as collect
 from exporter.config import Config, owner_paths, upstream_of
+from exporter.decode import pushed
+from exporter.door import Door
 from exporter.guard import Guard
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
@@ -45,6 +47,7 @@ from exporter.records.sample import Sample
 from exporter.records.status import Status
 from exporter.records.totals import Layout
 from exporter.stats import Profile, ProfileError, load
+from exporter.writes import Writes
 
 log = logging.getLogger("modeltap.analysis")
 _COLLECT_SECONDS = 5.0
@@ -123,9 +126,12 @@ class Telemetry:
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
         if self._probe is not None:
             self._begin(self._every(config.probe_interval, self._probing))
+        cores = cpu_budget(config.analysis_cpu)
+        self._writes = Writes(Door(config.write_token_file), self._observed, pushed.EXPECTED, cores)
         self._guard = admin.guard_of(config.web_config)
         sock = socket.socket(fileno=admin_fd)
-        self._admin = await admin.serve(sock, self._render, self._scrapes, self._guard)
+        routes = self._writes.routes()
+        self._admin = await admin.serve(sock, self._render, self._scrapes, self._guard, routes)
         self._ready = True
         # What lives now lives for good; columns that wait for their batch should set off no collection.
         gc.freeze()
@@ -210,6 +216,16 @@ class Telemetry:
         if len(self._engine.learned) != len(self._told):
             self._tell_learned()
 
+    async def _observed(self, body: bytes, lines: bool) -> list[int | str]:
+        """Count what was pushed; the rows of each record, or why it was refused."""
+        found = await asyncio.to_thread(pushed.decode, body, lines, time.time())
+        for start in range(0, len(found), ROUND_EXCHANGES):
+            for one in found[start : start + ROUND_EXCHANGES]:
+                self._engine.push(one, time.time())
+            self._engine.flush(time.time())
+            await asyncio.sleep(0)
+        return [one if isinstance(one, str) else one.rows for one in found]
+
     def _tell_learned(self) -> None:
         self._told = dict(self._engine.learned)
         self._consumer.tell(Learned(self._told))
@@ -271,6 +287,7 @@ class Telemetry:
             samples += snapshot.samples()
         samples += self._gauges
         samples += self._resources
+        samples += self._writes.samples()
         for publisher in (self._spans, self._pusher, self._payloads):
             if publisher is not None:
                 samples += publisher.samples()

@@ -32,6 +32,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "admin": ("a:1", ":2", "[::1]:3"),
     "health": ("a:1", ":2", "[::1]:3"),
     "web_config": ("a.yml", "b.yml", "c.yml"),
+    "write_token_file": ("a", "b", "c"),
     "workers": ("2", "3", "4"),
     "reference": ("a", "b,c", "d"),
     "model_name": ("a", "1.10", "no"),

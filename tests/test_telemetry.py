@@ -29,7 +29,7 @@ from exporter.stats import save
 from exporter.telemetry import Telemetry, load_profiles
 from tests.analysis.generations import told
 from tests.analysis.world import BOUNDS, LABELS, TRACE, bump, profile, v2
-from tests.decode.exchanges import exchange
+from tests.decode import exchanges
 from tests.receivers.otlp import OtlpReceiver
 
 ONE = v2({"age": [40.5], "city": ["rome"]}, {"label": [1]}, trace=TRACE)
@@ -374,7 +374,40 @@ def test_what_is_in_hand_has_the_name_of_the_dialect_that_claims_it() -> None:
             return understand(one)
 
         engine.understand = look  # type: ignore[method-assign,assignment]
-        await sidecar.send(exchange("/invocations", b'{"inputs":[[1.0]]}', b'{"predictions":[3.0]}'))
+        await sidecar.send(
+            exchanges.exchange("/invocations", b'{"inputs":[[1.0]]}', b'{"predictions":[3.0]}')
+        )
         assert seen == [("mlflow", "/invocations")]
 
     run(body)
+
+
+PUSHED = {"model_name": "batch", "features": {"age": [31, 44]}, "predictions": ["a", "b"], "ids": ["x", "y"]}
+
+
+def test_what_is_pushed_is_exported() -> None:
+    """A record that never crossed the wire counts in rows, classes and outcomes; a bad one beside it by its reason."""
+
+    async def body(sidecar: Sidecar) -> None:
+        url = sidecar.address.replace("/metrics", "/v1/observations")
+        records = json.dumps([PUSHED, {"features": {"age": [1], "x": []}}])
+        headers = {"Content-Type": "application/json"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=records, headers=headers) as response,
+        ):
+            assert response.status == 200
+            said = json.loads(await response.text())
+        assert (said["accepted"], said["rows"], said["refused"][0]["reason"]) == (1, 2, "rows_differ")
+        found = values(await scrape(sidecar))
+        decoded = "model_exchanges_decoded_total"
+        labels = {"model_name": "batch", "protocol": "pushed", "outcome": "decoded"}
+        assert found[decoded, tuple(sorted(labels.items()))] == 1
+        labels = {"model_name": "unknown", "protocol": "pushed", "outcome": "rows_differ"}
+        assert found[decoded, tuple(sorted(labels.items()))] == 1
+        wrote = {"operation": "observations", "outcome": "partial"}
+        assert found["modeltap_writes_total", tuple(sorted(wrote.items()))] == 1
+        rows = {"model_name": "batch", "model_version": "unknown", "output": "prediction", "class": "b"}
+        assert found["model_predictions_total", tuple(sorted(rows.items()))] == 1
+
+    run(body, series_hold=0.0)

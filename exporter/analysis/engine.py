@@ -14,7 +14,9 @@ from exporter.analysis.generation import Generated, Generations
 from exporter.analysis.report import counters
 from exporter.analysis.series import MISFITS, Key, Series, State
 from exporter.analysis.speakers import Speakers
-from exporter.decode import REASONS, observe
+from exporter.decode import REASONS, observe, pushed
+from exporter.decode.pushed import NAME as PUSHED
+from exporter.decode.pushed import Record
 from exporter.records.exchange import OTHER, UNKNOWN, Exchange
 from exporter.records.observation import Observation, Undecodable
 from exporter.records.sample import Sample
@@ -129,6 +131,22 @@ class Engine:
         self._touched.add(series)
         return found.rows
 
+    def push(self, found: Record | str, now: float) -> None:
+        """Keep a record that did not cross the wire for the next `flush`, or count why it was refused.
+
+        What it tells of model and version holds; the owner's configuration and what answers say stand in for the rest.
+        """
+        if isinstance(found, str):
+            self._outcome(UNKNOWN, PUSHED, found)
+            return
+        for one in found.observations:
+            name = one.model_name or self._known.model_name or UNKNOWN
+            version = one.model_version or self._known.model_version or self.learned.get(name, UNKNOWN)
+            series = self._find(name, version, PUSHED, now)
+            series.add(one)
+            self._touched.add(series)
+        self._outcome(series.key.model_name, PUSHED, "decoded")
+
     def flush(self, now: float) -> None:
         """Count what was recorded since the last flush; call when a batch ends."""
         touched, self._touched = self._touched, set()
@@ -224,10 +242,15 @@ class Engine:
         if (name, protocol) not in self._pairs and len(self._pairs) >= MAX_OUTCOMES:
             name = protocol = OTHER
         self._pairs.add((name, protocol))
-        for word in ("decoded", *REASONS, FAILED) if self.speakers.knows(protocol) else _UNCLAIMED:
+        for word in self._words(protocol):
             self._outcomes.setdefault((name, protocol, word), 0)
         self._outcomes.setdefault((name, protocol, outcome), 0)
         return name, protocol, outcome
+
+    def _words(self, protocol: str) -> tuple[str, ...]:
+        if protocol == PUSHED:
+            return ("decoded", *pushed.REASONS)
+        return ("decoded", *REASONS, FAILED) if self.speakers.knows(protocol) else _UNCLAIMED
 
     def _tell(self, series: Series, problems: dict[str, int]) -> None:
         name = series.key.model_name

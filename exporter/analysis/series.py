@@ -5,7 +5,7 @@ is decided by the profile (or by the order of the payload without one), and its 
 sight, never by later traffic. Refuses to know Samples: `report.py` turns what is counted here into them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -86,8 +86,10 @@ class Side:
         order = self._order
         return order if len(order) == len(names) and not set(names) & set(order) else names
 
-    def update(self, now: float, names: tuple[str, ...], members: Members) -> dict[str, int]:
-        """Add exchanges whose columns have these names and the same kinds.
+    def update(
+        self, now: float, names: tuple[str, ...], members: Members, at: float | None = None
+    ) -> dict[str, int]:
+        """Add exchanges whose columns have these names and the same kinds; `at`: when they belong, if not now.
 
         Returns how many exchanges did not fit, by reason. A column of another kind than its bins is converted; it is
         a misfit where a cell cannot be, or where a column without a profile turned from classes to numbers.
@@ -110,7 +112,7 @@ class Side:
             grown = self.layout.grown(batch)
             if grown is not self.layout:
                 self._windows = self._windows.extended(grown)
-        self._windows.update(now, batch, nulls)
+        self._windows.update(now, batch, nulls, at=at)
         return self._misfits(names, wrong, len(members))
 
     def _fit(self, name: str, columns: list[Column]) -> Fitted:
@@ -171,18 +173,24 @@ class Series:
         self.used = now
         self.pristine = False
         problems: dict[str, int] = {}
+        for at, observations in _timed(pending):
+            self._count(now, at, observations, problems)
+        return problems
+
+    def _count(
+        self, now: float, at: float | None, pending: list[Observation], problems: dict[str, int]
+    ) -> None:
         for side, columns in (
             (self._outputs, [_counted(one.outputs) for one in pending]),
             (self._inputs, [_counted(one.inputs) for one in pending]),
         ):
             for names, members in _grouped(columns):
                 known = side.named(names)
-                for reason, exchanges in side.update(now, known, members).items():
+                for reason, exchanges in side.update(now, known, members, at).items():
                     problems[reason] = problems.get(reason, 0) + exchanges
                 if side is self._outputs:
                     for place, name in enumerate(known):
                         self._classes.count(name, [member[place] for member in members])
-        return problems
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -201,6 +209,16 @@ def _counted(columns: tuple[Column, ...]) -> tuple[Column, ...]:
     if not any(column.kind == "vector" for column in columns):
         return columns
     return tuple([column for column in columns if column.kind != "vector"])
+
+
+def _timed(observations: list[Observation]) -> Iterable[tuple[float | None, list[Observation]]]:
+    """Those that belong where they arrive, None, together; the others by their times."""
+    if not any(one.time for one in observations):
+        return ((None, observations),) if observations else ()
+    groups: dict[float | None, list[Observation]] = {}
+    for one in observations:
+        groups.setdefault(one.time or None, []).append(one)
+    return groups.items()
 
 
 def _grouped(observations: Sequence[tuple[Column, ...]]) -> list[tuple[tuple[str, ...], Members]]:

@@ -405,6 +405,13 @@ CATALOGUE: tuple[Metric, ...] = (
     ),
     *PAYLOAD_LOG,
     Metric(
+        "modeltap.writes",
+        "counter",
+        "{request}",
+        ("operation", "outcome"),
+        "Requests that write to the admin side, by what became of them.",
+    ),
+    Metric(
         "modeltap.restarts",
         "counter",
         "{restart}",

@@ -68,7 +68,10 @@ class Generation(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
 
 
 class Observation(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One decoded exchange. `model_name` and `model_version` are "" where the body does not tell them."""
+    """One decoded exchange. `model_name` and `model_version` are "" where the body does not tell them.
+
+    `time`: unix seconds of its rows where they are told apart from their arrival, as rows that were pushed may be.
+    """
 
     protocol: str
     rows: int
@@ -78,3 +81,4 @@ class Observation(msgspec.Struct, frozen=True, eq=False, gc=False):
     model_version: str = ""
     request_id: str = ""
     generation: Generation | None = None
+    time: float = 0.0

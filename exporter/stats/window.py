@@ -106,6 +106,7 @@ class Windows:
         batch: Mapping[str, Values],
         nulls: Mapping[str, Nulls] | None = None,
         requests: IntArray | None = None,
+        at: float | None = None,
     ) -> tuple[Misfit, ...]:
         """Add a batch: one-dimensional arrays by column name; columns may be absent or differ in length.
 
@@ -114,15 +115,30 @@ class Windows:
         strings or objects. `requests`: rows of each request, in the order of the cells (None: one row each); it
         holds for the columns whose arrays have that many cells. Nothing in a batch raises: what cannot be
         counted is returned.
+
+        `at`: when the batch belongs, if that is not now. A window that does not reach back so far has none of it;
+        the totals have all.
         """
         digest = digest_batch(self.layout, batch, nulls or {}, requests)
-        slots = tuple(ring.slot_at(now) for ring in self.rings)
-        if slots != self._slots:
-            self.settle()
-            self._slots = slots
-        self._open.add(digest.tally)
+        if at is None or at >= now:
+            slots = tuple(ring.slot_at(now) for ring in self.rings)
+            if slots != self._slots:
+                self.settle()
+                self._slots = slots
+            self._open.add(digest.tally)
+        else:
+            self._add_late(now, at, digest.tally)
         self._signed += digest.signed
         return digest.misfits
+
+    def _add_late(self, now: float, at: float, tally: Tally) -> None:
+        self.settle()
+        for ring in self.rings:
+            slot = ring.slot_at(at)
+            # A pane that holds a later slot, after a clock went back, keeps it.
+            if slot > ring.slot_at(now) - self.panes and slot >= ring.slots[slot % self.panes]:
+                ring.add(slot, tally)
+        self._total.add(tally)
 
     def settle(self) -> None:
         """Move what is open into the rings; no reader can tell."""

@@ -2,12 +2,15 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
 
 from exporter.analysis import engine as module
 from exporter.analysis.engine import FAILED, IDLE_SECONDS, MAX_OUTCOMES, MAX_SERIES, Engine, Known
-from exporter.decode import REASONS
+from exporter.decode import REASONS, pushed
+from exporter.decode.pushed import NAME as PUSHED
+from exporter.decode.pushed import record
 from exporter.stats import Profile
 from tests.analysis.world import BOUNDS, NOW, TRACE, feed, found, profile, v1, v2
 from tests.decode.exchanges import exchange
@@ -248,3 +251,59 @@ def test_shape_changes_with_the_series() -> None:
         feed(made, [v2({"x": [1.0]}, outputs)])
         shapes.append(made.shape)
     assert shapes[0] == shapes[1] != shapes[2]
+
+
+def pushed_record(**fields: Any) -> Any:
+    return record({"features": {"age": [31, 44]}, "predictions": ["a", "b"], **fields}, NOW)
+
+
+def test_what_is_pushed_counts_as_what_crossed_the_wire() -> None:
+    """Under the names that it tells, in the same series; refusals count by reason, and all of those exist at 0."""
+    made = engine(profile("iris", "1", "texts"))
+    feed(made, [v2({"age": [40.0], "city": ["rome"]}, {"label": ["a"]})])
+    made.push(pushed_record(model_name="iris", model_version="1"), NOW)
+    made.push("rows_differ", NOW)
+    made.flush(NOW)
+    states = {(state.key.model_name, state.key.model_version): state for state in made.snapshot().states}
+    assert states.keys() == {("iris", "1")}
+    assert states["iris", "1"].sides[0].totals.rows("age") == 3
+    assert outcomes(made) == {
+        ("iris", V2, "decoded"): 1,
+        ("iris", PUSHED, "decoded"): 1,
+        ("unknown", PUSHED, "rows_differ"): 1,
+    }
+    kept = made.snapshot().outcomes
+    assert {word for name, protocol, word in kept if (name, protocol) == ("iris", PUSHED)} == {
+        "decoded",
+        *pushed.REASONS,
+    }
+    assert made.learned == {}
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "series"),
+    [
+        (Known(), {}, ("unknown", "unknown")),
+        (Known("prod", "9"), {}, ("prod", "9")),
+        (Known("prod", "9"), {"model_name": "batch", "model_version": "2"}, ("batch", "2")),
+        (Known(), {"model_name": "iris"}, ("iris", "7")),
+        (Known(), {"model_name": "iris", "model_version": "6"}, ("iris", "6")),
+    ],
+)
+def test_names_of_what_is_pushed(known: Known, told: dict[str, str], series: tuple[str, str]) -> None:
+    """What the record tells, else what is configured, else the version that answers told last."""
+    made = Engine([], known, BOUNDS, NOW)
+    made.learned["iris"] = "7"
+    made.push(pushed_record(**told), NOW)
+    made.flush(NOW)
+    assert versions(made) == {series}
+
+
+def test_what_is_pushed_is_bounded_as_exchanges_are() -> None:
+    """Over the bound a new version counts under <other>."""
+    made = engine()
+    for number in range(MAX_SERIES + 5):
+        made.push(pushed_record(model_name=f"m{number}"), NOW)
+        made.flush(NOW)
+    assert len(versions(made)) == MAX_SERIES + 1
+    assert ("<other>", "<other>") in versions(made)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -198,3 +199,19 @@ def test_state_is_a_copy() -> None:
     made.flush(NOW)
     assert before.classes == {("y", "a"): 1}
     assert before.sides[OUTPUTS].totals.rows("y") == before.sides[OUTPUTS].windows[300.0].rows("y") == 1
+
+
+def test_rows_of_the_past_are_not_of_the_window() -> None:
+    """What was pushed with a time counts in the totals, and in the window only if that reaches back so far."""
+    made = series()
+    for age in (0.0, 60.0, 4000.0):
+        one = observed({"n": [1.0]}, {"y": ["a"]})
+        made.add(msgspec.structs.replace(one, time=NOW - age if age else 0.0))
+    made.flush(NOW)
+    state = made.state(NOW)
+    assert [side.totals.rows(name) for side, name in zip(state.sides, ("n", "y"), strict=True)] == [3, 3]
+    assert [side.windows[300.0].rows(name) for side, name in zip(state.sides, ("n", "y"), strict=True)] == [
+        2,
+        2,
+    ]
+    assert state.classes == {("y", "a"): 3}

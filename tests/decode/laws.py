@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from exporter.decode import DIALECTS, REASONS, observe
+from exporter.decode import DIALECTS, REASONS, observe, pushed
 from exporter.decode.columns import MAX_COLUMNS
 from exporter.decode.generation import FINISH_REASONS, MAX_CHOICES
 from exporter.decode.payload import MAX_NAME
@@ -25,6 +25,7 @@ from exporter.records.observation import Column, Generation, Observation, Undeco
 from tests.decode.exchanges import from_raw
 
 VECTORS = Path(__file__).parent.parent / "vectors"
+NOW = 1_700_000_000.0  # when what is pushed arrives
 LENGTH = b"inference-header-content-length: "
 # Calls of the interpreter, by byte of head and body: several times what the worst input that is known costs.
 CALLS_PER_BYTE, CALLS_ALWAYS = 8, 3000
@@ -60,6 +61,12 @@ def check(exchange: Exchange) -> Observation | str:
         return refusal.reason
     assert found.protocol in {dialect.NAME for dialect in DIALECTS}
     assert type(found.rows) is int and found.rows >= 0
+    sides(found)
+    return found
+
+
+def sides(found: Observation) -> None:
+    """The contract of an Observation's columns and names."""
     for columns in (found.inputs, found.outputs):
         assert type(columns) is tuple and len(columns) <= MAX_COLUMNS
         assert len({column.name for column in columns}) == len(columns)
@@ -70,7 +77,6 @@ def check(exchange: Exchange) -> Observation | str:
     for text in (found.model_name, found.model_version, found.request_id):
         assert type(text) is str
         text.encode()
-    return found
 
 
 def sound(made: Generation, rows: int) -> None:
@@ -110,6 +116,29 @@ def keeps(column: Column, rows: int) -> None:
         assert all(cell is None or type(cell) is str for cell in cells)
         assert sum(cell is None for cell in cells) == column.nulls
         "".join(cell for cell in cells if cell is not None).encode()
+
+
+def pushes(body: bytes, lines: bool = False, refusals: bool = False) -> list[pushed.Record | str]:
+    """What is pushed: records that keep their contract, or known reasons; `refusals`: of the whole body too."""
+    try:
+        found = pushed.decode(body, lines, NOW)
+    except Undecodable as refusal:
+        assert refusal.reason in pushed.REASONS, f"{refusal.reason} is no known reason"
+        if refusals:
+            return []
+        raise
+    assert len(found) <= pushed.MAX_RECORDS
+    for one in found:
+        if isinstance(one, str):
+            assert one in pushed.REASONS, f"{one} is no known reason"
+            continue
+        assert 0 <= one.rows <= pushed.MAX_ROWS and len(one.ids) in (0, one.rows)
+        assert sum(part.rows for part in one.observations) == one.rows
+        for part in one.observations:
+            assert part.protocol == pushed.NAME
+            assert 0.0 <= part.time <= NOW + pushed.MAX_AHEAD_SECONDS
+            sides(part)
+    return found
 
 
 def size(exchange: Exchange) -> int:

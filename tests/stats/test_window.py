@@ -76,6 +76,25 @@ def test_a_window_holds_exactly_the_rows_of_its_panes(
             assert (summary.min, summary.max) == (min(inside), max(inside))
 
 
+@given(st.lists(st.tuples(st.floats(0, 30), st.floats(-5, 200), batches), max_size=25), st.floats(0, 200))
+def test_rows_that_belong_to_another_time(
+    stream: list[tuple[float, float, list[float]]], later: float
+) -> None:
+    """Rows said to be older lie in the panes of their time, or in none; the totals have them all."""
+    now, timed = 1000.0, []
+    windows = Windows(LAYOUT, LENGTHS)
+    for step, age, values in stream:
+        now += step
+        timed.append((min(now - age, now), values))
+        windows.update(now, _batch(values), at=now - age)
+    now += later
+    for length in LENGTHS:
+        inside = _within(timed, now, length)
+        assert _counts(windows, now, length, "x") == _expected(inside, "x")
+        assert windows.read(now, length).summary("x").count == len(inside)
+    assert windows.totals().rows("x") == sum(len(values) for _, values in timed)
+
+
 @given(streams, st.lists(st.floats(-1e9, 1e9), max_size=5))
 def test_reading_changes_nothing(stream: list[tuple[float, list[float]]], times: list[float]) -> None:
     """Reads at any time, far ahead or back, leave every later answer as it was."""
