@@ -9,7 +9,7 @@ import sys
 from exporter import __version__
 from exporter.signals import bind_to_parent, end_when_told
 
-COMMANDS = ("run", "drain", "demo", "profile", "decode", "metrics")
+COMMANDS = ("run", "check", "drain", "observe", "demo", "profile", "decode", "metrics")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,16 +10,12 @@ import argparse
 import http.client
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from exporter import values
-from exporter.config import Config, ConfigError, load
+from exporter.config import ConfigError
+from exporter.reach import places
 
 _SECONDS = 5.0  # for everything but the drain itself, whose end is bounded by the sidecar's grace
-_WILDCARDS = ("", "::", "0.0.0.0")
-_LOOPBACK = ("127.0.0.1", "::1")
-# What is needed to read the address of the health port out of a configuration that lacks it.
-_ANY_UPSTREAM = "http://localhost"
 
 
 class DrainError(Exception):
@@ -37,13 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Post, wait, say how it ended."""
     try:
-        host, port = values.split_address(_address(vars(args), os.environ))
+        found = places("health", vars(args), os.environ)
     except (ConfigError, ValueError) as error:
         for line in str(error).splitlines():
             print(f"modeltap drain: {line}", file=sys.stderr)
         return 2
     try:
-        connection = _begun(host, port)
+        connection = _begun(found)
         connection.close()
         if not args.no_wait:
             _wait(connection)
@@ -54,24 +50,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _address(flags: Mapping[str, object], environ: Mapping[str, str]) -> str:
-    """HOST:PORT by flag, environment, file or default. ConfigError or ValueError if it makes no sense."""
-    given = flags.get("health") or environ.get("MODELTAP_HEALTH")
-    if given:
-        try:
-            return str(values.address(given))
-        except ValueError as error:
-            raise ValueError(f"--health: {given!r}: {error}") from None
-    file = flags.get("config") or environ.get("MODELTAP_CONFIG")
-    if not file:
-        return Config(upstream=_ANY_UPSTREAM).health
-    return load({"config": file, "upstream": _ANY_UPSTREAM}, {}).health
-
-
-def _begun(host: str, port: int) -> http.client.HTTPConnection:
+def _begun(found: Sequence[tuple[str, int]]) -> http.client.HTTPConnection:
     """Where the sidecar was told; DrainError if nobody was."""
     problem = ""
-    for place in _LOOPBACK if host in _WILDCARDS else (host,):
+    for place, port in found:
         connection = http.client.HTTPConnection(place, port, timeout=_SECONDS)
         try:
             connection.request("POST", "/drain")

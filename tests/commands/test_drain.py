@@ -4,12 +4,9 @@ import signal
 import socket
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 
-from exporter.commands.drain import _address
-from exporter.config import ConfigError
 from tests.app.conftest import Start, start, upstream
 from tests.app.test_cli import modeltap
 from tests.app.test_drain import refuses, under_way
@@ -102,23 +99,6 @@ def test_a_sidecar_that_dies_while_it_drains() -> None:
         answering.join(30)
     assert found.returncode == 1
     assert "the sidecar ended before it was drained" in found.stderr
-
-
-def test_where_the_sidecar_is(tmp_path: Path) -> None:
-    """The flag, then the environment, then the sidecar's own file, then the default."""
-    file = tmp_path / "modeltap.yaml"
-    file.write_text("health: 127.0.0.1:3\n")
-    flag, file_flag = {"health": "127.0.0.1:1"}, {"config": str(file)}
-    environ = {"MODELTAP_HEALTH": "127.0.0.1:2", "MODELTAP_CONFIG": str(file)}
-    assert _address({**flag, **file_flag}, environ) == "127.0.0.1:1"
-    assert _address({}, environ) == "127.0.0.1:2"
-    assert _address({}, {"MODELTAP_CONFIG": str(file)}) == "127.0.0.1:3"
-    assert _address(file_flag, {}) == "127.0.0.1:3"
-    assert _address({}, {}) == "[::]:9465"
-    with pytest.raises(ValueError, match="--health: 'here': expected HOST:PORT"):
-        _address({"health": "here"}, {})
-    with pytest.raises(ConfigError, match="nowhere"):
-        _address({"config": "/nowhere.yaml"}, {})
 
 
 def test_a_wrong_address() -> None:
