@@ -1,12 +1,233 @@
-"""`modeltap check`: x."""
+"""`modeltap check`: would a sidecar with these settings run, is all there that they name, and what would it export.
+
+Takes the settings of `modeltap run`, in all the ways in which they are given, and starts nothing. It reads the
+certificates, the reference profiles and the token's file, connects to each upstream and asks the probe's path.
+Exit status: 0 if nothing is wrong; 2 with every problem that was found.
+"""
 
 import argparse
+import http.client
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from exporter.commands import run as running
+from exporter.config import (
+    Config,
+    ConfigError,
+    listeners,
+    load,
+    proxy_settings,
+    tracing_configured,
+    upstream_of,
+)
+from exporter.door import MAX_TOKEN, token_of
+from exporter.proxy.settings import Settings, Upstream
+from exporter.publish.settings import read_config
+from exporter.records.catalogue import CATALOGUE, Metric, prometheus_name
+from exporter.stats import Profile, ProfileError
+from exporter.stats import load as load_profile
+
+_START, _TRAFFIC = "from the start", "with traffic"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was read."""
+
+    config: Config
+    profiles: tuple[Profile, ...]
+    metrics_over_otlp: bool
+    traces: bool
+
+
+# What a family needs, by the beginning of its name: a test on what was read, and what it lacks otherwise.
+_NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
+    ("model.queue.", lambda found: found.config.max_concurrency > 0, "--max-concurrency"),
+    ("model.requests.shed", lambda found: found.config.max_concurrency > 0, "--max-concurrency"),
+    ("model.drift", lambda found: bool(found.profiles), "--reference"),
+    ("model.reference.", lambda found: bool(found.profiles), "--reference"),
+    ("model.profile.", lambda found: bool(found.profiles), "--reference"),
+    ("modeltap.spans.", lambda found: found.traces, "an OTLP endpoint for traces"),
+    ("modeltap.otlp.", lambda found: found.metrics_over_otlp, "an OTLP endpoint for metrics"),
+)
+# Families of `model.` that are there before any traffic.
+_AT_ONCE: Final = (
+    "model.up",
+    "model.probe.",
+    "model.connection",
+    "model.requests.shed",
+    "model.queue.length",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """x."""
+    """The settings of `modeltap run`."""
+    running.add_arguments(parser)
+    parser.add_argument("--offline", action="store_true", help="do not connect to the upstreams")
 
 
 def run(args: argparse.Namespace) -> int:
-    """x."""
-    return 0
+    """Print what would be exported; 2 with every problem on stderr."""
+    flags = {key: value for key, value in vars(args).items() if key != "offline"}
+    try:
+        config = load(flags)
+        settings = proxy_settings(config)
+    except ConfigError as error:
+        return _told(error.problems)
+    profiles, problems = _profiles(config.reference)
+    problems += [*_files(config, settings), *_names(config, profiles)]
+    if not args.offline:
+        for (_, url), upstream in zip(listeners(config), settings.upstreams, strict=True):
+            problems += _reached(url, upstream, config, settings)
+    print("\n".join(report(_found(config, profiles))))
+    return _told(problems) if problems else 0
+
+
+def _told(problems: Sequence[str]) -> int:
+    for problem in problems:
+        print(f"modeltap check: {problem}", file=sys.stderr)
+    return 2
+
+
+def _found(config: Config, profiles: Sequence[Profile]) -> Found:
+    otlp, _ = read_config(os.environ)
+    return Found(config, tuple(profiles), otlp.metrics, tracing_configured(os.environ))
+
+
+# ---------------------------------------------------------------- what is there
+
+
+def _profiles(places: Sequence[str]) -> tuple[list[Profile], list[str]]:
+    found: list[Profile] = []
+    problems: list[str] = []
+    for place in places:
+        path = Path(place)
+        files = sorted((*path.glob("*.json"), *path.glob("*.json.gz"))) if path.is_dir() else [path]
+        if not files:
+            problems.append(f"--reference {place}: no profile in this folder; expected *.json or *.json.gz")
+        for file in files:
+            try:
+                found.append(load_profile(file))
+            except ProfileError as error:
+                problems.append(f"--reference {file}: {error}")
+            except OSError as error:
+                problems.append(
+                    f"--reference {file}: {error.strerror}; expected a file of `modeltap profile`"
+                )
+    return found, problems
+
+
+def _names(config: Config, profiles: Sequence[Profile]) -> Iterator[str]:
+    """Profiles that can never be used, because the model is configured to have another name."""
+    name = config.model_name
+    for profile in profiles:
+        if name and not fnmatchcase(name, profile.model_name):
+            yield (
+                f"--reference: the profile {profile.reference} is of model {profile.model_name!r}; "
+                f"expected one of --model-name {name}"
+            )
+
+
+def _files(config: Config, settings: Settings) -> Iterator[str]:
+    for check in (lambda: running.check_files(settings), lambda: running.check_web(config.web_config)):
+        try:
+            check()
+        except ConfigError as error:
+            yield from error.problems
+    if config.write_token_file:
+        try:
+            with open(config.write_token_file, "rb") as stream:
+                token_of(stream.read(MAX_TOKEN + 1))
+        except OSError as error:
+            yield f"--write-token-file {config.write_token_file}: {error.strerror}; expected a file with a token"
+        except ValueError as error:
+            yield f"--write-token-file {config.write_token_file}: {error}"
+
+
+def _reached(url: str, upstream: Upstream, config: Config, settings: Settings) -> Iterator[str]:
+    """What keeps an upstream from being reached; the probe's path is the first upstream's."""
+    try:
+        sock = _connected(upstream, settings)
+    except OSError as error:
+        # Certificates that do not fit are OSErrors too, with a message of their own.
+        reason = getattr(error, "verify_message", "") or error.strerror or error
+        yield f"upstream {url}: cannot be reached: {reason}; expected a model server that listens there"
+        return
+    with sock:
+        if not config.probe_path or upstream_of(config.upstream) != upstream or upstream.opaque:
+            return
+        try:
+            status = _asked(sock, upstream, config.probe_path)
+        except (http.client.HTTPException, OSError) as error:
+            yield f"--probe-path {config.probe_path}: no answer: {error or type(error).__name__}; expected 2xx"
+        else:
+            if not 200 <= status < 300:
+                yield f"--probe-path {config.probe_path}: answers {status}; expected 2xx"
+
+
+def _connected(upstream: Upstream, settings: Settings) -> socket.socket:
+    if upstream.path:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(settings.connect_timeout)
+        try:
+            sock.connect(upstream.path)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+    sock = socket.create_connection((upstream.host, upstream.port), settings.connect_timeout)
+    if not upstream.tls:
+        return sock
+    from exporter.proxy.tls import TlsError, server_name, upstream_context
+
+    try:
+        context = upstream_context(settings.tls)
+        return context.wrap_socket(sock, server_hostname=server_name(settings.tls, upstream))
+    except TlsError as error:
+        sock.close()
+        raise ssl.SSLError(str(error)) from error
+    except OSError:
+        sock.close()
+        raise
+
+
+def _asked(sock: socket.socket, upstream: Upstream, path: str) -> int:
+    connection = http.client.HTTPConnection(upstream.host or "localhost", upstream.port or 80)
+    connection.sock = sock
+    connection.request("GET", path)
+    return connection.getresponse().status
+
+
+# ---------------------------------------------------------------- what is exported
+
+
+def report(found: Found) -> list[str]:
+    """Lines for a person: what is configured, and every family with when it is there."""
+    lines = [f"listener {place}, upstream {url}" for place, url in listeners(found.config)]
+    for profile in found.profiles:
+        columns = f"{len(profile.columns)} columns of {profile.rows} rows"
+        lines.append(
+            f"reference {profile.reference}: {columns}, for model {profile.model_name}, version {profile.model_version}"
+        )
+    lines += [f"custom dialect on {custom.path}" for custom in found.config.custom]
+    lines.append("")
+    rows = [(prometheus_name(row), when(row, found)) for row in CATALOGUE]
+    width = max(len(name) for name, _ in rows)
+    return [*lines, *[f"{name:<{width}}  {text}" for name, text in rows]]
+
+
+def when(row: Metric, found: Found) -> str:
+    """When a family is exported: from the start, with traffic, or what it needs to be."""
+    for prefix, holds, need in _NEEDS:
+        if row.name.startswith(prefix) and not holds(found):
+            return f"not exported: needs {need}"
+    if row.name.startswith("hw."):
+        return "where there is a GPU"
+    return _TRAFFIC if row.name.startswith("model.") and not row.name.startswith(_AT_ONCE) else _START

@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
     """2 with every problem of the configuration, 1 if an address cannot be bound, else 0 once told to stop."""
     try:
         config = load(vars(args))
-        _check_files(proxy_settings(config))
-        _check_web(config.web_config)
-        _check_authorities(config.payload_log_ca)
+        check_files(proxy_settings(config))
+        check_web(config.web_config)
+        check_authorities(config.payload_log_ca)
     except ConfigError as error:
         for problem in error.problems:
             print(f"modeltap: {problem}", file=sys.stderr)
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     return run_root(config, sockets, lambda: load(vars(args)))
 
 
-def _check_files(settings: Settings) -> None:
+def check_files(settings: Settings) -> None:
     """ConfigError if a certificate or key cannot be used; nothing is imported for that where there is none."""
     if not settings.tls.cert and not any(upstream.tls for upstream in settings.upstreams):
         return
@@ -63,7 +63,7 @@ def _check_files(settings: Settings) -> None:
         raise ConfigError([str(error)]) from error
 
 
-def _check_web(file: str) -> None:
+def check_web(file: str) -> None:
     """ConfigError if the admin side's file cannot be used."""
     if not file:
         return
@@ -76,7 +76,7 @@ def _check_web(file: str) -> None:
         raise ConfigError(error.problems) from error
 
 
-def _check_authorities(file: str) -> None:
+def check_authorities(file: str) -> None:
     """ConfigError if the payload log's sink could never be trusted."""
     if not file:
         return

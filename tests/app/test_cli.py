@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
+from exporter.cli import COMMANDS
 from exporter.options import SETTINGS
 from exporter.records.catalogue import CATALOGUE, prometheus_name
 from exporter.sockets import address, bind
@@ -46,7 +47,7 @@ def test_help() -> None:
     """Help lists the commands, and of `run` every setting."""
     done = modeltap("--help")
     assert done.returncode == 0
-    assert all(f"\n    {name} " in done.stdout for name in ("run", "drain", "demo", "profile", "metrics"))
+    assert all(f"\n    {name} " in done.stdout for name in COMMANDS)
     done = modeltap("run", "--help")
     assert done.returncode == 0
     assert all(f"{setting.flag} VALUE" in done.stdout for setting in SETTINGS)
