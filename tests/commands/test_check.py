@@ -81,7 +81,7 @@ def test_problems_of_the_settings() -> None:
 
 
 def test_problems_of_what_is_named(upstream: Upstream, tmp_path: Path) -> None:
-    """Profiles, folders, tokens, certificates, upstreams: each with what was expected, beside what would be exported."""
+    """Profiles, folders, tokens, certificates, upstreams: each with what was expected, beside what is exported."""
     (nobody,) = free_ports(1)
     save(profile("iris"), tmp_path / "iris.json")
     (tmp_path / "broken.json").write_text("{}")
