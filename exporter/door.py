@@ -1,4 +1,5 @@
-"""Who may write on the admin side: whoever is on this host, or, where a token is configured, whoever shows it.
+"""Who may write on the admin side: whoever is on this host or shows a certificate, or, where a token is configured,
+whoever shows that.
 
 Knows no framework and no route, so that everything that writes goes through one door. What a client says of where it
 comes from is never believed: only the peer of its connection is. A page in a browser on this host writes nothing, by
@@ -16,6 +17,8 @@ from typing import Any, Final
 
 log = logging.getLogger("modeltap.admin")
 MAX_TOKEN: Final = 4096
+# Where the token stands if the admin side's users need the field Authorization for their passwords.
+TOKEN_FIELD: Final = "x-modeltap-token"
 # Fields that proxies add: what comes with one of them is another's request, whose address we do not see.
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "x-envoy-external-address")
 # Istio's proxy dials the application from here for clients of anywhere (its INBOUND_PASSTHROUGH_BIND_IPV4 and _V6).
@@ -38,7 +41,9 @@ FORWARDED: Final = Refused(
 )
 PAGE: Final = Refused(403, "forbidden", "a page does not write here")
 HOST: Final = Refused(403, "forbidden", "expected an address or localhost in the field Host")
-UNAUTHORIZED: Final = Refused(401, "unauthorized", "expected Authorization: Bearer and the token")
+UNAUTHORIZED: Final = Refused(
+    401, "unauthorized", "expected Authorization: Bearer, or X-Modeltap-Token, and the token"
+)
 CLOSED: Final = Refused(503, "closed", "the file of the token cannot be used: nobody may write")
 
 
@@ -51,12 +56,18 @@ class Door:
         self._token = b""
         self._problem = ""
 
-    def judge(self, peer: object, fields: Mapping[str, str]) -> Refused | None:
-        """None for who may write. `peer`: the socket's name of the other end; `fields` are found in lower case."""
+    def judge(self, peer: object, fields: Mapping[str, str], certified: bool = False) -> Refused | None:
+        """None for who may write. `peer`: the socket's name of the other end; `fields` are found in lower case.
+
+        `certified`: the connection is TLS, and the client's certificate was verified.
+        """
         if "origin" in fields or "sec-fetch-site" in fields:
             return PAGE
         if self._file:
-            return self._shown(fields.get("authorization", ""))
+            shown = fields.get(TOKEN_FIELD)
+            return self._shown(f"Bearer {shown}" if shown else fields.get("authorization", ""))
+        if certified:
+            return None
         if not _from_here(peer):
             return FORBIDDEN
         if any(name in fields for name in _FORWARDED):

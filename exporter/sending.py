@@ -6,6 +6,7 @@ listens, and after 429 or 503, nothing was counted.
 
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -28,13 +29,14 @@ class Sender:
         path: str,
         headers: dict[str, str],
         patience: float,
-        sleep: Callable[[float], None] = time.sleep,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._places = list(places)
         self._path = path
         self._headers = headers
         self._patience = patience
-        self._sleep = sleep
+        self._tls = tls
+        self.sleep: Callable[[float], None] = time.sleep
         self._connection: http.client.HTTPConnection | None = None
 
     def send(self, body: bytes) -> tuple[int, dict[str, Any]]:
@@ -46,7 +48,7 @@ class Sender:
                 return status, said
             if waited + pause > self._patience:
                 raise SendError(f"it had no time for {waited:g} s: {status} {said.get('expected', '')}")
-            self._sleep(pause)
+            self.sleep(pause)
             waited += pause
 
     def close(self) -> None:
@@ -75,10 +77,11 @@ class Sender:
             return self._connection
         problems = []
         for host, port in self._places:
-            connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+            connection = self._made(host, port)
             try:
                 connection.connect()
             except OSError as error:
+                connection.close()
                 problems.append(f"{host}:{port}: {error.strerror or error}")
                 continue
             self._connection = connection
@@ -86,6 +89,11 @@ class Sender:
         raise SendError(
             f"no sidecar is there: {'; '.join(problems)}; expected --admin HOST:PORT of a running one"
         )
+
+    def _made(self, host: str, port: int) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS, context=self._tls)
 
 
 def _said(raw: bytes) -> dict[str, Any]:

@@ -90,7 +90,9 @@ class Writes:
     def _judge(self, request: web.Request) -> Refused | None:
         transport = request.transport
         peer = transport.get_extra_info("peername") if transport is not None else None
-        refused = self._door.judge(peer, request.headers)
+        # Only of a certificate that was asked for and verified is there anything to be had.
+        certified = bool(transport is not None and transport.get_extra_info("peercert"))
+        refused = self._door.judge(peer, request.headers, certified)
         if refused is not None:
             return refused
         if request.content_type not in _JSON | _LINES or "content-encoding" in request.headers:

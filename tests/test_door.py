@@ -95,6 +95,23 @@ def test_a_token_is_shown_by_everybody(file: Path, shown: str, status: int | Non
         assert (refused.status if refused else None) == status
 
 
+def test_a_certificate_is_as_good_as_being_here(file: Path) -> None:
+    """Where no token is configured; a page does not write with one, and a token is asked for all the same."""
+    elsewhere = ("10.0.0.7", 1)
+    assert Door().judge(elsewhere, {"host": "modeltap.example"}, certified=True) is None
+    assert Door().judge(elsewhere, {"host": "modeltap.example", "origin": "null"}, certified=True) is not None
+    assert Door(str(file)).judge(elsewhere, {"host": "modeltap.example"}, certified=True) is not None
+
+
+def test_a_token_beside_a_password(file: Path) -> None:
+    """In a field of its own, where Authorization is taken by the users of the admin side."""
+    door = Door(str(file))
+    basic = {"authorization": "Basic YTpi"}
+    assert door.judge(HERE, {**basic, "x-modeltap-token": TOKEN}) is None
+    for wrong in ("", "x", f"Bearer {TOKEN}"):
+        assert door.judge(HERE, {**basic, "x-modeltap-token": wrong}) is not None
+
+
 def test_a_page_does_not_write_with_a_token_either(file: Path) -> None:
     """No browser has a reason to."""
     assert Door(str(file)).judge(HERE, {**BEARER, "origin": "http://a"}) is not None

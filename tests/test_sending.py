@@ -63,7 +63,8 @@ def slept() -> list[float]:
 @pytest.fixture
 def sender(server: Server, slept: list[float]) -> Iterator[Sender]:
     (nobody,) = free_ports(1)
-    made = Sender([(LOOPBACK, nobody), server.place], "/p", {"X": "y"}, 20.0, slept.append)
+    made = Sender([(LOOPBACK, nobody), server.place], "/p", {"X": "y"}, 20.0)
+    made.sleep = slept.append
     yield made
     made.close()
 

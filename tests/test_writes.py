@@ -12,7 +12,6 @@ import pytest
 
 from exporter import admin, writes
 from exporter.door import Door
-from exporter.publish.prometheus import TEXT
 from exporter.records.observation import Undecodable
 from exporter.writes import MAX_BODY, MAX_TOLD, MAX_WAITING, OUTCOMES, Take, Writes
 
@@ -53,7 +52,7 @@ def serve(body: Body, take: Take = nothing, token_file: str = "", cores: float =
     """Run `body` against a side that hands what it takes to `take`."""
 
     async def render(accept: str, names: frozenset[str]) -> tuple[bytes, str]:
-        return b"", TEXT
+        return b"", "text/plain"
 
     async def main() -> None:
         sock = socket.create_server(("127.0.0.1", 0))

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.drift", lambda found: bool(found.profiles), "--reference"),
     ("model.reference.", lambda found: bool(found.profiles), "--reference"),
     ("model.profile.", lambda found: bool(found.profiles), "--reference"),
+    ("modeltap.admin.", lambda found: bool(found.config.web_config), "--web-config"),
     ("modeltap.spans.", lambda found: found.traces, "an OTLP endpoint for traces"),
     ("modeltap.otlp.", lambda found: found.metrics_over_otlp, "an OTLP endpoint for metrics"),
 )
@@ -136,7 +138,7 @@ def _names(config: Config, profiles: Sequence[Profile]) -> Iterator[str]:
 
 
 def _files(config: Config, settings: Settings) -> Iterator[str]:
-    for check in (lambda: running.check_files(settings), lambda: running.check_web(config.web_config)):
+    for check in (partial(running.check_files, settings), partial(running.check_web, config.web_config)):
         try:
             check()
         except ConfigError as error:

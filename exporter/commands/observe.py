@@ -10,6 +10,7 @@ which row on to go on), 2 for a wrong command line or file.
 import argparse
 import json
 import os
+import ssl
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -99,6 +100,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--admin", metavar="HOST:PORT", help="the sidecar's admin port (default: as `run` would have it)")
     add("--config", metavar="FILE", help="YAML file of the sidecar's settings, if they tell the port")
     add("--token-file", metavar="FILE", help="the sidecar's --write-token-file, where it has one")
+    add("--ca", metavar="FILE", help="authorities of the admin side's certificate (PEM), where it speaks TLS")
+    add("--cert", metavar="FILE", help="certificate and key to show it (PEM)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -107,7 +110,8 @@ def run(args: argparse.Namespace) -> int:
         roles = _roles(args)
         found = open_rows(args.file)
         _check(args, roles, found)
-        sender = Sender(places("admin", vars(args), os.environ), _PATH, _headers(args), args.patience)
+        found_at = places("admin", vars(args), os.environ)
+        sender = Sender(found_at, _PATH, _headers(args), args.patience, _tls(args))
     except (ConfigError, ValueError, OSError) as error:
         return _problem(error, 2)
     count = Count()
@@ -210,10 +214,26 @@ def _headers(args: argparse.Namespace) -> dict[str, str]:
     if file:
         with open(file, "rb") as stream:
             try:
-                headers["Authorization"] = f"Bearer {token_of(stream.read(MAX_TOKEN + 1)).decode()}"
+                headers["X-Modeltap-Token"] = token_of(stream.read(MAX_TOKEN + 1)).decode()
             except ValueError as error:
                 raise ValueError(f"--token-file {file}: {error}") from None
     return headers
+
+
+def _tls(args: argparse.Namespace) -> ssl.SSLContext | None:
+    """What the admin side is spoken to with; None for plain HTTP."""
+    if not args.ca:
+        if args.cert:
+            raise ValueError(f"--cert {args.cert}: expected --ca too, the authorities of the admin side")
+        return None
+    try:
+        context = ssl.create_default_context(cafile=args.ca)
+        if args.cert:
+            context.load_cert_chain(args.cert)
+    except OSError as error:
+        names = " and ".join(file for file in (args.ca, args.cert) if file)
+        raise ValueError(f"{names}: {error.strerror or error}; expected PEM files") from None
+    return context
 
 
 def _problem(error: object, status: int) -> int:
