@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.analysis.speakers import Speakers
+from exporter.config import ConfigError, load, owner_paths
 from exporter.decode import DIALECTS, Dialect, observe
 from exporter.records.exchange import UNKNOWN, Exchange, header
 from exporter.records.observation import Column, Generation, Observation, Undecodable
@@ -101,17 +104,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--answer", metavar="FILE", help="its answer alone")
     names = [dialect.NAME for dialect in DIALECTS]
     add("--dialect", choices=names, help="read the bodies as this dialect, whatever the path is")
+    add(
+        "--config",
+        metavar="FILE",
+        help="YAML file of the sidecar's settings: its custom dialects and protocols",
+    )
     add("--values", action="store_true", help=f"show the first {_SHOWN} values of each column too")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what was understood; 0, 1 with the reason why nothing was, or 2 with a message on stderr."""
     try:
-        exchange = _exchange(args)
-    except (InputError, OSError) as error:
+        speakers = _speakers(args.config)
+        exchange = _routed(_exchange(args), speakers)
+    except (ConfigError, InputError, OSError) as error:
         print(f"modeltap decode: error: {error}", file=sys.stderr)
         return 2
-    dialects = DIALECTS
+    dialects = speakers.dialects
     if args.dialect:
         dialects = tuple([Forced(dialect) for dialect in DIALECTS if args.dialect == dialect.NAME])
     print(f"{_plain(exchange.method)} {_plain(exchange.path)} -> {exchange.status}")
@@ -145,6 +154,22 @@ def _exchange(args: argparse.Namespace) -> Exchange:
     answer, answer_body, end = _message(place, answers, raw, end)
     _refuse_rest(place, raw, end)
     return _made(cast(RequestHead, request), request_body, cast(ResponseHead, answer), answer_body)
+
+
+def _speakers(file: str | None) -> Speakers:
+    """Who reads exchanges where a sidecar has these settings. ConfigError for a file that cannot be used."""
+    found = Speakers()
+    if file:
+        config = load({"config": file, "upstream": "http://localhost"}, {})
+        found.use(config.custom, owner_paths(config))
+    return found
+
+
+def _routed(exchange: Exchange, speakers: Speakers) -> Exchange:
+    """With the labels that the data plane gives it."""
+    route = speakers.route(exchange)
+    names = {"model_name": route.model_name, "model_version": route.model_version}
+    return msgspec.structs.replace(exchange, operation=route.operation, protocol=route.protocol, **names)
 
 
 def _read(path: str) -> bytes:

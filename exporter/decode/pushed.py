@@ -85,7 +85,7 @@ class _Fields(msgspec.Struct):
     kinds: Any = None
 
 
-_KEYS: Final = frozenset(_Fields.__struct_fields__)
+FIELDS: Final = frozenset(_Fields.__struct_fields__)
 
 
 def decode(body: bytes, lines: bool, now: float) -> list[Record | str]:
@@ -125,7 +125,7 @@ def record(value: Any, now: float) -> Record:
     """The record in a JSON value; `now` in unix seconds. Raises Undecodable with one of REASONS."""
     if type(value) is not dict:
         raise Undecodable("wrong_type")
-    if not value.keys() <= _KEYS:
+    if not value.keys() <= FIELDS:
         raise Undecodable("unknown_field")
     fields = _Fields(**value)
     kinds = _kinds(fields.kinds)

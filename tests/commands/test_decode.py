@@ -201,3 +201,19 @@ def test_a_vector_has_a_width(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert ["embedding", "vector", "2", "0", "3", "wide"] in [line.split() for line in told.splitlines()]
     assert "[0.5, -1.0, 2.0]" in told
+
+
+def test_the_owners_dialects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sidecar's file tells of custom dialects and of what a path carries; its problems are told as ever."""
+    settings = tmp_path / "modeltap.yaml"
+    settings.write_text("custom: {path: '/odd/{model_name}', class: a}\nprotocol: /predict=kserve_v1\n")
+    answer = _sized(b"HTTP/1.1 200 OK\r\n", b'{"a":["x","y"],"predictions":[1,2]}')
+    for path, told in ((b"/odd/mail", ["dialect", "custom"]), (b"/predict", ["dialect", "kserve_v1"])):
+        request = REQUEST.replace(b"/v1/models/m:predict", path)
+        file = _file(tmp_path, _sized(request, b'{"instances":[1,2]}') + answer)
+        assert _run(file) == 1
+        assert _run(file, "--config", settings) == 0
+        assert told in [line.split() for line in capsys.readouterr().out.splitlines()]
+    settings.write_text("custom: {path: odd}\n")
+    assert _run(file, "--config", settings) == 2
+    assert "custom: path: 'odd', expected a path" in capsys.readouterr().err

@@ -1,11 +1,13 @@
 """A dialect from expressions: what they pick, and what is said of those that cannot be used."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from exporter.decode import payload
 from exporter.decode.custom import dialect
 from exporter.records.custom import KEYS, MAX_EXPRESSION, MAX_NAME, Custom, CustomError, parse
 from exporter.records.observation import Undecodable
+from exporter.records.routes import SELECTABLE
 from tests.decode.cases import HOSTILE, ROWS, cases, expected, outcome, total
 from tests.decode.exchanges import exchange
 
@@ -147,3 +150,18 @@ def test_expressions_are_compiled_once() -> None:
     with pytest.raises(Undecodable):
         made.decode(exchange("/score", b"", b"{}"))
     assert dict(made.compiled) == before
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text()
+
+
+def test_the_page_tells_every_key_and_dialect() -> None:
+    """docs/protocols.md has a line for each key, names each dialect, and its example reads its own bodies."""
+    assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == list(KEYS)
+    assert all(f"`{name}`" in PAGE for name in SELECTABLE)
+    (text,) = re.findall(r"```yaml\n(custom:.*?)```", PAGE, re.DOTALL)
+    (mapping,) = yaml.safe_load(text)["custom"]
+    request, answer = re.findall(r'`(\{".*?\})`(?: and|\. Each)', PAGE.replace("\n", " "))
+    found = dialect(parse(mapping)).decode(exchange("/odd/mail", request.encode(), answer.encode()))
+    assert (found.rows, found.model_name, found.model_version) == (1, "mail", "7")
+    assert [column.name for column in (*found.inputs, *found.outputs)] == ["age", "city", "class", "score"]

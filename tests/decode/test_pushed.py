@@ -1,6 +1,7 @@
 """Observations that are pushed: stored bodies, their laws, and the bounds on what one body may hold."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.decode import pushed
 from exporter.decode.pushed import EXPECTED, MAX_RECORDS, MAX_ROWS, REASONS, Record
 from exporter.records.observation import Column, Observation, Undecodable
 from tests.decode.cases import HOSTILE, JSON
@@ -164,3 +166,16 @@ def test_rows_that_differ_in_time(times: list[float], gaps: list[float | None]) 
     parts = [column for part in found.observations for column in part.inputs if column.name == "x"]
     assert sum(column.nulls for column in parts) == cells.count(None)
     assert sum(int(np.isnan(column.values).sum()) for column in parts) == len(cells) - cells.count(1.5)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "push.md").read_text()
+
+
+def test_the_page_tells_every_field_and_reason() -> None:
+    """docs/push.md has a line for each field, and each reason; its examples are taken."""
+    fields = re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)
+    assert set(fields) == pushed.FIELDS and len(fields) == len(pushed.FIELDS)
+    assert all(f"`{reason}`" in PAGE for reason in REASONS)
+    (body,) = re.findall(r"-d '\n(.*?)'\n", PAGE, re.DOTALL)
+    (found,) = pushes(body.encode())
+    assert isinstance(found, Record) and found.rows == 2
