@@ -19,7 +19,7 @@ help:
 	  '  make compiled    the data plane as a compiled wheel has it, in .venv/compiled, and its tests' \
 	  '  make e2e         only the end-to-end tests with real parts' \
 	  '  make soak        mixed traffic with faults: make soak MINUTES=60 (default 10)' \
-  '  make fuzz        the followers under atheris: make fuzz SECONDS=3600 (default 600)' \
+  '  make fuzz        followers, then decoders, under atheris: make fuzz SECONDS=3600 (default 600 each)' \
   '  make bench       the sidecar against HAProxy, nginx and others (about 15 minutes)' \
 	  'Make it:' \
 	  '  make golden      rewrite the golden files; read the difference like code' \
@@ -122,6 +122,7 @@ soak: .venv/compiled.stamp
 
 fuzz: .venv/tests
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600)
+	$(BIN)/python -m tests.fuzz.decoders --seconds $(or $(SECONDS),600)
 
 golden: .venv/tests
 	GOLDEN=1 $(BIN)/python -m pytest tests/publish/test_prometheus.py tests/helm/test_golden.py

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from exporter.decode import DIALECTS, REASONS, observe, pushed
+from exporter.decode import DIALECTS, REASONS, Dialect, observe, pushed
 from exporter.decode.columns import MAX_COLUMNS
 from exporter.decode.generation import FINISH_REASONS, MAX_CHOICES
 from exporter.decode.payload import MAX_NAME
@@ -52,14 +52,14 @@ def _of(dialect: str) -> Iterator[Vector]:
         yield Vector(dialect, path.stem, stored, good)
 
 
-def check(exchange: Exchange) -> Observation | str:
+def check(exchange: Exchange, dialects: tuple[Dialect, ...] = DIALECTS) -> Observation | str:
     """An Observation that keeps its contract, or a known reason; anything else is an error."""
     try:
-        found = observe(exchange)
+        found = observe(exchange, dialects)
     except Undecodable as refusal:
         assert refusal.reason in REASONS, f"{refusal.reason} is no known reason"
         return refusal.reason
-    assert found.protocol in {dialect.NAME for dialect in DIALECTS}
+    assert found.protocol in {dialect.NAME for dialect in (*DIALECTS, *dialects)}
     assert type(found.rows) is int and found.rows >= 0
     sides(found)
     return found
