@@ -22,7 +22,17 @@ class Labelled:
     """A route with the blocks that its exchanges were counted in so far."""
 
     __slots__ = (
-        *("blocks", "captured", "generation", "in_flight", "method", "model", "model_in_body", "named", "path"),
+        *(
+            "blocks",
+            "captured",
+            "generation",
+            "in_flight",
+            "method",
+            "model",
+            "model_in_body",
+            "named",
+            "path",
+        ),
         *("route", "rules", "streams"),
     )
 
