@@ -22,18 +22,8 @@ class Labelled:
     """A route with the blocks that its exchanges were counted in so far."""
 
     __slots__ = (
-        *(
-            "blocks",
-            "captured",
-            "generation",
-            "in_flight",
-            "method",
-            "model",
-            "model_in_body",
-            "named",
-            "path",
-        ),
-        *("route", "rules", "streams"),
+        *("blocks", "captured", "generation", "in_flight", "method", "model", "model_in_body"),
+        *("named", "path", "route", "rules", "streams"),
     )
 
     def __init__(self, rules: tuple[Rule, ...], method: str, path: str, model: str = "") -> None:

@@ -188,6 +188,17 @@ def test_other_rules_hold_from_the_next_exchange_on(writer: totals.Writer) -> No
     assert not held.captured
 
 
+def test_other_rules_keep_the_model_that_a_body_named(writer: totals.Writer) -> None:
+    """A label set found by the name in a body is renewed like any other, and keeps the name."""
+    labels = Labels(writer, "", "")
+    held = labels.of_model(labels.labelled(b"POST", b"/v1/chat/completions"), "gpt")
+    labels.block(held, 200)
+    labels.use(table([("/other", "kserve_v1")]))
+    labels.in_flight_slot(held)
+    assert (held.route.model_name, held.route.protocol, held.captured) == ("gpt", "openai", True)
+    assert labels.of_model(labels.labelled(b"POST", b"/v1/chat/completions"), "gpt") is held
+
+
 async def test_a_connection_gets_new_rules(lab: Lab) -> None:
     """The same request on the same connection is an inference once its path is said to be one."""
     await lab.start(serving(lambda _: answer()))
