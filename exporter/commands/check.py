@@ -56,6 +56,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.reference.", lambda found: bool(found.profiles), "--reference"),
     ("model.profile.", lambda found: bool(found.profiles), "--reference"),
     ("modeltap.admin.", lambda found: bool(found.config.web_config), "--web-config"),
+    ("modeltap.payload_log.", lambda found: bool(found.config.payload_log), "--payload-log"),
     ("modeltap.spans.", lambda found: found.traces, "an OTLP endpoint for traces"),
     ("modeltap.otlp.", lambda found: found.metrics_over_otlp, "an OTLP endpoint for metrics"),
 )
@@ -135,7 +136,12 @@ def _names(config: Config, profiles: Sequence[Profile]) -> Iterator[str]:
 
 
 def _files(config: Config, settings: Settings) -> Iterator[str]:
-    for check in (partial(running.check_files, settings), partial(running.check_web, config.web_config)):
+    checks = (
+        partial(running.check_files, settings),
+        partial(running.check_web, config.web_config),
+        partial(running.check_authorities, config.payload_log_ca),
+    )
+    for check in checks:
         try:
             check()
         except ConfigError as error:
