@@ -56,7 +56,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.reference.", lambda found: bool(found.profiles), "--reference"),
     ("model.profile.", lambda found: bool(found.profiles), "--reference"),
     ("modeltap.admin.", lambda found: bool(found.config.web_config), "--web-config"),
-    ("modeltap.payload_log.", lambda found: bool(found.config.payload_log), "--payload-log"),
+    ("modeltap.payload_log.", lambda found: bool(found.config.payload_log_target), "--payload-log-target"),
     ("modeltap.spans.", lambda found: found.traces, "an OTLP endpoint for traces"),
     ("modeltap.otlp.", lambda found: found.metrics_over_otlp, "an OTLP endpoint for metrics"),
 )
