@@ -218,12 +218,13 @@ class Telemetry:
 
     async def _observed(self, body: bytes, lines: bool) -> list[int | str]:
         """Count what was pushed; the rows of each record, or why it was refused."""
-        found = await asyncio.to_thread(pushed.decode, body, lines, time.time())
-        for start in range(0, len(found), ROUND_EXCHANGES):
-            for one in found[start : start + ROUND_EXCHANGES]:
-                self._engine.push(one, time.time())
-            self._engine.flush(time.time())
-            await asyncio.sleep(0)
+        with memory.fatal():
+            found = await asyncio.to_thread(pushed.decode, body, lines, time.time())
+            for start in range(0, len(found), ROUND_EXCHANGES):
+                for one in found[start : start + ROUND_EXCHANGES]:
+                    self._engine.push(one, time.time())
+                self._engine.flush(time.time())
+                await asyncio.sleep(0)
         return [one if isinstance(one, str) else one.rows for one in found]
 
     def _tell_learned(self) -> None:

@@ -56,16 +56,14 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.reference.", lambda found: bool(found.profiles), "--reference"),
     ("model.profile.", lambda found: bool(found.profiles), "--reference"),
     ("modeltap.admin.", lambda found: bool(found.config.web_config), "--web-config"),
+    ("modeltap.payload_log.", lambda found: bool(found.config.payload_log_target), "--payload-log-target"),
     ("modeltap.spans.", lambda found: found.traces, "an OTLP endpoint for traces"),
     ("modeltap.otlp.", lambda found: found.metrics_over_otlp, "an OTLP endpoint for metrics"),
 )
-# Families of `model.` that are there before any traffic.
+# Families that are there before any traffic.
 _AT_ONCE: Final = (
-    "model.up",
-    "model.probe.",
-    "model.connection",
-    "model.requests.shed",
-    "model.queue.length",
+    *("modeltap.", "process.", "system."),
+    *("model.up", "model.probe.", "model.connection", "model.requests.shed", "model.queue.length"),
 )
 
 
@@ -237,4 +235,4 @@ def when(row: Metric, found: Found) -> str:
             return f"not exported: needs {need}"
     if row.name.startswith("hw."):
         return "where there is a GPU"
-    return _TRAFFIC if row.name.startswith("model.") and not row.name.startswith(_AT_ONCE) else _START
+    return _START if row.name.startswith(_AT_ONCE) else _TRAFFIC
