@@ -203,6 +203,14 @@ def _losses() -> Sequence[Panel]:
             ),
             "No web.config",
         ),
+        timeseries(
+            "Written to the admin side",
+            "Requests per second that wrote, or wanted to, by what became of them.",
+            "reqps",
+            Query(
+                total(rate("modeltap.writes", TARGET), "operation", "outcome"), "{{operation}} {{outcome}}"
+            ),
+        ),
         *_outcomes(),
     )
 
