@@ -207,9 +207,7 @@ def _losses() -> Sequence[Panel]:
             "Written to the admin side",
             "Requests per second that wrote, or wanted to, by what became of them.",
             "reqps",
-            Query(
-                total(rate("modeltap.writes", TARGET), "operation", "outcome"), "{{operation}} {{outcome}}"
-            ),
+            Query(total(rate("modeltap.writes", TARGET), "resource", "outcome"), "{{resource}} {{outcome}}"),
         ),
         *_outcomes(),
     )

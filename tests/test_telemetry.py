@@ -406,7 +406,7 @@ def test_what_is_pushed_is_exported() -> None:
         assert found[decoded, tuple(sorted(labels.items()))] == 1
         labels = {"model_name": "unknown", "protocol": "pushed", "outcome": "rows_differ"}
         assert found[decoded, tuple(sorted(labels.items()))] == 1
-        wrote = {"operation": "observations", "outcome": "partial"}
+        wrote = {"resource": "observations", "outcome": "partial"}
         assert found["modeltap_writes_total", tuple(sorted(wrote.items()))] == 1
         rows = {"model_name": "batch", "model_version": "unknown", "output": "prediction", "class": "b"}
         assert found["model_predictions_total", tuple(sorted(rows.items()))] == 1

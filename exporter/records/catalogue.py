@@ -408,7 +408,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "modeltap.writes",
         "counter",
         "{request}",
-        ("operation", "outcome"),
+        ("resource", "outcome"),
         "Requests that write to the admin side, by what became of them.",
     ),
     Metric(
