@@ -98,7 +98,8 @@ endef
 	else echo 'plain Python: it could not be compiled, see .venv/compile.log'; fi > $@
 
 compiled: .venv/compiled.stamp
-	$(COMPILED) $(BIN)/python -m pytest -m 'not replaces' tests/wire tests/proxy tests/records
+	$(COMPILED) $(BIN)/python -m pytest -m 'not replaces' tests/wire tests/proxy tests/records \
+	  tests/faults tests/app/test_drain.py tests/app/test_root.py
 
 check: .venv/tests
 	$(BIN)/ruff format --check --quiet .
@@ -128,9 +129,9 @@ golden: .venv/tests
 	GOLDEN=1 $(BIN)/python -m pytest tests/publish/test_prometheus.py tests/helm/test_golden.py
 	$(BIN)/modeltap metrics --markdown > docs/metrics.md
 
-bench: .venv/compiled.stamp
-	$(BIN)/python -m bench --install --build compiled="/usr/bin/env PYTHONSAFEPATH=1 \
-	  PYTHONPATH=$(CURDIR)/.venv/compiled $(CURDIR)/$(BIN)/python -m exporter" $(BENCH)
+bench: .venv/use
+	$(BIN)/python -m bench --install --build plain="/usr/bin/env PYTHONSAFEPATH=1 \
+	  PYTHONPATH=$(CURDIR) $(CURDIR)/$(BIN)/python -m exporter" $(BENCH)
 
 dashboards: .venv/tests
 	$(BIN)/python -m dashboards.generate
