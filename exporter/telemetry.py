@@ -260,7 +260,7 @@ class Telemetry:
             return await asyncio.to_thread(self._rendered, *self._copied(), accept, names)
 
     def _copied(self) -> tuple[Snapshot, Found]:
-        return self._engine.snapshot(), self._engine.exemplars.copy()
+        return self._engine.snapshot(time.time()), self._engine.exemplars.copy()
 
     def _rendered(
         self, snapshot: Snapshot, found: Found, accept: str, names: frozenset[str]

@@ -75,7 +75,7 @@ SERVER: tuple[Metric, ...] = (
         "histogram",
         "s",
         (*_SERVER, "phase"),
-        "Time per answer and phase (validation, queue, inference, total), from the answer's own headers.",
+        "Time per answer by phase (validation, tokenization, queue, inference, total), from the answer's own headers.",
         buckets=LATENCY_BUCKETS,
     ),
     Metric(
@@ -131,6 +131,6 @@ SERVER_READING: tuple[Metric, ...] = (
         "counter",
         "{header}",
         ("outcome",),
-        "Response headers of the server with signals in them: read, malformed.",
+        "Values that answers' own headers told: read, malformed, or unsupported (a binary load report).",
     ),
 )
