@@ -89,7 +89,7 @@ def metrics_place(value: Any) -> str:
         or "@" in parts.netloc
     ):
         raise ValueError(_METRICS)
-    relative = found[0] == "/" or (found[0] == ":" and port)
+    relative = (found[0] == "/" and found[:2] != "//") or (found[0] == ":" and port)
     absolute = "://" in found and parts.scheme in ("http", "https") and parts.hostname
     if not (relative or absolute) or port == 0 or parts.netloc.endswith(":"):
         raise ValueError(_METRICS)
