@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from aiohttp import web
 
 from exporter.guard import Guard
+from exporter.included import Included, Ours, budget, texts_only
 from exporter.publish.compression import compress
 
 MAX_WAITING = 16
@@ -21,7 +22,7 @@ _LOOK_SECONDS = 0.25
 Render = Callable[[str, frozenset[str]], Awaitable[tuple[bytes, str]]]
 _INDEX = """<!doctype html><title>modeltap</title><h1>modeltap</h1>
 <p><a href="/metrics">/metrics</a>: Prometheus text, OpenMetrics or protobuf, by the Accept header;
-<code>?name[]=</code> filters.</p>
+<code>?name[]=</code> filters, <code>?include=upstream</code> merges the model server's own metrics into it.</p>
 """
 
 
@@ -68,9 +69,10 @@ class Scrapes:
 class Metrics:
     """The handler of GET /metrics."""
 
-    def __init__(self, render: Render, scrapes: Scrapes) -> None:
+    def __init__(self, render: Render, scrapes: Scrapes, included: Included | None = None) -> None:
         self._render = render
         self._scrapes = scrapes
+        self._included = included
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -81,10 +83,18 @@ class Metrics:
         began = time.monotonic()
         accept = ", ".join(request.headers.getall("Accept", []))
         names = frozenset(request.query.getall("name[]", []))
+        included, theirs = self._included if self._wanted(request) else None, None
+        if included is not None:
+            accept = texts_only(accept)
+            seconds = budget(request.headers.get("X-Prometheus-Scrape-Timeout-Seconds", ""))
+            # Before it takes a place: whoever waits for the upstream keeps nobody from our own part.
+            theirs = await included.fetch(accept, seconds)
         self._waiting += 1
         try:
             async with self._turn:
                 body, kind = await self._render(accept, names)
+                if included is not None and theirs is not None:
+                    body = await asyncio.to_thread(included.merged, Ours(body, kind, accept, names), theirs)
         finally:
             self._waiting -= 1
         asked = ", ".join(request.headers.getall("Accept-Encoding", []))
@@ -101,6 +111,13 @@ class Metrics:
         self._scrapes.came(request.remote or "", began)
         return response
 
+    def _wanted(self, request: web.Request) -> bool:
+        """Whether this scrape shall hold the upstream's own metrics, too."""
+        wanted = set(request.query.getall("include", []))
+        if wanted - {"upstream", "own"}:
+            raise web.HTTPBadRequest(text="include: expected upstream or own\n")
+        return "upstream" in wanted or (not wanted and self._included is not None and self._included.always)
+
 
 async def index(_: web.Request) -> web.Response:
     """What there is."""
@@ -111,13 +128,14 @@ def application(
     render: Render,
     scrapes: Scrapes,
     guard: Guard | None = None,
+    included: Included | None = None,
     routes: Iterable[web.AbstractRouteDef] = (),
 ) -> web.Application:
     """Inside an event loop; `routes` are those of what writes."""
     app = web.Application(client_max_size=1 << 20, middlewares=[guard.middleware] if guard else [])
     if guard:
         app.on_response_prepare.append(guard.headers)
-    app.router.add_get("/metrics", Metrics(render, scrapes).get)
+    app.router.add_get("/metrics", Metrics(render, scrapes, included).get)
     app.router.add_get("/", index)
     app.add_routes(routes)
     return app
@@ -136,10 +154,11 @@ async def serve(
     render: Render,
     scrapes: Scrapes | None = None,
     guard: Guard | None = None,
+    included: Included | None = None,
     routes: Iterable[web.AbstractRouteDef] = (),
 ) -> web.AppRunner:
     """Serve on the bound socket; `cleanup()` the result to stop."""
-    app = application(render, scrapes or Scrapes(), guard, routes)
+    app = application(render, scrapes or Scrapes(), guard, included, routes)
     # Nothing that comes in here is inflated: before any handler is asked, a few bytes could become many megabytes.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS, auto_decompress=False)
     await runner.setup()

@@ -81,6 +81,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     final_scrape_wait: float = 0.0
     probe_path: str = ""
     probe_interval: float = 5.0
+    upstream_metrics: str = ""
+    upstream_metrics_interval: float = 15.0
+    include_upstream: bool = False
     analysis_cpu: float = 0.0
     analysis_memory: int = 0
     payload_log_target: str = ""

@@ -168,6 +168,21 @@ SETTINGS: tuple[Setting, ...] = (
         "probe_interval", values.number(0.1, 3600, float), "seconds between probes of the model (default 5)"
     ),
     Setting(
+        "upstream_metrics",
+        values.metrics_place,
+        "the model server's own metrics: URL, /PATH, :PORT[/PATH] or off (default: looked for)",
+    ),
+    Setting(
+        "upstream_metrics_interval",
+        values.number(0.1, 3600, float),
+        "seconds between readings of the model server's own metrics (default 15)",
+    ),
+    Setting(
+        "include_upstream",
+        values.flag,
+        "merge the model server's own metrics into every scrape; otherwise ?include=upstream does",
+    ),
+    Setting(
         "analysis_cpu", values.number(0, 64, float), "CPU budget of the analysis in cores; 0 = by the quota"
     ),
     Setting(

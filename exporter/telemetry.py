@@ -29,14 +29,26 @@ from exporter.analysis.generation import opted_in
 from exporter.analysis.hold import Hold
 from exporter.analysis.report import gauges
 from exporter.analysis.traffic import Traffic
-from exporter.collect import COLLECTORS, Finder, HealthProbe, State, World, find_listener, grouped, load_nvml
+from exporter.collect import (
+    COLLECTORS,
+    Finder,
+    HealthProbe,
+    ServerSignals,
+    State,
+    World,
+    find_listener,
+    grouped,
+    load_nvml,
+)
 from exporter.collect import run as collect
 from exporter.config import Config, owner_paths, upstream_of
 from exporter.decode import pushed
 from exporter.door import Door
 from exporter.guard import Guard
+from exporter.included import Included
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
+from exporter.places import own_metrics
 from exporter.publish import Pusher, SpanPusher, read_config, server_span
 from exporter.publish.prometheus import Caches, render
 from exporter.records.exchange import Exchange
@@ -126,12 +138,14 @@ class Telemetry:
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
         if self._probe is not None:
             self._begin(self._every(config.probe_interval, self._probing))
+        self._begin(self._every(config.upstream_metrics_interval, self._polling))
         cores = cpu_budget(config.analysis_cpu)
         self._writes = Writes(Door(config.write_token_file), self._observed, pushed.EXPECTED, cores)
         self._guard = admin.guard_of(config.web_config)
-        sock = socket.socket(fileno=admin_fd)
-        routes = self._writes.routes()
-        self._admin = await admin.serve(sock, self._render, self._scrapes, self._guard, routes)
+        sock, routes = socket.socket(fileno=admin_fd), self._writes.routes()
+        self._admin = await admin.serve(
+            sock, self._render, self._scrapes, self._guard, self._included, routes
+        )
         self._ready = True
         # What lives now lives for good; columns that wait for their batch should set off no collection.
         gc.freeze()
@@ -151,14 +165,16 @@ class Telemetry:
 
     def _collectors(self, config: Config) -> None:
         upstream = upstream_of(config.upstream)
-        address = (upstream.host, upstream.port)
+        address = upstream.path or (upstream.host, upstream.port)
         components: dict[str, int | Finder] = {"model": find_listener(address), "analysis": os.getpid()}
         # The root and its workers; the collector leaves out what is a component of its own.
         components["data_plane"] = os.getppid()
-        self._built = [
-            build(World(address, components, load_nvml, config.probe_path)) for build in COLLECTORS
-        ]
+        own = own_metrics(config)
+        world = World(address, components, load_nvml, config.probe_path, own_metrics=own)
+        self._built = [build(world) for build in COLLECTORS]
         self._probe = next((found for found in self._built if isinstance(found, HealthProbe)), None)
+        self._server = next(found for found in self._built if isinstance(found, ServerSignals))
+        self._included = Included(lambda: self._server.place, config.include_upstream, self._started)
         self._states: dict[str, State] = {}
 
     # ---------------------------------------------------------------- work
@@ -259,6 +275,9 @@ class Telemetry:
         assert self._probe is not None
         await self._probe.probe(time.time())
 
+    async def _polling(self) -> None:
+        await self._server.poll(time.time())
+
     # ---------------------------------------------------------------- out
 
     async def _render(self, accept: str, names: frozenset[str]) -> tuple[bytes, str]:
@@ -266,7 +285,7 @@ class Telemetry:
             return await asyncio.to_thread(self._rendered, *self._copied(), accept, names)
 
     def _copied(self) -> tuple[Snapshot, Found]:
-        return self._engine.snapshot(), self._engine.exemplars.copy()
+        return self._engine.snapshot(time.time()), self._engine.exemplars.copy()
 
     def _rendered(
         self, snapshot: Snapshot, found: Found, accept: str, names: frozenset[str]
@@ -302,6 +321,7 @@ class Telemetry:
             self._hold.notice(samples, time.time())
 
     def _own(self) -> Iterator[Sample]:
+        yield from self._included.samples()
         yield Sample("modeltap.build", (exporter.__version__, platform.python_version()), 1)
         yield Sample("modeltap.event_loop.lag", ("analysis",), self._lag.largest(time.monotonic()))
         # The root counts restarts; it is as old as the first count of the data plane.

@@ -72,6 +72,34 @@ def _check_plain(parts: SplitResult) -> None:
         raise ValueError(f"{_UPSTREAM}, without a path")
 
 
+_METRICS = "expected off, /PATH, :PORT[/PATH], http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]"
+
+
+def metrics_place(value: Any) -> str:
+    """Where the upstream's own metrics are: off, a path, a port with or without one, or a URL."""
+    found = text(value)
+    if found in ("", "off"):
+        return found
+    try:
+        parts = urlsplit(found if "://" in found else f"http://host{found}")
+        port = parts.port
+    except ValueError:
+        raise ValueError(_METRICS) from None
+    if (
+        not found.isascii()
+        or not found.isprintable()
+        or " " in found
+        or parts.fragment
+        or "@" in parts.netloc
+    ):
+        raise ValueError(_METRICS)
+    relative = (found[0] == "/" and found[:2] != "//") or (found[0] == ":" and port)
+    absolute = "://" in found and parts.scheme in ("http", "https") and parts.hostname
+    if not (relative or absolute) or port == 0 or parts.netloc.endswith(":"):
+        raise ValueError(_METRICS)
+    return found
+
+
 def unix_path(found: str) -> str:
     """The path of a Unix socket: absolute, and short enough for the kernel."""
     if not found.startswith("/") or "\0" in found or len(found.encode()) > 107:

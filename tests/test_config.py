@@ -107,6 +107,9 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "payload_log_file_seconds": ("1", "2", "3"),
     "payload_log_files": ("1", "2", "3"),
     "payload_log_gzip": ("true", "false", "True"),
+    "upstream_metrics": ("/a", ":8002", "https://a:1/b?c"),
+    "upstream_metrics_interval": ("1", "2", "0.5"),
+    "include_upstream": ("true", "false", "True"),
 }
 # What a setting cannot do without.
 NEEDS = {

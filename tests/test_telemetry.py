@@ -44,9 +44,8 @@ class Sidecar:
     def __init__(self, **settings: Any) -> None:
         self.upstream = socket.create_server(("127.0.0.1", 0))
         upstream = f"http://127.0.0.1:{self.upstream.getsockname()[1]}"
-        self.config = Config(
-            upstream=upstream, latency_buckets=BOUNDS, analysis_memory=1 << 40, probe_interval=0.1, **settings
-        )
+        settings = {"upstream_metrics": "off", "probe_interval": 0.1} | settings
+        self.config = Config(upstream=upstream, latency_buckets=BOUNDS, analysis_memory=1 << 40, **settings)
         self.layout = Layout(BOUNDS)
         self.totals = totals.create(self.layout)
         self.status_fd = status.create()
@@ -293,9 +292,14 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     save(profile("iris"), tmp_path / "iris.json")
     many = [v2({"age": [40.5] * 200, "city": ["rome"] * 200}, {"label": [0, 1] * 100}) for _ in range(4)]
     numeric = v2({"x": [1.5]}, {"y": [0.5]}, name="wine")
+    numeric = msgspec.structs.replace(numeric, response_head=TELLING)
+    listening = socket.create_server(("127.0.0.1", 0))
+    metrics = f":{listening.getsockname()[1]}"
 
     async def body(sidecar: Sidecar) -> None:
         telemetry = sidecar.telemetry
+        server = await asyncio.start_server(serve_metrics, sock=listening)
+        await telemetry._polling()
         in_flight = sidecar.writer.block(("iris", "predict", "v2")) + sidecar.layout.block_slots - 1
         sidecar.writer.slots[in_flight] = 1
         await sidecar.send(*many, numeric, told(4, 2, streamed=True, marks=True), told(4, 2))
@@ -305,13 +309,58 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         await telemetry._probing()
         await telemetry._tick()
         await telemetry._collect()
+        server.close()
+        await server.wait_closed()
         names = {sample.name for sample in telemetry._gather(*telemetry._copied())}
         assert {row.name for row in CATALOGUE if not row.name.startswith(_HARDWARE)} - names == set()
         assert names <= {row.name for row in CATALOGUE}
 
     (tmp_path / "web.yml").write_text("http_server_config: {http2: false}")
     given = {"web_config": str(tmp_path / "web.yml"), "payload_log_target": str(tmp_path / "payloads")}
+    given["upstream_metrics"] = metrics
     run(body, reference=(str(tmp_path),), max_concurrency=4, **given)
+
+
+# What servers tell in their metrics, and what one tells in an answer.
+SERVERS = Path(__file__).parent / "vectors" / "upstream_metrics"
+TELLING = (
+    b"HTTP/1.1 200 OK\r\nx-compute-type: cpu\r\nx-queue-time: 2\r\nx-time-per-token: 3\r\nx-prompt-tokens: 4\r\n"
+    b"endpoint-load-metrics: TEXT cpu_utilization=0.5,named_metrics.max_token_capacity=6\r\n\r\n"
+)
+
+
+async def serve_metrics(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """The metrics of several servers at once."""
+    await reader.readuntil(b"\r\n\r\n")
+    body = b"".join((SERVERS / f"{name}.txt").read_bytes() for name in ("vllm", "sglang", "tgi", "triton"))
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+
+def test_the_servers_own_metrics() -> None:
+    """They are polled, shown under our names, and merged into a scrape that wants them."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    async def body(sidecar: Sidecar) -> None:
+        server = await asyncio.start_server(serve_metrics, sock=listening)
+        async with asyncio.timeout(10):
+            while total(found := await scrape(sidecar), "model_queue_length", source="upstream") != 25:
+                await sidecar.telemetry._collect()
+        assert total(found, "model_server_requests_running", source="vllm") == 8
+        assert "nv_inference_count" not in found
+        merged = await scrape(sidecar, query="?include=upstream")
+        assert total(merged, "nv_inference_count") == 3320
+        assert total(merged, "model_queue_length", source="upstream") == 25
+        merges = total(
+            await scrape(sidecar), "modeltap_upstream_scrapes_total", purpose="merge", outcome="scraped"
+        )
+        assert merges == 1
+        server.close()
+        await server.wait_closed()
+
+    run(body, upstream_metrics=f":{listening.getsockname()[1]}")
 
 
 def test_end_pushes_what_is_left(receiver: OtlpReceiver) -> None:

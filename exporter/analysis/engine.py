@@ -13,6 +13,7 @@ from exporter.analysis.exemplars import Exemplars
 from exporter.analysis.generation import Generated, Generations
 from exporter.analysis.report import counters
 from exporter.analysis.series import MISFITS, Key, Series, State
+from exporter.analysis.server_headers import ServerHeaders
 from exporter.analysis.speakers import Speakers
 from exporter.decode import REASONS, observe, pushed
 from exporter.decode.pushed import NAME as PUSHED
@@ -52,6 +53,7 @@ class Snapshot:
     mismatches: dict[tuple[str, str], int]
     states: tuple[State, ...]
     generated: Generated
+    server: tuple[Sample, ...] = ()
 
     def samples(self) -> Iterator[Sample]:
         """All counters, and the references."""
@@ -61,6 +63,7 @@ class Snapshot:
             yield Sample("model.profile.mismatches", mismatch, count, self.created)
         yield from counters(self.states)
         yield from self.generated.samples()
+        yield from self.server
 
 
 class Engine:
@@ -88,6 +91,7 @@ class Engine:
         self.learned: dict[str, str] = {}
         self.exemplars = Exemplars(bounds)
         self.generations = Generations(now)
+        self._headers = ServerHeaders(bounds, now)
         for profile in self._profiles:
             name = known.model_name or _literal(profile.model_name)
             if name and fnmatchcase(name, profile.model_name):
@@ -112,6 +116,7 @@ class Engine:
         """Keep what was understood for the next `flush`; returns how many rows were predicted, 0 if none are known."""
         if exchange.trace is not None:
             self.exemplars.add(exchange)
+        self._headers.add(exchange, now)
         if isinstance(found, str):
             protocol = self.speakers.protocol(exchange) or UNKNOWN
             self._outcome(exchange.model_name or UNKNOWN, protocol, found)
@@ -158,11 +163,16 @@ class Engine:
             if problems:
                 self._tell(series, problems)
 
-    def snapshot(self) -> Snapshot:
-        """A copy for a scrape."""
+    def snapshot(self, now: float = 0.0) -> Snapshot:
+        """A copy for a scrape at `now`; without it, what servers reported is shown however old."""
         states = tuple(series.state() for series in self._series.values())
         return Snapshot(
-            self._created, dict(self._outcomes), dict(self._mismatches), states, self.generations.copy()
+            self._created,
+            dict(self._outcomes),
+            dict(self._mismatches),
+            states,
+            self.generations.copy(),
+            tuple(self._headers.samples(now)),
         )
 
     def windows(self, now: float) -> tuple[State, ...]:

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
-from exporter.collect import gpu, health, network, process
+from exporter.collect import gpu, health, network, process, server
 from exporter.collect.contract import (
     Address,
     Build,
     Collector,
     Finder,
+    OwnMetrics,
+    Place,
     Unavailable,
     World,
     grouped,
@@ -21,6 +23,7 @@ from exporter.collect.contract import (
 from exporter.collect.gpu import load_nvml
 from exporter.collect.health import HealthProbe
 from exporter.collect.listener import find_listener
+from exporter.collect.server import ServerSignals
 from exporter.records.sample import Sample
 
 __all__ = [
@@ -30,6 +33,9 @@ __all__ = [
     "Collector",
     "Finder",
     "HealthProbe",
+    "OwnMetrics",
+    "Place",
+    "ServerSignals",
     "State",
     "Unavailable",
     "World",
@@ -39,7 +45,7 @@ __all__ = [
     "run",
 ]
 
-COLLECTORS: Final[tuple[Build, ...]] = (process.build, network.build, gpu.build, health.build)
+COLLECTORS: Final[tuple[Build, ...]] = (process.build, network.build, gpu.build, health.build, server.build)
 
 State = Literal["collected", "unavailable", "failed"]
 _log = logging.getLogger(__name__)

@@ -4,10 +4,12 @@ Invariant: absence is not failure. A collector that finds nothing to read says s
 exception is a defect or a fault of what it reads, and is reported as such.
 """
 
+import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from exporter.records.reading import Read
 from exporter.records.sample import Sample
 
 # Host and port, or the path of a unix socket.
@@ -36,6 +38,36 @@ class Collector(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where metrics are served. `tls` gives a context, or raises OSError; `server_name` is in the certificate."""
+
+    address: Address
+    path: str = "/metrics"
+    tls: Callable[[], ssl.SSLContext] | None = None
+    server_name: str = ""
+
+    def __str__(self) -> str:
+        if isinstance(self.address, str):
+            return f"unix:{self.address} {self.path}"
+        host, port = self.address
+        scheme = "https" if self.tls is not None else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMetrics:
+    """The upstream's own metrics: places to look in, in order; `configured` if the owner named the only one.
+
+    `read` parses an exposition; `interval` is in seconds.
+    """
+
+    places: tuple[Place, ...] = ()
+    read: Read = lambda body, content_type, names: ()
+    configured: bool = False
+    interval: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """Everything outside the process that collectors read. `nvml` imports the NVML binding and returns it.
 
@@ -48,6 +80,7 @@ class World:
     nvml: Callable[[], Any]
     probe_path: str = ""
     probe_timeout: float = 2.0
+    own_metrics: OwnMetrics = OwnMetrics()
 
 
 Build = Callable[[World], Collector]

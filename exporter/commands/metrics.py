@@ -18,6 +18,7 @@ Each comes with a query to begin with. Counters and histograms of all replicas a
 _SUBJECTS: Final = (
     (("model.request", "model.queue", "model.client", "model.response", "model.connection"), "Traffic"),
     (("gen_ai.", "model.generation"), "Generative models"),
+    (("model.server",), "The model server about itself"),
     (("model.",), "The model, its predictions and features"),
     (("modeltap.",), "The sidecar about itself"),
     (("",), "Resources"),

@@ -11,6 +11,7 @@ import re
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.metric import LATENCY_BUCKETS, Metric
 from exporter.records.payload_log_metrics import PAYLOAD_LOG
+from exporter.records.server_metrics import SERVER, SERVER_READING
 
 __all__ = [
     "CATALOGUE",
@@ -180,6 +181,8 @@ CATALOGUE: tuple[Metric, ...] = (
         "1 for each model version seen; reference is the profile that it is compared with, match how it was found.",
         "stable",
     ),
+    # --- the model server's own signals
+    *SERVER,
     # --- predictions and features: what bodies say
     Metric(
         "model.exchanges.decoded",
@@ -431,6 +434,7 @@ CATALOGUE: tuple[Metric, ...] = (
         ("reason",),
         "Requests to the admin side that its web.config turned away: unauthorized, forbidden, rate_limited.",
     ),
+    *SERVER_READING,
     Metric("modeltap.series", "gauge", "{series}", (), "Series in the last rendering."),
     Metric("modeltap.scrape.duration", "gauge", "s", (), "How long the last rendering took."),
     Metric(

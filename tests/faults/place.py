@@ -19,7 +19,7 @@ from tests.proxy.clients import connect, request
 
 SECONDS = 20.0  # of every wait: two busy cores
 # A new series shows its first count at once, and nobody but the clients of a row connects to the model.
-COMMON = ("--series-hold", "0", "--probe-interval", "3600")
+COMMON = ("--series-hold", "0", "--probe-interval", "3600", "--upstream-metrics", "off")
 # Bounds on time that a row can wait for, and that no busy machine takes from an honest client. OUTLASTS is longer.
 TIGHT = (
     *("--header-timeout", "1.5", "--half-closed-timeout", "1.5"),
