@@ -8,6 +8,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -124,20 +125,24 @@ async def index(_: web.Request) -> web.Response:
     return web.Response(text=_INDEX, content_type="text/html")
 
 
-def application(
-    render: Render,
-    scrapes: Scrapes,
-    guard: Guard | None = None,
-    included: Included | None = None,
-    routes: Iterable[web.AbstractRouteDef] = (),
-) -> web.Application:
-    """Inside an event loop; `routes` are those of what writes."""
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What is served: the scrape and what it includes, who scraped, and the routes of what writes."""
+
+    render: Render
+    scrapes: Scrapes = field(default_factory=Scrapes)
+    included: Included | None = None
+    routes: Iterable[web.AbstractRouteDef] = ()
+
+
+def application(pages: Pages, guard: Guard | None = None) -> web.Application:
+    """Inside an event loop."""
     app = web.Application(client_max_size=1 << 20, middlewares=[guard.middleware] if guard else [])
     if guard:
         app.on_response_prepare.append(guard.headers)
-    app.router.add_get("/metrics", Metrics(render, scrapes, included).get)
+    app.router.add_get("/metrics", Metrics(pages.render, pages.scrapes, pages.included).get)
     app.router.add_get("/", index)
-    app.add_routes(routes)
+    app.add_routes(pages.routes)
     return app
 
 
@@ -149,18 +154,12 @@ def guard_of(file: str) -> Guard | None:
     return Guard(file) if file else None
 
 
-async def serve(
-    sock: socket.socket,
-    render: Render,
-    scrapes: Scrapes | None = None,
-    guard: Guard | None = None,
-    included: Included | None = None,
-    routes: Iterable[web.AbstractRouteDef] = (),
-) -> web.AppRunner:
+async def serve(sock: socket.socket, pages: Pages, guard: Guard | None = None) -> web.AppRunner:
     """Serve on the bound socket; `cleanup()` the result to stop."""
-    app = application(render, scrapes or Scrapes(), guard, included, routes)
     # Nothing that comes in here is inflated: before any handler is asked, a few bytes could become many megabytes.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS, auto_decompress=False)
+    runner = web.AppRunner(
+        application(pages, guard), access_log=None, shutdown_timeout=_STOP_SECONDS, auto_decompress=False
+    )
     await runner.setup()
     await web.SockSite(runner, sock, ssl_context=guard.serving if guard else None).start()
     return runner

@@ -143,9 +143,8 @@ class Telemetry:
         self._writes = Writes(Door(config.write_token_file), self._observed, pushed.EXPECTED, cores)
         self._guard = admin.guard_of(config.web_config)
         sock, routes = socket.socket(fileno=admin_fd), self._writes.routes()
-        self._admin = await admin.serve(
-            sock, self._render, self._scrapes, self._guard, self._included, routes
-        )
+        pages = admin.Pages(self._render, self._scrapes, self._included, routes)
+        self._admin = await admin.serve(sock, pages, self._guard)
         self._ready = True
         # What lives now lives for good; columns that wait for their batch should set off no collection.
         gc.freeze()

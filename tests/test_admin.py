@@ -23,7 +23,7 @@ def serve(render: admin.Render, body: Body, **options: object) -> None:
     async def main() -> None:
         sock = socket.create_server(("127.0.0.1", 0))
         sock.setblocking(False)
-        runner = await admin.serve(sock, render)
+        runner = await admin.serve(sock, admin.Pages(render))
         try:
             async with aiohttp.ClientSession(**options) as session:  # type: ignore[arg-type]
                 await body(session, f"http://127.0.0.1:{sock.getsockname()[1]}")
@@ -215,7 +215,7 @@ def test_the_last_scrape_is_waited_for() -> None:
         scrapes, now = admin.Scrapes(), time.monotonic()
         scrapes.came("127.0.0.1", now - 60)
         scrapes.came("127.0.0.1", now - 10)
-        runner = await admin.serve(sock, render, scrapes)
+        runner = await admin.serve(sock, admin.Pages(render, scrapes))
         try:
             async with aiohttp.ClientSession() as session, asyncio.timeout(20):
                 waiting = asyncio.ensure_future(scrapes.last(now, 300.0))

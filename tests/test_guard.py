@@ -61,7 +61,7 @@ def serve(guard: Guard, body: Body, scheme: str = "http") -> None:
     async def main() -> None:
         sock = socket.create_server(("127.0.0.1", 0))
         sock.setblocking(False)
-        runner = await admin.serve(sock, render, guard=guard)
+        runner = await admin.serve(sock, admin.Pages(render), guard)
         try:
             async with aiohttp.ClientSession() as session:
                 await body(session, f"{scheme}://127.0.0.1:{sock.getsockname()[1]}/metrics")

@@ -37,7 +37,7 @@ async def served(
         part = Included(lambda: place, always, 5.0)
         sock = socket.create_server(("127.0.0.1", 0))
         sock.setblocking(False)
-        runner = await admin.serve(sock, rendered, included=part)
+        runner = await admin.serve(sock, admin.Pages(rendered, included=part))
         try:
             yield f"http://127.0.0.1:{sock.getsockname()[1]}/metrics", part, heads
         finally:

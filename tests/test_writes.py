@@ -59,7 +59,7 @@ def serve(body: Body, take: Take = nothing, token_file: str = "", cores: float =
         sock.setblocking(False)
         port = sock.getsockname()[1]
         made = Writes(Door(token_file), take, EXPECTED, cores)
-        runner = await admin.serve(sock, render, routes=made.routes())
+        runner = await admin.serve(sock, admin.Pages(render, routes=made.routes()))
         try:
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
                 await body(Place(made, session, port))

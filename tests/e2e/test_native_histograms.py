@@ -59,7 +59,9 @@ def served(now: float, asked: list[str], guard: Guard | None = None) -> Iterator
 
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    runner = asyncio.run_coroutine_threadsafe(admin.serve(sock, rendered, guard=guard), loop).result(10)
+    runner = asyncio.run_coroutine_threadsafe(admin.serve(sock, admin.Pages(rendered), guard), loop).result(
+        10
+    )
     try:
         yield sock.getsockname()[1]
     finally:
