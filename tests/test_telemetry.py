@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -361,6 +362,19 @@ def test_the_servers_own_metrics() -> None:
         await server.wait_closed()
 
     run(body, upstream_metrics=f":{listening.getsockname()[1]}")
+
+
+async def test_an_upstream_behind_a_unix_socket_is_probed(tmp_path: Path) -> None:
+    """The probe goes where the data plane goes."""
+    path = str(tmp_path / "model.sock")
+    server = await asyncio.start_unix_server(serve_metrics, path)
+    telemetry = Telemetry()
+    telemetry._collectors(Config(upstream=f"unix:{path}", probe_path="/ready"))
+    await telemetry._probing()
+    server.close()
+    await server.wait_closed()
+    assert telemetry._probe is not None
+    assert [one.value for one in telemetry._probe.collect(time.time()) if one.name == "model.up"] == [1]
 
 
 def test_end_pushes_what_is_left(receiver: OtlpReceiver) -> None:
