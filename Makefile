@@ -5,7 +5,7 @@ LOCK := tests/environments/main.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check environments compiled e2e golden bench dashboards rules chart image soak fuzz clean
+.PHONY: again help install demo run test check environments compiled e2e golden bench dashboards rules chart image soak fuzz clean
 
 help:
 	@printf '%s\n' \
@@ -90,7 +90,8 @@ fi
 PYTHONSAFEPATH=1 exec "$$home/bin/python" -m exporter "$$@"
 endef
 
-.venv/use: .venv/base $(SOURCES) Makefile
+# What was plain is tried again: a compiler may be there by now.
+.venv/use: .venv/base $(SOURCES) Makefile $(shell grep -qs plain .venv/use && echo again)
 	$(file >$(BIN)/modeltap,$(LAUNCHER))@chmod +x $(BIN)/modeltap
 	@if ! command -v $(CC) > /dev/null; then echo 'plain Python: there is no C compiler'; \
 	elif echo 'compiling the data plane, a minute the first time' >&2; \
