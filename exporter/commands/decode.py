@@ -291,8 +291,8 @@ def _generation(made: Generation) -> list[str]:
 
 def _table(side: str, columns: tuple[Column, ...]) -> list[str]:
     if not columns:
-        return [f"{side}: no columns (bytes, no rows, or a wide unnamed vector)"]
-    table = [(side, "kind", "count", "nulls", "min", "mean", "max", ""), *map(_row, columns)]
+        return [f"{side}: no columns (bytes, no rows, or wide rows that are no numbers)"]
+    table = [(side, "kind", "count", "nulls", "absent", "min", "mean", "max", ""), *map(_row, columns)]
     widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     return [
         "  ".join(
@@ -304,21 +304,20 @@ def _table(side: str, columns: tuple[Column, ...]) -> list[str]:
 
 
 def _row(column: Column) -> tuple[str, ...]:
-    name, count, nulls = _plain(column.name), str(len(column.values)), str(column.nulls)
+    head = (_plain(column.name), column.kind, str(len(column.values)), str(column.nulls), str(column.absent))
     if column.kind == "categorical":
         distinct = len(set(column.values.tolist()) - {None})
-        return name, column.kind, count, nulls, "", "", "", f"{distinct} distinct"
+        return *head, "", "", "", f"{distinct} distinct"
     numbers = cast("NDArray[np.float64]", column.values)
-    if column.kind == "vector":
-        return name, column.kind, count, nulls, "", "", "", f"{numbers.shape[1]} wide"
+    width = numbers.shape[1] if column.kind == "vector" else 1
     there = numbers[~np.isnan(numbers)]
-    nans = len(numbers) - len(there) - column.nulls
-    note = f"{nans} NaN" if nans else ""
+    nans = numbers.size - len(there) - column.nulls * width
+    notes = [f"{width} wide"] * (column.kind == "vector") + [f"{nans} NaN"] * (nans > 0)
     if not len(there):
-        return name, column.kind, count, nulls, "", "", "", note
+        return *head, "", "", "", ", ".join(notes)
     with np.errstate(all="ignore"):  # infinities have a mean too
         shown = tuple(f"{number:.6g}" for number in (there.min(), there.mean(), there.max()))
-    return name, column.kind, count, nulls, *shown, note
+    return *head, *shown, ", ".join(notes)
 
 
 def _first_values(column: Column) -> str:

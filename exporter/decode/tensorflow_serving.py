@@ -9,8 +9,9 @@ classify  {"examples": [{feature: value}], "context"?: {feature: value}} -> {"re
           each; or scores_0, scores_1, … where labels are empty.
 regress   the same request -> {"results": [value, …]}: the output `prediction`, numeric always.
 
-A value {"b64": …} is binary and gives no column. The path is KServe V1's too, and a server of its kind may answer the
-same; the route table cannot tell. So that dialect decodes what it is labelled with, and hands over what `speaks` says.
+A value {"b64": …} is binary: of an image the format and size are told, of anything else nothing. The path is KServe
+V1's too, and a server of its kind may answer the same; the route table cannot tell. So that dialect decodes what it is
+labelled with, and hands over what `speaks` says.
 """
 
 from itertools import chain
@@ -115,7 +116,10 @@ def _examples(request: dict[str, Any]) -> Table:
 def _repeated(columns: list[Column], rows: int) -> list[Column]:
     """The one value of each for so many rows, at no cost per row."""
     return [
-        Column(column.name, column.kind, np.broadcast_to(column.values, (rows,)), column.nulls * rows)
+        Column(
+            *(column.name, column.kind, np.broadcast_to(column.values, (rows, *column.values.shape[1:]))),
+            *(column.nulls * rows, column.absent * rows),
+        )
         for column in columns
     ]
 

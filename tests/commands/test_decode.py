@@ -50,10 +50,10 @@ def test_an_exchange_in_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
     for line in (
         *(["operation", "predict"], ["dialect", "kserve_v1"], ["model", "m"], ["version", "unknown"]),
         *(["request", "id", "r-1"], ["rows", "3"]),
-        ["inputs", "kind", "count", "nulls", "min", "mean", "max"],
-        ["age", "numeric", "3", "1", "31", "32.25", "33.5"],
-        ["city", "categorical", "3", "0", "2", "distinct"],
-        ["prediction", "numeric", "3", "0", "0.25", "0.5", "0.75", "1", "NaN"],
+        ["inputs", "kind", "count", "nulls", "absent", "min", "mean", "max"],
+        ["age", "numeric", "3", "1", "0", "31", "32.25", "33.5"],
+        ["city", "categorical", "3", "0", "0", "2", "distinct"],
+        ["prediction", "numeric", "3", "0", "0", "0.25", "0.5", "0.75", "1", "NaN"],
     ):
         assert line in lines
     assert "Oslo" not in told.out
@@ -73,10 +73,10 @@ def test_values_on_demand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_request_and_answer_apart(capsys: pytest.CaptureFixture[str]) -> None:
     """Two files are an exchange like one; empty sides say so."""
-    case = VECTORS / "kserve_v1" / "wide_rows_have_no_columns"
+    case = VECTORS / "kserve_v1" / "wide_rows_are_a_vector"
     request, answer = case.with_suffix(".request"), case.with_suffix(".response")
     assert _run("--request", request, "--answer", answer) == 0
-    assert "inputs: no columns" in capsys.readouterr().out
+    assert "65 wide" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
