@@ -56,7 +56,8 @@ def speaks(path: str, request: dict[str, Any], response: dict[str, Any]) -> bool
 def read(request: dict[str, Any], response: dict[str, Any]) -> Observation:
     """The Observation of two messages. Raises Undecodable."""
     if "examples" in request:
-        return paired(NAME, _examples(request), _results(response))
+        outputs = _results(response)
+        return paired(NAME, _examples(request), outputs, _task(outputs))
     given = either(request, "instances", "inputs")
     answered = either(response, "predictions", "outputs")
     if response.get("outputs") is not None:
@@ -136,6 +137,16 @@ def _results(response: dict[str, Any]) -> Table:
     if kinds != {list}:
         raise Undecodable("mixed_rows")
     return len(results), checked(_classified([[_scored(pair) for pair in row] for row in results]))
+
+
+def _task(outputs: Table) -> str:
+    """Values alone are a regression; each label's score is of one class, and two of them are all of a binary one."""
+    names = [column.name for column in outputs[1]]
+    if names == [BASES["output"]]:
+        return "regression"
+    return (
+        "binary" if sum(name.startswith("scores") for name in names) == 2 else "multiclass" if names else ""
+    )
 
 
 def _scored(pair: Any) -> tuple[str, float]:
