@@ -168,7 +168,6 @@ class Outputs:
             "interval": not present & {"numeric"},
             "multilabel": False,
             "embedding": present == {"categorical"},
-            "text": "categorical" not in present,
         }.get(self.task, False)
         return sum([len(column.values) for column in next(iter(columns.values()))]) if wrong else 0
 

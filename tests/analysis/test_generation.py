@@ -235,6 +235,7 @@ def test_embeddings() -> None:
         == 3
     )
     assert {labels[2] for labels in found(samples, "model.feature.bin")} == {"input_characters"}
+    assert {labels[-2:] for labels in found(samples, "model.info")} == {("embedding", "server")}
     outputs = {labels[2] for labels in found(samples, "model.prediction.bin")}
     assert outputs == {"embedding:norm", "embedding:zeros", *(f"embedding:projection_{n}" for n in range(8))}
     assert found(samples, "model.generation.tool_calls") == {}
@@ -247,5 +248,7 @@ def test_windows_see_sizes_and_reasons() -> None:
         "prompt_characters",
         "prompt_tokens",
     }
+    assert {labels[-2:] for labels in found(samples, "model.info")} == {("text", "server")}
+    assert set(found(samples, "model.task.contradictions").values()) == {0}
     predictions = found(samples, "model.predictions")
     assert predictions["llama", "unknown", "finish_reason", "stop", "live"] == 2

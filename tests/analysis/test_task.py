@@ -215,7 +215,6 @@ def test_width_of_intervals() -> None:
     [
         ("regression", numbers("y", [5.5]), words("y", ["high"])),
         ("regression", words("y", ["5", "7"]), words("y", ["7", "high"])),
-        ("text", words("y", ["a"]), numbers("y", [1.0])),
         ("embedding", vector(np.zeros((1, 70))), words("y", ["a"])),
         ("interval", numbers("y", [1.0]), words("y", ["a"])),
     ],

@@ -179,7 +179,12 @@ def _bytes(data: bytes) -> Any:
     return exchange("/v2/models/m/infer", body, answer, request_head=head)
 
 
-@pytest.mark.parametrize("made", [_torchserve, _b64, _text, _bytes])
+def _sagemaker(data: bytes) -> Any:
+    head = b"POST /invocations HTTP/1.1\r\ncontent-type: image/png\r\n\r\n"
+    return exchange("/invocations", data, b'{"predictions": [[0.9, 0.1]]}', request_head=head)
+
+
+@pytest.mark.parametrize("made", [_torchserve, _b64, _text, _bytes, _sagemaker])
 @pytest.mark.parametrize("form", FORMATS)
 def test_where_images_travel(made: Callable[[bytes], Any], form: str) -> None:
     """Raw bodies, {"b64": …}, base64 texts and BYTES tensors give the same columns but for the column's name."""
