@@ -1,7 +1,8 @@
 """Rules about drift: PSI of predictions and features over the whole fleet, from bins summed over replicas.
 
-It knows bins, not values. Invariants: each profile (`reference`) is compared with itself only; an alert
-needs an effect worth the name and more rows than chance explains.
+It knows bins, not values. Invariants: each profile (`reference`) is compared with itself only, and each role (live,
+shadow, …) by itself; an alert needs an effect worth the name and more rows than chance explains; mirrored and
+synthetic traffic wakes nobody.
 
 PSI = sum over bins of (q - p) ln(q / p), shares smoothed by half a row per bin (Jeffreys), p from M
 reference rows, q from N live rows, B bins. Without drift PSI / (1/N + 1/M) follows chi-square with k = B -
@@ -24,7 +25,7 @@ def group() -> Group:
 
 def _records(column: str) -> tuple[Record, ...]:
     window = values.DRIFT_WINDOW
-    key = (*MODEL, "reference", column)
+    key = (*MODEL, "role", "reference", column)
     on = f"on ({', '.join(key)}) group_left ()"
 
     def name(what: str) -> str:
@@ -66,8 +67,8 @@ def _alert(column: str) -> Alert:
         f"{what.capitalize()}Drift",
         "warning",
         values.DRIFT_FOR,
-        f"{psi} > {values.DRIFT_EFFECT} and {psi} > {column}:model_{what}_psi:critical{window} "
-        f"and {rows} >= {values.MIN_ROWS}",
+        f'{psi}{{role!~"shadow|synthetic"}} > {values.DRIFT_EFFECT} '
+        f"and {psi} > {column}:model_{what}_psi:critical{window} and {rows} >= {values.MIN_ROWS}",
         f"The distribution of a {what} has moved away from the reference.",
         f"PSI of {what} {{{{ $labels.{column} }}}} of model {{{{ $labels.model_name }}}} "
         f"{{{{ $labels.model_version }}}} against reference {{{{ $labels.reference }}}} is "

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dashboards.panels import Panel, Query, bars, coloured, empty, sized, table, timeseries
 from dashboards.promql import family
 from dashboards.queries import gauge, total
-from dashboards.variables import MODEL, SERIES
+from dashboards.variables import MODEL, OBSERVED
 
 COLOURS = {"PSI": "blue", "noise floor": "text", "critical": "red"}
 NO_REFERENCE = "No reference profile"
 NORMAL_999 = 3.0902
-FEATURE = f'{SERIES}, feature=~"$feature"'
+FEATURE = f'{OBSERVED}, feature=~"$feature"'
 
 
 def panels() -> Sequence[Panel]:
@@ -30,6 +30,7 @@ def panels() -> Sequence[Panel]:
         _table(),
         _states(),
         _mismatches(),
+        _missing(),
     )
 
 
@@ -37,7 +38,7 @@ def live_against_reference(title: str, name: str, selector: str) -> Panel:
     """Shares of two histograms side by side; several references in the selection would mix their bins."""
     live = total(f"increase({family(name)}{{{selector}}}[$fleet_window])", "bin")
     # Every replica tells the same reference: one of them is enough.
-    key = "model_name, model_version, output, feature, reference, bin"
+    key = "model_name, model_version, output, feature, reference, role, bin"
     kept = f"max by ({key}) ({gauge('model.reference.bin.rows', selector)})"
     expected = total(kept, "bin")
     shares = (f"{part} / on () group_left () (sum({part}) > 0)" for part in (live, expected))
@@ -56,7 +57,7 @@ def live_against_reference(title: str, name: str, selector: str) -> Panel:
 
 def fleet(column: str, selector: str) -> dict[str, str]:
     """PSI, floor and critical value of each column from summed bins; nothing where no row was seen."""
-    key = f"model_name, model_version, reference, {column}"
+    key = f"model_name, model_version, role, reference, {column}"
     bins = family(f"model.{'prediction' if column == 'output' else 'feature'}.bin")
     live = f"sum by ({key}, bin) (increase({bins}{{{selector}}}[$fleet_window]))"
     whole = f'max by ({key}, bin) ({family("model.reference.bin.rows")}{{{selector}, {column}!=""}})'
@@ -76,7 +77,7 @@ def fleet(column: str, selector: str) -> dict[str, str]:
 
 
 def _fleet(column: str, title: str) -> Panel:
-    queries = [Query(expr, f"{word} {{{{{column}}}}}") for word, expr in fleet(column, SERIES).items()]
+    queries = [Query(expr, f"{word} {{{{{column}}}}}") for word, expr in fleet(column, OBSERVED).items()]
     text = (
         "PSI of all replicas together over the fleet window, from summed bins. Below the noise floor it is "
         "chance; above the critical value chance alone would get there once in a thousand times."
@@ -85,7 +86,7 @@ def _fleet(column: str, title: str) -> Panel:
 
 
 def _local(column: str, title: str, chosen: str) -> Panel:
-    selector = f'{SERIES}, {chosen}, window="$window", statistic="psi"'
+    selector = f'{OBSERVED}, {chosen}, window="$window", statistic="psi"'
     families = {
         "PSI": "model.drift",
         "noise floor": "model.drift.noise_floor",
@@ -100,7 +101,7 @@ def _local(column: str, title: str, chosen: str) -> Panel:
 
 
 def _features(title: str) -> Panel:
-    distances = fleet("feature", SERIES)
+    distances = fleet("feature", OBSERVED)
     excess = f"topk(10, {distances['PSI']} / ({distances['critical']}))"
     text = (
         "The ten features whose fleet PSI is largest in units of its own critical value; above 1 it is more "
@@ -111,7 +112,7 @@ def _features(title: str) -> Panel:
 
 
 def _table() -> Panel:
-    distances = fleet("feature", SERIES)
+    distances = fleet("feature", OBSERVED)
     labels = ("model_name", "model_version", "reference", "feature")
     columns = {word: (Query(expr, shape="table"), "short") for word, expr in distances.items()}
     text = "Fleet PSI of each feature with its noise floor and critical value at the end of the time range."
@@ -119,7 +120,7 @@ def _table() -> Panel:
 
 
 def _states() -> Panel:
-    counted = f'sum by (state) ({family("model.window.state")}{{{SERIES}, window="$window"}})'
+    counted = f'sum by (state) ({family("model.window.state")}{{{OBSERVED}, window="$window"}})'
     text = "Columns by the state of their rolling window; insufficient means too few rows to compare."
     return coloured(
         sized(timeseries("Window state", text, "short", Query(counted, "{{state}}")), 6, 9),
@@ -134,6 +135,13 @@ def _mismatches() -> Panel:
     return empty(
         sized(timeseries("Profile mismatches", text, "short", Query(seen, "{{reason}}")), 6, 9), "None"
     )
+
+
+def _missing() -> Panel:
+    seen = f"increase({family('model.feature.missing')}{{{OBSERVED}}}[$__rate_interval])"
+    text = "Input rows without a value, by reason: no such key, null, NaN, an empty text, a value declared as missing."
+    query = Query(f"sum by (feature, reason) ({seen})", "{{feature}} {{reason}}")
+    return empty(sized(timeseries("Missing values", text, "short", query), 12, 9), "None")
 
 
 def _drawn(panel: Panel) -> Panel:

@@ -224,6 +224,13 @@ def _outcomes() -> Sequence[Panel]:
             Query(decoded, "{{protocol}} {{outcome}}"),
         ),
         _count(
+            "Left out or repeated",
+            "Exchanges whose rows are not counted, by reason; requests whose id came before.",
+            "None",
+            _by("model.exchanges.excluded", "reason"),
+            _by("model.requests.repeated"),
+        ),
+        _count(
             "Traces",
             "Spans exported and lost, and what was done with trace context.",
             "No tracing",

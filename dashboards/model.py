@@ -25,14 +25,14 @@ from dashboards.panels import (
     stat,
     timeseries,
 )
-from dashboards.queries import gauge, increase, latency, quantile, quantiles, rate, total
-from dashboards.variables import MODEL, SERIES, TARGET, TRAFFIC, dashboard
+from dashboards.queries import QUANTILES, gauge, increase, latency, quantile, quantiles, rate, total
+from dashboards.variables import MODEL, OBSERVED, SERIES, TARGET, TRAFFIC, dashboard
 from exporter.records.exchange import ERROR_OWNERS
 
 FAILURES = "|".join(kind for kind, owner in ERROR_OWNERS.items() if owner != "client")
 NO_LIMIT = "No admission limit set"
 NOT_NUMERIC = "No numeric predictions"
-OUTPUT = f'{SERIES}, output=~"$output"'
+OUTPUT = f'{OBSERVED}, output=~"$output"'
 
 
 def build() -> dict[str, Any]:
@@ -242,10 +242,30 @@ def _predictions() -> Sequence[Panel]:
     return (
         sized(stacked(by_class), 12, 8),
         sized(window, 12, 8),
+        sized(_batches(), 12, 8),
+        sized(_contradictions(), 12, 8),
         _values(),
         repeated(against, "output", 2),
         *(empty(signed(panel), NOT_NUMERIC) for panel in _moments()),
     )
+
+
+def _batches() -> Panel:
+    queries = (
+        Query(quantile(level, "model.batch.rows", OBSERVED), word) for word, level in QUANTILES.items()
+    )
+    return empty(
+        timeseries("Rows per request", "Rows of a decoded exchange.", "short", *queries), "None decoded"
+    )
+
+
+def _contradictions() -> Panel:
+    seen = total(increase("model.task.contradictions", OBSERVED), "model_name", "model_version")
+    text = "Predicted rows that contradict the model's task, such as probabilities that do not add up to 1."
+    panel = timeseries(
+        "Contradictions of the task", text, "short", Query(seen, "{{model_name}} {{model_version}}")
+    )
+    return empty(panel, "None")
 
 
 def _values() -> Panel:

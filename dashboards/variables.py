@@ -10,9 +10,12 @@ from dashboards.panels import DATASOURCE, Panel
 from dashboards.promql import family
 
 TAG = "modeltap"
+ROLES = ("live", "shadow", "canary", "synthetic")
 TARGET = 'job=~"$job", instance=~"$instance"'
 MODEL = f'{TARGET}, model_name=~"$model_name"'
 SERIES = f'{MODEL}, model_version=~"$model_version"'
+# What bodies say is counted by role: a mirror's answers are not the model's.
+OBSERVED = f'{SERIES}, role="$role"'
 # Probes of orchestrators are no traffic.
 TRAFFIC = f'{SERIES}, operation!~"health|metadata"'
 
@@ -27,8 +30,9 @@ def variables() -> list[dict[str, Any]]:
         # An unnamed model has no such label, which `.+` would leave out.
         _query("model_name", "Model", f"label_values({traffic}{{{TARGET}}}, model_name)", ".*"),
         _query("model_version", "Version", f"label_values({traffic}{{{MODEL}}}, model_version)", ".*"),
-        _query("output", "Output", f"label_values({prediction}{{{SERIES}}}, output)", ".*"),
-        _one(_query("feature", "Feature", f"label_values({feature}{{{SERIES}}}, feature)", ".*")),
+        _choice("role", "Role", ROLES, "live"),
+        _query("output", "Output", f"label_values({prediction}{{{OBSERVED}}}, output)", ".*"),
+        _one(_query("feature", "Feature", f"label_values({feature}{{{OBSERVED}}}, feature)", ".*")),
         _choice("window", "Rolling window", ("5m", "1h"), "1h"),
         _choice("fleet_window", "Fleet window", ("1h", "6h", "24h", "7d"), "1h"),
         {"type": "adhoc", "name": "filters", "label": "Filters", "datasource": DATASOURCE, "filters": []},

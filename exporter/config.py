@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from exporter.analysis.known import JOIN_KEYS
 from exporter.options import SETTINGS, Setting
 from exporter.proxy.settings import Settings, Tls, Upstream
 from exporter.proxy.trace import SAMPLERS
@@ -46,6 +47,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     model_version: str = ""
     protocol: tuple[str, ...] = ()
     custom: tuple[Custom, ...] = ()
+    task: str = ""
+    positive_class: str = ""
+    threshold: float = 0.5
+    lower_output: str = ""
+    upper_output: str = ""
+    missing_values: tuple[str, ...] = ()
+    id_columns: tuple[str, ...] = ()
+    join_keys: tuple[str, ...] = JOIN_KEYS
+    warm_up: int = 0
+    warm_up_header: str = ""
+    ignore_header: str = ""
+    role_header: str = ""
     max_concurrency: int = 0
     max_queue: int = 100
     queue_timeout: float = 0.0
@@ -174,6 +187,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             problems.append(
                 f"--{first.replace('_', '-')} and --{second.replace('_', '-')}: expected both or neither"
             )
+    if bool(values.get("lower_output")) is not bool(values.get("upper_output")):
+        problems.append("--lower-output and --upper-output: expected both or neither")
     if values.get("tls_client_auth", "none") != "none" and not values.get("tls_client_ca"):
         problems.append(
             "--tls-client-auth: expected --tls-client-ca, the authorities of clients' certificates"

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter import values
+from exporter.analysis.known import JOIN_KEYS
 from exporter.proxy.settings import MODES
+from exporter.records.observation import TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,44 @@ SETTINGS: tuple[Setting, ...] = (
         "custom",
         values.customs,
         "protocols of your own: a mapping, or a list of them (JSON on the command line)",
+    ),
+    Setting(
+        "task",
+        values.choice(*TASKS[:-1]),
+        "what the outputs are: binary, multiclass, multilabel, regression, interval, ranking, embedding or text",
+    ),
+    Setting("positive_class", values.label, "the class that a binary model's probability is of"),
+    Setting(
+        "threshold",
+        values.number(0, 1, float),
+        "probability from which that class is predicted (default 0.5)",
+    ),
+    Setting("lower_output", values.label, "the output that is an interval's lower end"),
+    Setting("upper_output", values.label, "the output that is an interval's upper end"),
+    Setting(
+        "missing_values", values.labels(), "values that stand for a missing one, in any column, such as -999"
+    ),
+    Setting(
+        "id_columns", values.labels(), "payload columns that identify a row: they are keys, and no features"
+    ),
+    Setting(
+        "join_keys",
+        values.labels(*JOIN_KEYS),
+        "by which ids labels find their rows, in this order (default column,dialect,request_id,trace_id)",
+    ),
+    Setting(
+        "warm_up",
+        values.number(0, 1_000_000_000, int),
+        "exchanges of each version that are not counted at first",
+    ),
+    Setting(
+        "warm_up_header", values.field_name, "header field that marks an exchange as warm-up: not counted"
+    ),
+    Setting("ignore_header", values.field_name, "header field that marks an exchange as not to be counted"),
+    Setting(
+        "role_header",
+        values.field_name,
+        "header field that tells the role: live, shadow, canary or synthetic",
     ),
     Setting(
         "max_concurrency",

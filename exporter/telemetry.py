@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ import exporter
 from exporter import admin, memory
 from exporter.analysis.budget import Budget
 from exporter.analysis.consumer import ROUND_EXCHANGES, Consumer, Link
-from exporter.analysis.engine import Engine, Known, Snapshot
+from exporter.analysis.engine import Engine, Snapshot
 from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
 from exporter.analysis.hold import Hold
+from exporter.analysis.known import Known
 from exporter.analysis.report import gauges
 from exporter.analysis.traffic import Traffic
 from exporter.collect import (
@@ -119,9 +121,11 @@ class Telemetry:
         memory.keep_below(memory_bound(config.analysis_memory))
         self._traffic = Traffic(totals, Layout(config.latency_buckets))
         self._hold = Hold(config.series_hold)
-        if any(count for (component, _), count in self._status.restarts().items() if component == "analysis"):
+        again = any(n for (component, _), n in self._status.restarts().items() if component == "analysis")
+        if again:
             self._hold.release(self._traffic.samples({}))
-        known = Known(config.model_name, config.model_version, config.windows)
+        # The warm-up of a model is over when a second analysis starts to count.
+        known = replace(_known(config), warm_up=0) if again else _known(config)
         profiles = load_profiles(config.reference)
         self._engine = Engine(profiles, known, config.latency_buckets, self._started)
         self._engine.generations.newer = opted_in(os.environ)
@@ -348,6 +352,11 @@ class Telemetry:
         for task in self._tasks:
             task.cancel()
         await self._admin.cleanup()
+
+
+def _known(config: Config) -> Known:
+    """What the owner configured about the model."""
+    return Known(**{field.name: getattr(config, field.name) for field in fields(Known)})
 
 
 def load_profiles(places: tuple[str, ...]) -> list[Profile]:

@@ -36,6 +36,30 @@ def label(value: Any) -> str:
     return found
 
 
+def labels(*words: str) -> Callable[[Any], tuple[str, ...]]:
+    """Names, separated by commas, none of them twice; each one of the words, where there are any."""
+    expected = f"expected some of {', '.join(words)}" if words else "expected different names"
+
+    def parse(value: Any) -> tuple[str, ...]:
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise ValueError(expected)
+        found = tuple([label(item).strip() for item in items])
+        if "" in found or len(set(found)) < len(found) or (words and not set(found) <= set(words)):
+            raise ValueError(f"{expected}, separated by commas, each once")
+        return found
+
+    return parse
+
+
+def field_name(value: Any) -> str:
+    """The name of a header field."""
+    found = text(value)
+    if found and re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", found) is None:
+        raise ValueError("expected the name of a header field")
+    return found.lower()
+
+
 def path(value: Any) -> str:
     """The path of a URL."""
     found = text(value)

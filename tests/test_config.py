@@ -43,6 +43,18 @@ VALUES: dict[str, tuple[str, str, str]] = {
         '[{"path": "/b", "class": "y"}, {"path": "/c", "score": "z", "output_names": ["a", "b"]}]',
         "[]",
     ),
+    "task": ("binary", "interval", "TEXT"),
+    "positive_class": ("yes", "1", "a b"),
+    "threshold": ("0.1", "0.9", "1"),
+    "lower_output": ("low", "a", "b"),
+    "upper_output": ("high", "a", "b"),
+    "missing_values": ("-999", "-1,unknown", "?"),
+    "id_columns": ("id", "a,b", "c"),
+    "join_keys": ("column", "trace_id,dialect", "request_id"),
+    "warm_up": ("1", "2", "3"),
+    "warm_up_header": ("x-a", "x-b", "X-C"),
+    "ignore_header": ("x-a", "x-b", "X-C"),
+    "role_header": ("x-a", "x-b", "X-C"),
     "max_concurrency": ("1", "2", "3"),
     "max_queue": ("1", "2", "3"),
     "capture_bytes": ("1", "2", "3"),
@@ -113,6 +125,8 @@ VALUES: dict[str, tuple[str, str, str]] = {
 }
 # What a setting cannot do without.
 NEEDS = {
+    "lower_output": {"upper_output": "u"},
+    "upper_output": {"lower_output": "l"},
     "tls_cert": {"tls_key": "k"},
     "tls_key": {"tls_cert": "c"},
     "tls_client_auth": {"tls_client_ca": "a"},
@@ -168,6 +182,7 @@ def test_flags_beat_environment_beats_file_beats_default(setting: Setting, tmp_p
         ({"mode": "observe", "include_usage": "true"}, "--mode observe: changes nothing"),
         ({"tls_cert": "c"}, "--tls-cert and --tls-key: expected both or neither"),
         ({"upstream_key": "k"}, "--upstream-cert and --upstream-key: expected both or neither"),
+        ({"lower_output": "low"}, "--lower-output and --upper-output: expected both or neither"),
         ({"tls_client_auth": "required"}, "--tls-client-auth: expected --tls-client-ca"),
         (
             {"payload_log_token_file": "t", "payload_log_target": "http://a"},
@@ -390,6 +405,11 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
         ),
         *(("custom", value) for value in ("", "{", "5", '["a"]', 5, [5], "[" * 100_000, [{}] * 17)),
         *(("model_name", value) for value in ("x" * 129, "a\nb", 1.5, ["a"])),
+        *(("task", value) for value in ("", "unknown", "classify", 1)),
+        *(("threshold", value) for value in ("-0.1", "1.1", "nan", "")),
+        *(("id_columns", value) for value in ("a,,b", "a,a", 5, [1.5], ["a\nb"], [""])),
+        *(("join_keys", value) for value in ("id", "column,column", "", {"a": 1})),
+        *(("ignore_header", value) for value in ("a b", "x:", "é", "x" * 129)),
     ],
 )
 def test_value_that_is_not_what_was_expected(key: str, value: Any) -> None:

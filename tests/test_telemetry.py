@@ -292,7 +292,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     """Traffic with a limit, a profile, drift and OTLP fill every family but those of absent hardware."""
     save(profile("iris"), tmp_path / "iris.json")
     many = [v2({"age": [40.5] * 200, "city": ["rome"] * 200}, {"label": [0, 1] * 100}) for _ in range(4)]
-    numeric = v2({"x": [1.5]}, {"y": [0.5]}, name="wine")
+    numeric = v2({"x": [1.5], "t": [""]}, {"y": [0.5]}, name="wine")
     numeric = msgspec.structs.replace(numeric, response_head=TELLING)
     listening = socket.create_server(("127.0.0.1", 0))
     metrics = f":{listening.getsockname()[1]}"
@@ -471,7 +471,13 @@ def test_what_is_pushed_is_exported() -> None:
         assert found[decoded, tuple(sorted(labels.items()))] == 1
         wrote = {"resource": "observations", "outcome": "partial"}
         assert found["modeltap_writes_total", tuple(sorted(wrote.items()))] == 1
-        rows = {"model_name": "batch", "model_version": "unknown", "output": "prediction", "class": "b"}
+        rows = {
+            "model_name": "batch",
+            "model_version": "unknown",
+            "output": "prediction",
+            "class": "b",
+            "role": "live",
+        }
         assert found["model_predictions_total", tuple(sorted(rows.items()))] == 1
 
     run(body, series_hold=0.0)

@@ -4,8 +4,9 @@ Whether an output is counted by class is fixed by its first sight: numeric outpu
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from exporter.analysis.aspects import Nature, is_free, sighted
 from exporter.analysis.fit import joined
 from exporter.records.exchange import OTHER
 from exporter.records.observation import Column
@@ -27,31 +28,45 @@ def word(category: str) -> str:
 class Classes:
     """`counts` by (output, class)."""
 
-    def __init__(self) -> None:
+    def __init__(self, declared: Mapping[str, frozenset[str]] | None = None) -> None:
+        """`declared`: classes by output that may be shown whatever they look like."""
         self.counts: dict[tuple[str, str], int] = {}
+        self._declared = declared or {}
         self._numeric: dict[str, bool] = {}
         self._room: dict[str, int] = {}
 
-    def count(self, output: str, columns: Sequence[Column]) -> None:
-        """The columns of one output, of one kind, one per exchange."""
+    def count(self, output: str, columns: Sequence[Column], nature: Nature | None = None) -> None:
+        """The columns of one output, of one kind, one per exchange; `nature`: what the output is, if that is known."""
         if output not in self._numeric:
             if len(self._numeric) >= MAX_OUTPUTS:
                 self._bump(OTHER, OTHER, sum(len(column.values) for column in columns))
                 return
-            self._numeric[output] = columns[0].kind == "numeric"
+            nature = nature or sighted(columns)
+            # A profile may have classes as numbers.
+            named = columns[0].kind == "categorical" and nature.type in ("category", "numeric")
+            self._numeric[output] = not named
             self._room[output] = MAX_CLASSES
-        if self._numeric[output]:
+        if self._numeric[output] or columns[0].kind == "vector":
             self._bump(output, "", sum([len(column.values) for column in columns]))
             return
         cells: Iterable[object] = joined(columns).tolist()
         for cell, times in Counter(cells).items():
             self._bump(output, self._class(output, cell), times)
 
+    def add(self, output: str, classes: Mapping[str, int]) -> None:
+        """Rows by class of an output that was worked out, not sent; whatever else has the name keeps its counts."""
+        for name, times in classes.items():
+            self._numeric.setdefault(output, False)
+            self._room.setdefault(output, MAX_CLASSES)
+            self._bump(output, self._class(output, name), times)
+
     def _class(self, output: str, cell: object) -> str:
         text = canonical(cell)
         if text is None:
             return NULL
         if text in _RESERVED or len(text) > MAX_WORD:
+            return OTHER
+        if is_free(text) and text not in self._declared.get(output, ()):
             return OTHER
         name = word(text)
         if (output, name) not in self.counts:

@@ -6,14 +6,19 @@ under `<other>`. A decoder that raises what it may not is our fault: logged once
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from exporter.analysis.exemplars import Exemplars
 from exporter.analysis.generation import Generated, Generations
+from exporter.analysis.known import Known
+from exporter.analysis.names import told_name
+from exporter.analysis.repeats import Repeats
 from exporter.analysis.report import counters
-from exporter.analysis.series import MISFITS, Key, Series, State
+from exporter.analysis.role import EXCLUSIONS, LIVE, Sorter
+from exporter.analysis.series import Key, Series, State
 from exporter.analysis.server_headers import ServerHeaders
+from exporter.analysis.side import MISFITS
 from exporter.analysis.speakers import Speakers
 from exporter.decode import REASONS, observe, pushed
 from exporter.decode.pushed import NAME as PUSHED
@@ -36,21 +41,14 @@ _UNCLAIMED = ("not_captured", "not_2xx", "no_dialect")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the owner configured: the model's name and version ("" = not told), and the lengths of the windows."""
-
-    model_name: str = ""
-    model_version: str = ""
-    windows: tuple[float, ...] = (300.0, 3600.0)
-
-
-@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A copy of everything counted; `samples` may run in any thread."""
 
     created: float
     outcomes: dict[tuple[str, str, str], int]
     mismatches: dict[tuple[str, str], int]
+    excluded: dict[str, int]
+    repeated: int
     states: tuple[State, ...]
     generated: Generated
     server: tuple[Sample, ...] = ()
@@ -61,6 +59,9 @@ class Snapshot:
             yield Sample("model.exchanges.decoded", outcome, count, self.created)
         for mismatch, count in self.mismatches.items():
             yield Sample("model.profile.mismatches", mismatch, count, self.created)
+        for reason, count in self.excluded.items():
+            yield Sample("model.exchanges.excluded", (reason,), count, self.created)
+        yield Sample("model.requests.repeated", (), self.repeated, self.created)
         yield from counters(self.states)
         yield from self.generated.samples()
         yield from self.server
@@ -80,11 +81,15 @@ class Engine:
         self._profiles = tuple(profiles)
         self._known = known
         self._created = now
-        self._series: dict[tuple[str, str], Series] = {}
+        self._sorter = Sorter(known)
+        self._repeats = Repeats()
+        self._excluded = dict.fromkeys(EXCLUSIONS, 0)
+        self._series: dict[tuple[str, str, str], Series] = {}
         self._outcomes: dict[tuple[str, str, str], int] = {}
         self._pairs: set[tuple[str, str]] = set()
         self._mismatches: dict[tuple[str, str], int] = {}
         self._told: set[str] = set()
+        self._contradicted: set[Key] = set()
         self._touched: set[Series] = set()
         self._failed: set[str] = set()
         self.speakers = Speakers()
@@ -95,10 +100,17 @@ class Engine:
         for profile in self._profiles:
             name = known.model_name or _literal(profile.model_name)
             if name and fnmatchcase(name, profile.model_name):
-                self._find(name, known.model_version or _literal(profile.model_version) or UNKNOWN, "", now)
+                version = known.model_version or _literal(profile.model_version) or UNKNOWN
+                self._find((name, version, LIVE), "", now)
 
     def understand(self, exchange: Exchange) -> Observation | str:
-        """What the exchange says, or one word why nothing could be read. Any thread; raises only that memory is out."""
+        """What the exchange says, or one word why nothing is or could be read.
+
+        Any thread; raises only that memory is out.
+        """
+        excluded = self._sorter.exclusion(exchange)
+        if excluded:
+            return excluded
         try:
             return observe(exchange, self.speakers.dialects)
         except Undecodable as reason:
@@ -117,16 +129,25 @@ class Engine:
         if exchange.trace is not None:
             self.exemplars.add(exchange)
         self._headers.add(exchange, now)
+        self._repeats.see(exchange.request_id)
         if isinstance(found, str):
+            if found in self._excluded:
+                self._excluded[found] += 1
+                return 0
             protocol = self.speakers.protocol(exchange) or UNKNOWN
             self._outcome(exchange.model_name or UNKNOWN, protocol, found)
             self.generations.unread(exchange)
             return 0
         name = exchange.model_name or UNKNOWN
-        if name == UNKNOWN and found.model_name:
-            name = found.model_name[:MAX_NAME]
-        version = self._version(exchange, name, found.model_version[:MAX_NAME])
-        series = self._find(name, version, found.protocol, now)
+        if name == UNKNOWN:
+            name = told_name(exchange, found)[:MAX_NAME] or UNKNOWN
+        role = self._sorter.role(exchange)
+        version = self._version(exchange, name, found.model_version[:MAX_NAME], role)
+        series = self._find((name, version, role), found.protocol, now)
+        if series.seen < self._known.warm_up:
+            series.seen += 1
+            self._excluded["warm_up"] += 1
+            return 0
         self._outcome(series.key.model_name, found.protocol, "decoded")
         if found.generation is not None:
             self.generations.add(
@@ -147,7 +168,7 @@ class Engine:
         for one in found.observations:
             name = one.model_name or self._known.model_name or UNKNOWN
             version = one.model_version or self._known.model_version or self.learned.get(name, UNKNOWN)
-            series = self._find(name, version, PUSHED, now)
+            series = self._find((name, version, LIVE), PUSHED, now)
             series.add(one)
             self._touched.add(series)
         self._outcome(series.key.model_name, PUSHED, "decoded")
@@ -162,18 +183,15 @@ class Engine:
                 self._mismatches[cell] = self._mismatches.get(cell, 0) + exchanges
             if problems:
                 self._tell(series, problems)
+            if series.outputs.contradictions and series.key not in self._contradicted:
+                self._contradict(series)
 
     def snapshot(self, now: float = 0.0) -> Snapshot:
         """A copy for a scrape at `now`; without it, what servers reported is shown however old."""
         states = tuple(series.state() for series in self._series.values())
-        return Snapshot(
-            self._created,
-            dict(self._outcomes),
-            dict(self._mismatches),
-            states,
-            self.generations.copy(),
-            tuple(self._headers.samples(now)),
-        )
+        counts = dict(self._outcomes), dict(self._mismatches), dict(self._excluded), self._repeats.count
+        headers = tuple(self._headers.samples(now))
+        return Snapshot(self._created, *counts, states, self.generations.copy(), headers)
 
     def windows(self, now: float) -> tuple[State, ...]:
         """A copy of the rolling windows as of `now`."""
@@ -190,7 +208,7 @@ class Engine:
 
     # ---------------------------------------------------------------- which series
 
-    def _version(self, exchange: Exchange, name: str, answered: str) -> str:
+    def _version(self, exchange: Exchange, name: str, answered: str, role: str) -> str:
         """The version that an answer counts under: configured or in the path, else what the answer says.
 
         What the data plane labelled with the version learned last is no other source: a new one replaces it at once.
@@ -200,21 +218,24 @@ class Engine:
             return labelled
         if labelled != UNKNOWN and self.speakers.route(exchange).model_version:
             return labelled
-        if name not in (UNKNOWN, OTHER) and (name in self.learned or len(self.learned) < MAX_LEARNED):
+        known = name in self.learned or len(self.learned) < MAX_LEARNED
+        if name not in (UNKNOWN, OTHER) and known and role == LIVE:  # of a mirror the callers see nothing
             self.learned[name] = answered
         return answered
 
-    def _find(self, name: str, version: str, protocol: str, now: float) -> Series:
-        found = self._series.get((name, version))
+    def _find(self, place: tuple[str, str, str], protocol: str, now: float) -> Series:
+        """The series of a model's name, its version and the role."""
+        found = self._series.get(place)
         if found is None:
-            waiting = self._series.get((name, UNKNOWN))
+            name, _, role = place
+            waiting = self._series.get((name, UNKNOWN, role))
             if waiting is not None and waiting.pristine and waiting not in self._touched:
-                del self._series[name, UNKNOWN]
+                del self._series[name, UNKNOWN, role]
             if len(self._series) >= MAX_SERIES and not self._retire(now):
-                name = version = OTHER
-            found = self._series.get((name, version)) or self._make(name, version, protocol, now)
+                place = OTHER, OTHER, role
+            found = self._series.get(place) or self._make(place, protocol, now)
         elif not found.key.protocol and protocol:
-            found.key = Key(name, version, protocol, found.key.match)
+            found.key = replace(found.key, protocol=protocol)
         return found
 
     def _retire(self, now: float) -> bool:
@@ -224,16 +245,17 @@ class Engine:
         if oldest is None or now - idle[oldest].used < IDLE_SECONDS:
             return False
         del self._series[oldest]
-        log.info("model %s version %s is no longer exported: others are in use", *oldest)
+        log.info("model %s version %s (%s) is no longer exported: others are in use", *oldest)
         return True
 
-    def _make(self, name: str, version: str, protocol: str, now: float) -> Series:
+    def _make(self, place: tuple[str, str, str], protocol: str, now: float) -> Series:
+        name, version, role = place
         exact = [p for p in self._profiles if p.matches(name, version)]
         inherited = [p for p in self._profiles if fnmatchcase(name, p.model_name)] if not exact else []
         chosen = max(exact or inherited, key=_specificity, default=None)
         found = "exact" if exact else "inherited" if inherited else "none"
-        key = Key(name, version, protocol, found)
-        made = self._series[name, version] = Series(key, chosen, self._known.windows, now)
+        key = Key(name, version, protocol, found, role)
+        made = self._series[place] = Series(key, chosen, self._known, now)
         if chosen is not None:
             for reason in MISFITS:
                 self._mismatches.setdefault((name, reason), 0)
@@ -270,6 +292,15 @@ class Engine:
                 f"its reference {series.profile.reference}" if series.profile is not None else "its past"
             )
             log.warning("model %s: exchanges do not fit %s: %s", name, against, ", ".join(sorted(problems)))
+
+    def _contradict(self, series: Series) -> None:
+        if len(self._contradicted) < MAX_SERIES:
+            self._contradicted.add(series.key)
+            key, outputs = series.key, series.outputs
+            log.warning(
+                "model %s version %s: outputs contradict the task %s (%s); it stays, and such rows are counted",
+                *(key.model_name, key.model_version, outputs.task, outputs.source),
+            )
 
 
 def _literal(pattern: str) -> str:

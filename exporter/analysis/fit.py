@@ -35,7 +35,7 @@ def numeric(columns: Sequence[Column]) -> Fitted:
     found = [known[cell] for cell in cells]
     wrong = [place for place, cell in enumerate(cells) if cell is not None and known[cell] is None]
     kept = np.array([number for number in found if number is not None], np.float64)
-    return Fitted(kept, len(cells) - len(kept) - len(wrong), _owners(columns, wrong))
+    return Fitted(kept, len(cells) - len(kept) - len(wrong), owners(columns, wrong))
 
 
 def categorical(columns: Sequence[Column]) -> Fitted:
@@ -70,7 +70,7 @@ def _number(cell: object) -> float | None:
         return None
 
 
-def _owners(columns: Sequence[Column], cells: Sequence[int]) -> frozenset[int]:
+def owners(columns: Sequence[Column], cells: Sequence[int]) -> frozenset[int]:
     """Places of the columns in which those cells of the joined array lie."""
     if not cells:
         return frozenset()

@@ -24,6 +24,7 @@ HELD = frozenset(
         *("model.generation.tokens", "model.generation.rate", "model.generation.prompt.size"),
         *("model.generation.completion.size", "model.generation.tool_calls"),
         *("model.predictions", "model.prediction.value", "model.prediction.bin", "model.feature.bin"),
+        "model.batch.rows",
     )
 )
 

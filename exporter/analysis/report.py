@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from exporter.analysis.classes import word
-from exporter.analysis.series import Key, SideState, State
+from exporter.analysis.series import Key, State
+from exporter.analysis.side import SideState
+from exporter.records.observation_metrics import BATCH_BUCKETS
 from exporter.records.sample import Histogram, Sample
 from exporter.stats import PSI, Bins, NumericBins, View
 
@@ -17,12 +19,15 @@ def counters(states: Iterable[State]) -> Iterator[Sample]:
     for state in states:
         key = state.key
         model = (key.model_name, key.model_version)
-        yield Sample("model.info", (*model, key.protocol, state.reference, key.match), 1)
+        told = (key.role, state.task, state.task_source)
+        yield Sample("model.info", (*model, key.protocol, state.reference, key.match, *told), 1)
+        rows = Histogram(BATCH_BUCKETS, state.batches, state.rows)
+        yield Sample("model.batch.rows", (*model, key.role), rows, state.created)
+        yield Sample("model.task.contradictions", (*model, key.role), state.contradictions, state.created)
         for (output, name), count in state.classes.items():
-            yield Sample("model.predictions", (*model, output, name), count, state.created)
+            yield Sample("model.predictions", (*model, output, name, key.role), count, state.created)
         for side in state.sides:
-            if side.role == "prediction":
-                yield from _values(state, side)
+            yield from _values(state, side) if side.role == "prediction" else _missing(state, side)
             yield from _bins(state, side)
             yield from _reference(state.key, side)
 
@@ -65,49 +70,72 @@ def _values(state: State, side: SideState) -> Iterator[Sample]:
         # A sum that can fall would read as a counter reset, and OpenMetrics forbids one beside negative bounds.
         signed = negative > 0.0 or any(edge < 0.0 for edge in bins.edges[:1])
         value = Histogram(bins.edges, counts, None if signed else positive)
-        labels = (state.key.model_name, state.key.model_version, output, side.reference)
+        labels = (
+            state.key.model_name,
+            state.key.model_version,
+            output,
+            side.reference(output),
+            state.key.role,
+        )
         yield Sample("model.prediction.value", labels, value, state.created)
+
+
+def _missing(state: State, side: SideState) -> Iterator[Sample]:
+    """By reason; the reasons that a column never had are no series."""
+    for name, (part, absent, sentinels) in side.reasons.items():
+        bins, counts = side.layout.column(part).bins, side.totals.counts(part)
+        found = {"absent": absent, "sentinel": sentinels, "null": int(counts[bins.null]) - absent - sentinels}
+        if isinstance(bins, NumericBins):
+            found["nan"] = int(counts[bins.null + 1])
+        else:
+            empty = "empty" if part != name else ""
+            found["empty"] = int(counts[bins.codes[empty]]) if empty in bins.codes else 0
+        labels = (state.key.model_name, state.key.model_version, name)
+        for reason, count in found.items():
+            if count > 0:
+                yield Sample("model.feature.missing", (*labels, reason, state.key.role), count, state.created)
 
 
 def _bins(state: State, side: SideState) -> Iterator[Sample]:
     family = _BIN_FAMILIES[side.role]
     for column in side.layout.columns:
-        labels = (state.key.model_name, state.key.model_version, column.name, side.reference)
+        labels = (state.key.model_name, state.key.model_version, column.name, side.reference(column.name))
         counts = side.totals.counts(column.name).tolist()
         for label, count in zip(_labels(column.bins), counts, strict=True):
-            yield Sample(family, (*labels, label), count, state.created)
+            yield Sample(family, (*labels, label, state.key.role), count, state.created)
 
 
 def _reference(key: Key, side: SideState) -> Iterator[Sample]:
-    if side.profile is None:
-        return
     for name in side.layout.names:
-        column = side.profile.column(name)
-        labels = (*_column_labels(key, side, name), side.reference)
+        column = side.profiled(name)
+        if column is None:
+            continue
+        labels = (*_column_labels(key, side, name), side.reference(name))
         for label, count in zip(_labels(column.bins), column.counts, strict=True):
-            yield Sample("model.reference.bin.rows", (*labels, label), count)
+            yield Sample("model.reference.bin.rows", (*labels, label, key.role), count)
 
 
 def _column(key: Key, side: SideState, view: View, name: str, window: str) -> Iterator[Sample]:
-    labels = (*_column_labels(key, side, name), window)
+    labels, role = (*_column_labels(key, side, name), window), key.role
     summary = view.summary(name)
     ready = summary.rows >= _READY_ROWS
-    yield Sample("model.window.rows", labels, summary.rows)
+    yield Sample("model.window.rows", (*labels, role), summary.rows)
     if summary.mean is not None and summary.std is not None:
-        yield Sample("model.window.mean", labels, summary.mean)
-        yield Sample("model.window.standard_deviation", labels, summary.std)
+        yield Sample("model.window.mean", (*labels, role), summary.mean)
+        yield Sample("model.window.standard_deviation", (*labels, role), summary.std)
         for probability, value in summary.quantiles:
-            yield Sample("model.window.quantile", (*labels, f"{probability:g}"), value)
-    if side.profile is not None:
+            yield Sample("model.window.quantile", (*labels, f"{probability:g}", role), value)
+    column = side.profiled(name)
+    if column is not None:
         ready = False
-        pair = side.profile.column(name).pair(view.counts(name))
+        pair = column.pair(view.counts(name))
         for statistic in _STATISTICS:
             drift = statistic.measure(pair)
             if drift is not None:
                 ready = True
-                cell = (*labels, drift.statistic, side.reference)
+                cell = (*labels, drift.statistic, side.reference(name), role)
                 yield Sample("model.drift", cell, drift.value)
                 yield Sample("model.drift.noise_floor", cell, drift.floor)
                 yield Sample("model.drift.critical_value", cell, drift.critical)
     for state, holds in (("ready", ready), ("insufficient", not ready)):
-        yield Sample("model.window.state", (*labels, state), int(holds))
+        yield Sample("model.window.state", (*labels, state, role), int(holds))

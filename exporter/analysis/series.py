@@ -1,29 +1,26 @@
-"""One model version as its bodies show it: windows over features and outputs, and counts of classes.
+"""One model version in one role as its bodies show it: windows over features and outputs, classes, task, batches.
 
-Inputs and outputs have windows of their own, so a feature and an output may share a name. What is counted per column
-is decided by the profile (or by the order of the payload without one), and its kind by the profile or its first
-sight, never by later traffic. Refuses to know Samples: `report.py` turns what is counted here into them.
+Inputs and outputs have windows of their own, so a feature and an output may share a name; what is derived from outputs
+is counted beside them. Refuses to know Samples: `report.py` turns what is counted here into them.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Literal
-
-from numpy.typing import NDArray
 
 from exporter.analysis.classes import Classes
-from exporter.analysis.fit import Fitted, categorical, numeric
+from exporter.analysis.keys import without_ids
+from exporter.analysis.known import Known
+from exporter.analysis.role import LIVE
+from exporter.analysis.side import Members, Side, SideState, Times
+from exporter.analysis.task import PREDICTED, Outputs
 from exporter.records.observation import Column, Observation
-from exporter.stats import Layout, NumericBins, Profile, View, Windows
+from exporter.records.observation_metrics import BATCH_BUCKETS
+from exporter.stats import CategoricalBins, Profile
 
-MAX_COLUMNS = 100  # of a profile; the rest is left out, in the profile's order
-MAX_UNPROFILED = 20
-MISFITS = ("missing_column", "extra_column", "wrong_type")
 # Asked of every column of every exchange: a loop within the interpreter would cost three times as much.
-_KIND, _SIGNATURE = attrgetter("kind"), attrgetter("name", "kind")
-Role = Literal["feature", "prediction"]
-Members = list[tuple[Column, ...]]
+_SIGNATURE = attrgetter("name", "kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,138 +31,54 @@ class Key:
     model_version: str
     protocol: str
     match: str
-
-
-@dataclass(frozen=True, slots=True)
-class SideState:
-    """A copy of one side: totals since the start, and the rolling windows by length where they were asked for.
-
-    `profile` is None and `reference` "" where no column of this role is profiled. `signed`: positive and negative
-    sums of the numeric columns.
-    """
-
-    role: Role
-    profile: Profile | None
-    layout: Layout
-    totals: View
-    signed: dict[str, tuple[float, float]]
-    windows: dict[float, View]
-
-    @property
-    def reference(self) -> str:
-        """The label value of the reference."""
-        return self.profile.reference if self.profile is not None else ""
+    role: str = LIVE
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A copy of what one model version has counted; safe to read from any thread."""
+    """A copy of what one model version has counted; safe to read from any thread.
+
+    `batches`: exchanges per bucket of their rows.
+    """
 
     key: Key
     created: float
     reference: str
     sides: tuple[SideState, ...]
     classes: dict[tuple[str, str], int]
-
-
-class Side:
-    """Inputs or outputs of one model version."""
-
-    def __init__(self, role: Role, profile: Profile | None, lengths: tuple[float, ...]) -> None:
-        columns = [column for column in profile.columns if column.role == role] if profile is not None else []
-        self.role: Role = role
-        self.profile = profile if columns else None
-        # All names of the profile, for payloads without any; only the first MAX_COLUMNS are counted.
-        self._order = tuple(column.name for column in columns)
-        self._windows = Windows(Layout(tuple(column.spec() for column in columns[:MAX_COLUMNS])), lengths)
-
-    @property
-    def layout(self) -> Layout:
-        """The columns counted now."""
-        return self._windows.layout
-
-    def named(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The profile's names where the payload's are positional: same number, and none of them known."""
-        order = self._order
-        return order if len(order) == len(names) and not set(names) & set(order) else names
-
-    def update(
-        self, now: float, names: tuple[str, ...], members: Members, at: float | None = None
-    ) -> dict[str, int]:
-        """Add exchanges whose columns have these names and the same kinds; `at`: when they belong, if not now.
-
-        Returns how many exchanges did not fit, by reason. A column of another kind than its bins is converted; it is
-        a misfit where a cell cannot be, or where a column without a profile turned from classes to numbers.
-        """
-        batch: dict[str, NDArray[Any]] = {}
-        nulls: dict[str, int] = {}
-        wrong: set[int] = set()
-        free = MAX_UNPROFILED - len(self.layout.columns) if self.profile is None else 0
-        for place, name in enumerate(names):
-            known = name in self.layout.places
-            if not known and free <= 0:
-                continue
-            free -= not known
-            fitted = self._fit(name, [member[place] for member in members])
-            batch[name] = fitted.values
-            if fitted.nulls:
-                nulls[name] = fitted.nulls
-            wrong |= fitted.misfits
-        if self.profile is None:
-            grown = self.layout.grown(batch)
-            if grown is not self.layout:
-                self._windows = self._windows.extended(grown)
-        self._windows.update(now, batch, nulls, at=at)
-        return self._misfits(names, wrong, len(members))
-
-    def _fit(self, name: str, columns: list[Column]) -> Fitted:
-        kind = columns[0].kind
-        if name not in self.layout.places:
-            return numeric(columns) if kind == "numeric" else categorical(columns)
-        if isinstance(self.layout.column(name).bins, NumericBins):
-            return numeric(columns)
-        fitted = categorical(columns)
-        turned = kind == "numeric" and self.profile is None
-        return Fitted(fitted.values, 0, frozenset(range(len(columns)))) if turned else fitted
-
-    def _misfits(self, names: tuple[str, ...], wrong: set[int], exchanges: int) -> dict[str, int]:
-        found = {"wrong_type": len(wrong)} if wrong else {}
-        if self.profile is not None:
-            if not set(self._order) <= set(names):
-                found["missing_column"] = exchanges
-            if not set(names) <= set(self._order):
-                found["extra_column"] = exchanges
-        return found
-
-    def state(self, now: float | None) -> SideState:
-        """A copy; with the rolling windows as of `now`, unless that is None."""
-        windows, layout = self._windows, self.layout
-        signed = {
-            column.name: windows.signed_sums(column.name)
-            for column in layout.columns
-            if isinstance(column.bins, NumericBins)
-        }
-        views = {} if now is None else {length: windows.read(now, length) for length in windows.lengths}
-        return SideState(self.role, self.profile, layout, windows.totals(), signed, views)
+    task: str
+    task_source: str
+    contradictions: int
+    batches: tuple[int, ...]
+    rows: int
 
 
 class Series:
     """`add` observations, `flush` now and then, `state` for what is exported. Not for two threads at once."""
 
-    def __init__(self, key: Key, profile: Profile | None, lengths: tuple[float, ...], created: float) -> None:
+    def __init__(self, key: Key, profile: Profile | None, known: Known, created: float) -> None:
         self.key = key
         self.created = created
         self.used = created
         self.pristine = True  # nothing was ever counted
         self.profile = profile
-        self._inputs = Side("feature", profile, lengths)
-        self._outputs = Side("prediction", profile, lengths)
-        self._classes = Classes()
+        self.seen = 0  # exchanges, those of the warm-up included
+        self.outputs = Outputs(known, profile.task if profile is not None else "")
+        self._ids = known.id_columns
+        self._inputs = Side("feature", profile, known.windows, known.missing_values)
+        self._outputs = Side("prediction", profile, known.windows)
+        self._classes = Classes(_declared(profile))
+        self._batches = [0] * (len(BATCH_BUCKETS) + 1)
+        self._rows = 0
         self._pending: list[Observation] = []
 
     def add(self, observation: Observation) -> None:
         """Keep one observation for the next `flush`."""
         self._pending.append(observation)
+        if observation.task:
+            self.outputs.told(observation.task)
+        self._batches[bisect_left(BATCH_BUCKETS, observation.rows)] += 1
+        self._rows += observation.rows
 
     def flush(self, now: float) -> dict[str, int]:
         """Count what was added, as one batch: windows cost by the call, hardly by the row.
@@ -177,41 +90,52 @@ class Series:
         self.pristine = False
         problems: dict[str, int] = {}
         for at, observations in _timed(pending):
-            self._count(now, at, observations, problems)
+            times = Times(now, at)
+            for names, members in _grouped([without_ids(one.outputs, self._ids) for one in observations]):
+                _put(problems, self._predictions(times, names, members))
+            for names, members in _grouped([without_ids(one.inputs, self._ids) for one in observations]):
+                _put(problems, self._inputs.update(times, *self._inputs.placed(names, members)))
         return problems
 
-    def _count(
-        self, now: float, at: float | None, pending: list[Observation], problems: dict[str, int]
-    ) -> None:
-        for side, columns in (
-            (self._outputs, [_counted(one.outputs) for one in pending]),
-            (self._inputs, [_counted(one.inputs) for one in pending]),
-        ):
-            for names, members in _grouped(columns):
-                known = side.named(names)
-                for reason, exchanges in side.update(now, known, members, at).items():
-                    problems[reason] = problems.get(reason, 0) + exchanges
-                if side is self._outputs:
-                    for place, name in enumerate(known):
-                        self._classes.count(name, [member[place] for member in members])
+    def _predictions(self, times: Times, names: tuple[str, ...], members: Members) -> dict[str, int]:
+        names, members = self._outputs.placed(names, members)
+        reading = self.outputs.read(names, members)
+        problems = self._outputs.update(times, names, members, reading.columns)
+        for place, name in enumerate(names):
+            self._classes.count(name, [member[place] for member in members], self._outputs.nature(name))
+        self._classes.add(PREDICTED, reading.classes)
+        return problems
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[object, ...]:
         """Changes when there is a series more to export."""
-        return self._inputs.layout.size, self._outputs.layout.size, len(self._classes.counts)
+        sizes = self._inputs.layout.size, self._outputs.layout.size
+        return *sizes, len(self._classes.counts), self.outputs.task
 
     def state(self, now: float | None = None) -> State:
         """A copy; with the rolling windows as of `now`, unless that is None."""
         reference = self.profile.reference if self.profile is not None else ""
-        sides = (self._inputs.state(now), self._outputs.state(now))
-        return State(self.key, self.created, reference, sides, dict(self._classes.counts))
+        sides = self._inputs.state(now), self._outputs.state(now)
+        outputs = self.outputs
+        return State(
+            *(self.key, self.created, reference, sides, dict(self._classes.counts)),
+            *(outputs.task, outputs.source, outputs.contradictions, tuple(self._batches), self._rows),
+        )
 
 
-def _counted(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The columns that bins can count: a vector means nothing by its places."""
-    if "vector" not in map(_KIND, columns):
-        return columns
-    return tuple([column for column in columns if column.kind != "vector"])
+def _put(problems: dict[str, int], more: dict[str, int]) -> None:
+    for reason, exchanges in more.items():
+        problems[reason] = problems.get(reason, 0) + exchanges
+
+
+def _declared(profile: Profile | None) -> dict[str, frozenset[str]]:
+    """The classes of each output that the profile names."""
+    columns = profile.columns if profile is not None else ()
+    return {
+        column.name: frozenset(column.bins.categories)
+        for column in columns
+        if column.role == "prediction" and isinstance(column.bins, CategoricalBins)
+    }
 
 
 def _timed(observations: list[Observation]) -> Iterable[tuple[float | None, list[Observation]]]:

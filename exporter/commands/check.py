@@ -64,6 +64,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
 _AT_ONCE: Final = (
     *("modeltap.", "process.", "system."),
     *("model.up", "model.probe.", "model.connection", "model.requests.shed", "model.queue.length"),
+    *("model.exchanges.excluded", "model.requests.repeated"),
 )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -18,6 +19,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter import values
+from exporter.analysis.aspects import sighted
+from exporter.analysis.keys import row_keys
+from exporter.analysis.known import JOIN_KEYS, Known
+from exporter.analysis.names import told_name
+from exporter.analysis.role import Sorter
 from exporter.analysis.speakers import Speakers
 from exporter.config import ConfigError, load, owner_paths
 from exporter.decode import DIALECTS, Dialect, observe
@@ -29,6 +36,7 @@ from exporter.wire.head import RequestHead, ResponseHead
 from exporter.wire.http1 import RequestFollower, ResponseFollower
 
 MAX_FILE: Final = 256 << 20
+_KEYED: Final = 3  # rows whose keys are shown
 _SHOWN: Final = 20  # values of a column
 _FORM: Final = "expected an HTTP/1 request and its answer as they were on the wire, with line ends CR LF"
 
@@ -109,7 +117,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="YAML file of the sidecar's settings: its custom dialects and protocols",
     )
+    add(
+        "--id-columns",
+        type=_told(values.labels()),
+        default=(),
+        metavar="NAMES",
+        help="columns that identify a row",
+    )
+    add(
+        *("--join-keys",),
+        type=_told(values.labels(*JOIN_KEYS)),
+        default=JOIN_KEYS,
+        metavar="SOURCES",
+        help=f"order of the rows' keys (default {','.join(JOIN_KEYS)})",
+    )
+    add(
+        "--role-header",
+        type=_told(values.field_name),
+        default="",
+        metavar="NAME",
+        help="field that tells the role",
+    )
     add("--values", action="store_true", help=f"show the first {_SHOWN} values of each column too")
+
+
+def _told(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
+    """A reader of a setting whose complaint argparse shows as it stands."""
+
+    def read(given: str) -> Any:
+        try:
+            return parse(given)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{given!r}: {error}") from error
+
+    return read
 
 
 def run(args: argparse.Namespace) -> int:
@@ -129,7 +170,8 @@ def run(args: argparse.Namespace) -> int:
     except Undecodable as refusal:
         print(_refusal(exchange, refusal.reason, dialects))
         return 1
-    print(_report(exchange, found, args.values))
+    known = Known(id_columns=args.id_columns, join_keys=args.join_keys, role_header=args.role_header)
+    print(_report(exchange, found, known, args.values))
     return 0
 
 
@@ -264,20 +306,24 @@ def _first_line(dialect: Dialect) -> str:
     return (inspect.getdoc(inner) or "").partition("\n\n")[0].replace("\n", " ")
 
 
-def _report(exchange: Exchange, found: Observation, values: bool) -> str:
+def _report(exchange: Exchange, found: Observation, known: Known, shown: bool) -> str:
+    sorter = Sorter(known)
     lines = [
         f"operation   {exchange.operation}",
         f"dialect     {found.protocol}",
-        f"model       {_plain(exchange.model_name or found.model_name) or UNKNOWN}",
+        f"model       {_plain(exchange.model_name or told_name(exchange, found)) or UNKNOWN}",
         f"version     {_plain(exchange.model_version or found.model_version) or UNKNOWN}",
         f"request id  {_plain(found.request_id or exchange.request_id) or 'none'}",
+        f"role        {sorter.role(exchange)}",
+        f"task        {_task(found)}",
         f"rows        {found.rows}",
+        *_keys(exchange, found, known),
     ]
     if found.generation is not None:
         lines += ["", *_generation(found.generation)]
     for side, columns in (("inputs", found.inputs), ("outputs", found.outputs)):
-        lines += ["", *_table(side, columns)]
-        if values:
+        lines += ["", *_table(side, columns, known.id_columns)]
+        if shown:
             lines += [f"    {_plain(column.name)}: {_first_values(column)}" for column in columns]
     return "\n".join(lines)
 
@@ -289,36 +335,56 @@ def _generation(made: Generation) -> list[str]:
     return ["generation", *[f"    {name:<22} {_plain(str(value))}" for name, value in shown.items()]]
 
 
-def _table(side: str, columns: tuple[Column, ...]) -> list[str]:
+def _task(found: Observation) -> str:
+    return f"{found.task}, as the server tells" if found.task else "not told by the server; guessed from rows"
+
+
+def _keys(exchange: Exchange, found: Observation, known: Known) -> list[str]:
+    """The keys of the first rows, the sources of all: by these a label finds its row."""
+    rows = row_keys(exchange, found, known.id_columns, known.join_keys)
+    if not any(rows):
+        return ["keys        none: a label that comes later finds no row of this exchange"]
+    lines = [
+        f"keys        row {number}: "
+        + ", ".join(f"{key.source} {_plain(key.id)} #{key.number}" for key in keys)
+        for number, keys in enumerate(rows[:_KEYED])
+    ]
+    more = len(rows) - _KEYED
+    return [*lines, f"            and those of {more} more rows"] if more > 0 else lines
+
+
+def _table(side: str, columns: tuple[Column, ...], ids: tuple[str, ...]) -> list[str]:
     if not columns:
-        return [f"{side}: no columns (bytes, no rows, or a wide unnamed vector)"]
-    table = [(side, "kind", "count", "nulls", "min", "mean", "max", ""), *map(_row, columns)]
+        return [f"{side}: no columns (bytes, no rows, or wide rows that are no numbers)"]
+    head = (side, "kind", "counted as", "count", "nulls", "absent", "min", "mean", "max", "")
+    table = [head, *[_row(column, column.name in ids) for column in columns]]
     widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
     return [
         "  ".join(
-            cell.ljust(width) if place < 2 else cell.rjust(width)
+            cell.ljust(width) if place < 3 else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ).rstrip()
         for cells in table
     ]
 
 
-def _row(column: Column) -> tuple[str, ...]:
-    name, count, nulls = _plain(column.name), str(len(column.values)), str(column.nulls)
+def _row(column: Column, identifies: bool) -> tuple[str, ...]:
+    counted_as = "id" if identifies else sighted([column]).type
+    counts = len(column.values), column.nulls, column.absent
+    head = (_plain(column.name), column.kind, counted_as, *map(str, counts))
     if column.kind == "categorical":
         distinct = len(set(column.values.tolist()) - {None})
-        return name, column.kind, count, nulls, "", "", "", f"{distinct} distinct"
+        return *head, "", "", "", f"{distinct} distinct"
     numbers = cast("NDArray[np.float64]", column.values)
-    if column.kind == "vector":
-        return name, column.kind, count, nulls, "", "", "", f"{numbers.shape[1]} wide"
+    width = numbers.shape[1] if column.kind == "vector" else 1
     there = numbers[~np.isnan(numbers)]
-    nans = len(numbers) - len(there) - column.nulls
-    note = f"{nans} NaN" if nans else ""
+    nans = numbers.size - len(there) - column.nulls * width
+    notes = [f"{width} wide"] * (column.kind == "vector") + [f"{nans} NaN"] * (nans > 0)
     if not len(there):
-        return name, column.kind, count, nulls, "", "", "", note
+        return *head, "", "", "", ", ".join(notes)
     with np.errstate(all="ignore"):  # infinities have a mean too
         shown = tuple(f"{number:.6g}" for number in (there.min(), there.mean(), there.max()))
-    return name, column.kind, count, nulls, *shown, note
+    return *head, *shown, ", ".join(notes)
 
 
 def _first_values(column: Column) -> str:

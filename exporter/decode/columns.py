@@ -5,7 +5,8 @@ proportional to what the payload really holds, however sparse or deep it is made
 
 Kinds, where the payload declares none. Any string makes a column categorical; so do booleans alone. Among
 outputs integers and booleans alone are classes, so categorical; a single float makes an output numeric.
-Everything else is numeric, with true as 1; so is a column of nulls alone.
+Everything else is numeric, with true as 1; so is a column of nulls alone. Rows of more than MAX_VECTOR numbers without
+names are one vector; texts that are base64 images give what can be told of those (`images`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,9 +19,11 @@ from struct import error as StructError
 from types import NoneType
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.decode.images import base64_columns, looks_base64
 from exporter.decode.payload import MAX_NAME
 from exporter.records.observation import Column, ColumnKind, Undecodable
 
@@ -28,8 +31,6 @@ MAX_COLUMNS = 4096
 # Wider unnamed tensors are vectors (embeddings, pixels, tokens): their single places mean nothing.
 MAX_VECTOR = 64
 MAX_DEPTH = 8
-# Longer strings are text rather than categories; their beginning tells them apart well enough to count.
-MAX_CATEGORY = 256
 # Cells per value present, and slack for small tables, up to which unequal rows are filled with nulls.
 _SPARSITY, _SLACK = 4, 1024
 _EXACT = 2.0**53
@@ -40,6 +41,7 @@ _NO_NULLS = repeat(0)
 
 Role = Literal["input", "output"]
 _NUMBERS = frozenset({int, float})
+_PLACES = frozenset({int, float, bool, NoneType})  # of a vector
 # A few numbers are written as bytes and viewed in two thirds of the time that numpy takes to read a list, and what
 # is no number is seen on the way.
 _PACK = tuple([Struct(f"{count}d").pack for count in range(MAX_VECTOR + 1)])
@@ -54,7 +56,7 @@ def canonical(value: Any) -> str | None:
     """
     kind = type(value)
     if kind is str:
-        return str(value).strip()[:MAX_CATEGORY]
+        return str(value).strip()
     if value is None:
         return None
     if kind is bool:
@@ -65,7 +67,7 @@ def canonical(value: Any) -> str | None:
         if not isinf(value) and value.is_integer() and abs(value) < _EXACT:
             return str(int(value))
         return repr(value)
-    return str(value)[:MAX_CATEGORY]
+    return str(value)
 
 
 def positional(name: str, width: int) -> tuple[str, ...]:
@@ -115,7 +117,8 @@ def table_columns(
 
 def categorical_columns(names: tuple[str, ...], flat: list[Any]) -> list[Column]:
     """Categorical columns of a row-major table of scalars (see `canonical`)."""
-    return _categories(names, flat, set(map(type, flat)))
+    columns = _categories(names, flat, set(map(type, flat)))
+    return _pictured(columns) if any(map(looks_base64, flat[: len(names)])) else columns
 
 
 def text_columns(names: tuple[str, ...], texts: NDArray[Any], nulls: Sequence[int] = ()) -> list[Column]:
@@ -137,9 +140,11 @@ def scalar_columns(names: tuple[str, ...], flat: list[Any], role: Role) -> list[
 def row_columns(name: str, rows: list[Any], role: Role, depth: int = 0) -> list[Column]:
     """Columns of a list of rows: scalars, lists (nested ones too), or objects with one column per key.
 
-    A list of width k becomes k columns named by place (`positional`), or none if k > MAX_VECTOR; shorter
-    rows are filled with nulls, as are keys that a row lacks. Keys of nested objects are joined with a dot.
-    Raises Undecodable "mixed_rows", "too_deep", "too_sparse", "too_many_columns" or "wrong_type".
+    A list of width k becomes k columns named by place (`positional`), or one vector if k > MAX_VECTOR (none, if such
+    rows differ in length or hold texts); shorter rows are filled with nulls, as are keys that a row lacks: those are
+    `absent` as well. Keys of nested objects are joined with a dot. {"b64": …} alone is one binary value: an image has
+    columns, anything else none. Raises Undecodable "mixed_rows", "too_deep", "too_sparse", "too_many_columns" or
+    "wrong_type".
     """
     if depth > MAX_DEPTH:
         raise Undecodable("too_deep")
@@ -185,8 +190,33 @@ def _categories(names: tuple[str, ...], flat: list[Any], kinds: set[type]) -> li
     return text_columns(names, cells, _nulls(flat, len(names)) if NoneType in kinds else ())
 
 
+def _pictured(columns: list[Column]) -> list[Column]:
+    """The columns, with what can be told of images in place of their texts."""
+    found: list[Column] = []
+    for column in columns:
+        cells = column.values.tolist() if column.kind == "categorical" else []
+        found += (base64_columns(column.name, cells) if cells and looks_base64(cells[0]) else []) or [column]
+    return found
+
+
+def vector_column(name: str, table: NDArray[np.floating[Any]], nulls: int = 0) -> list[Column]:
+    """The vector of a table of shape (rows, width); of `nulls` rows nothing is known, and they are NaN throughout."""
+    return [Column(name[:MAX_NAME], "vector", table, nulls)]
+
+
+def wide_column(name: str, flat: list[Any], rows: int) -> list[Column]:
+    """The vector of a row-major table of more than MAX_VECTOR scalars a row; Undecodable where they are no numbers."""
+    return vector_column(name, _numbers(flat).reshape(rows, -1)) if rows else []
+
+
 def _scalars(names: tuple[str, ...], flat: list[Any], kinds: set[type], role: Role) -> list[Column]:
     """The columns; `kinds` are the types of the values."""
+    if str in kinds and any(map(looks_base64, flat[: len(names)])):
+        return _pictured(_alike(names, flat, kinds, role))
+    return _alike(names, flat, kinds, role)
+
+
+def _alike(names: tuple[str, ...], flat: list[Any], kinds: set[type], role: Role) -> list[Column]:
     known = kinds - {NoneType} if NoneType in kinds else kinds
     kind = _kind(known, role)
     if len(names) > 1:
@@ -209,9 +239,14 @@ def _mixed(names: tuple[str, ...], flat: list[Any], role: Role) -> list[Column]:
     found: dict[int, Column] = {}
     for kind, chosen in places.items():
         if chosen:
-            make = numeric_columns if kind == "numeric" else categorical_columns
             table = list(chain.from_iterable(zip(*[cells[at] for at in chosen], strict=True)))
-            found |= zip(chosen, make(tuple([names[at] for at in chosen]), table), strict=True)
+            some = tuple([names[at] for at in chosen])
+            made = (
+                numeric_columns(some, table)
+                if kind == "numeric"
+                else _categories(some, table, set(map(type, table)))
+            )
+            found |= zip(chosen, made, strict=True)
     return [found[at] for at in range(width)]
 
 
@@ -250,11 +285,14 @@ def _listed(name: str, rows: list[Any], kinds: set[type], role: Role, depth: int
     leaves = _leaves(rows)
     if leaves is not None:
         width = len(leaves[0]) // len(rows)
-        return _scalars(positional(name, width), *leaves, role) if 0 < width <= MAX_VECTOR else []
+        if width > MAX_VECTOR:
+            return _vector(name, rows, leaves, 0)
+        return _scalars(positional(name, width), *leaves, role) if width else []
     sizes = [len(row) for row in rows if row is not None]
     width = max(sizes)
     if width > MAX_VECTOR:
-        return []
+        present = [row for row in rows if row is not None]
+        return _vector(name, rows, _leaves(present), len(rows) - len(present))
     _refuse_sparse(len(rows) * width, sum(sizes))
     columns: list[Column] = []
     for at, column in enumerate(positional(name, width)):
@@ -263,39 +301,65 @@ def _listed(name: str, rows: list[Any], kinds: set[type], role: Role, depth: int
     return columns
 
 
+def _vector(
+    name: str, rows: list[Any], leaves: tuple[list[Any], set[type]] | None, nulls: int
+) -> list[Column]:
+    """The vector of rows, of which so many are null; `leaves` are those of the others."""
+    if leaves is None or not leaves[1] <= _PLACES:
+        return []
+    table = _numbers(leaves[0]).reshape(len(rows) - nulls, -1)
+    if nulls:
+        whole = np.full((len(rows), table.shape[1]), np.nan)
+        whole[[place for place, row in enumerate(rows) if row is not None]] = table
+        table = whole
+    return vector_column(name, table, nulls)
+
+
 def _named(name: str, rows: list[Any], kinds: set[type], role: Role, depth: int) -> list[Column]:
     if not kinds <= {dict, NoneType}:
         raise Undecodable("mixed_rows")
     objects = [{} if row is None else row for row in rows] if NoneType in kinds else rows
     keys = dict.fromkeys(chain.from_iterable(objects))
-    if keys.keys() == {"b64"}:
-        return []  # one binary value, written as TensorFlow Serving writes it
+    if keys.keys() == {"b64"}:  # one binary value, written as TensorFlow Serving writes it
+        return base64_columns(name[:MAX_NAME], [one.get("b64") for one in objects])
     if len(keys) > MAX_COLUMNS:
         raise Undecodable("too_many_columns")
     if "" in keys:
         raise Undecodable("bad_name")
     _refuse_sparse(len(objects) * len(keys), sum(map(len, objects)))
     names = [(key if depth == 0 else f"{name}.{key}")[:MAX_NAME] for key in keys]
-    flat = _cells(objects, list(keys))
+    flat, absent = _cells(objects, list(keys))
     kinds = set(map(type, flat))
-    if dict not in kinds and list not in kinds:
+    if dict not in kinds and list not in kinds and not absent:
         return _scalars(tuple(names), flat, kinds, role) if names else []
     columns: list[Column] = []
+    if dict not in kinds and list not in kinds:
+        flat_columns = _scalars(tuple(names), flat, kinds, role)
+        if len(flat_columns) == len(names):
+            return [_lacking(column, count) for column, count in zip(flat_columns, absent, strict=True)]
     for at, full in enumerate(names):
-        _extend(columns, row_columns(full, flat[at :: len(names)], role, depth + 1))
+        more = row_columns(full, flat[at :: len(names)], role, depth + 1)
+        _extend(columns, [_lacking(one, absent[at]) for one in more] if absent else more)
     return columns
 
 
-def _cells(objects: list[dict[str, Any]], keys: list[str]) -> list[Any]:
-    """Row-major values of those keys, None where an object lacks one."""
+def _cells(objects: list[dict[str, Any]], keys: list[str]) -> tuple[list[Any], Sequence[int]]:
+    """Row-major values of those keys, None where an object lacks one; and how many lack each, () for none."""
     if len(objects) == 1:
-        return list(objects[0].values())
+        return list(objects[0].values()), ()
     if len(keys) > 1:
         try:
-            return list(chain.from_iterable(map(itemgetter(*keys), objects)))
+            return list(chain.from_iterable(map(itemgetter(*keys), objects))), ()
         except KeyError:
             pass  # a row lacks a key
-    return [row.get(key) for row in objects for key in keys]
+    flat = [row.get(key) for row in objects for key in keys]
+    absent = [sum([key not in row for row in objects]) for key in keys] if None in flat else []
+    return flat, absent if any(absent) else ()
+
+
+def _lacking(column: Column, absent: int) -> Column:
+    """The column, of whose cells at least so many were not written at all."""
+    return msgspec.structs.replace(column, absent=absent) if absent > column.absent else column
 
 
 def _refuse_sparse(cells: int, present: int) -> None:

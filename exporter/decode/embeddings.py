@@ -41,6 +41,7 @@ def read(protocol: str, told: Gathered, asked: Any, answer: dict[str, Any]) -> O
         (Column("embedding", "vector", vectors),),
         told.request_model,
         generation=told.generation(),
+        task="embedding",
     )
 
 

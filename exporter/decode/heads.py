@@ -14,6 +14,7 @@ JSON_LINES = frozenset(
         *("application/x-ndjson", "application/json-lines"),
     }
 )
+_IMAGE: Final = "application/x-image"  # SageMaker's name for any
 _CONTENT_TYPE: Final = re.compile(rb"(?i)\r\ncontent-type:[ \t]*([!-:<-~]*)")
 
 
@@ -21,6 +22,11 @@ def media_type(head: bytes) -> str:
     """The media type of the body in lower case, without its parameters; "" if the head does not tell."""
     found = _CONTENT_TYPE.search(head)
     return found[1].decode("ascii").lower() if found is not None else ""
+
+
+def is_image(media: str) -> bool:
+    """Whether a body of that media type is one image."""
+    return media.startswith("image/") or media == _IMAGE
 
 
 def is_json(media: str) -> bool:

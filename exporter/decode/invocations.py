@@ -6,7 +6,7 @@ answer with; or by a media type that MLflow's server neither reads nor writes. A
 
 from typing import Final
 
-from exporter.decode.heads import CSV, JSON_LINES, media_type
+from exporter.decode.heads import CSV, JSON_LINES, is_image, media_type
 from exporter.records.exchange import Exchange
 
 _AMAZON: Final = b"\r\nx-amzn-sagemaker-"
@@ -29,5 +29,6 @@ def speaks_sagemaker(exchange: Exchange) -> bool:
         _AMAZON in request.lower()
         or _AMAZON in response.lower()
         or media_type(request) in _REQUESTS
+        or is_image(media_type(request))
         or media_type(response) in _ANSWERS
     )

@@ -70,7 +70,9 @@ def observation(protocol: str, told: Gathered) -> Observation:
     made = told.generation()
     inputs, outputs = told.columns(made) if made.whole else ((), ())
     return Observation(
-        protocol, int(made.whole), inputs, outputs, told.request_model, "", told.id, generation=made
+        *(protocol, int(made.whole), inputs, outputs, told.request_model, "", told.id),
+        generation=made,
+        task="text",
     )
 
 

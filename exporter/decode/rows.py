@@ -23,11 +23,11 @@ def either(fields: dict[str, Any], first: str, second: str) -> Any:
     return other if one is None else one
 
 
-def paired(protocol: str, inputs: Table, outputs: Table) -> Observation:
+def paired(protocol: str, inputs: Table, outputs: Table, task: str = "") -> Observation:
     """The Observation of two tables; Undecodable "rows_differ" if they have other numbers of rows."""
     if inputs[0] != outputs[0]:
         raise Undecodable("rows_differ")
-    return Observation(protocol, inputs[0], inputs[1], outputs[1])
+    return Observation(protocol, inputs[0], inputs[1], outputs[1], task=task)
 
 
 def row_table(value: Any, role: Role) -> Table:

@@ -2,8 +2,8 @@
 
 CSV has no header, unless its first record holds no number and its second does. A record of an answer that stands
 alone may be one row, or one value for each row of the request. JSON may be bare, or stand in `instances`, `features`
-or `inputs` (requests) and `predictions` (answers). The request id is the inference id, or else the custom attributes;
-the model is named by the target-model field or by the path.
+or `inputs` (requests) and `predictions` (answers). A body that is an image is one row. The request id is the inference
+id, or else the custom attributes; the model is named by the target-model field or by the path.
 """
 
 import re
@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from exporter.decode.columns import Role, checked
-from exporter.decode.heads import CSV, JSON_LINES, is_json, media_type
+from exporter.decode.heads import CSV, JSON_LINES, is_image, is_json, media_type
+from exporter.decode.images import image_columns
 from exporter.decode.invocations import shared
 from exporter.decode.payload import identifier, parse, text
 from exporter.decode.readings import Reading, agree, as_rows, readings
@@ -72,6 +73,8 @@ def _body(head: bytes, body: bytes, role: Role) -> Sequence[Reading]:
         return (as_rows(_BASE[role], json_lines(body), role),)
     if is_json(media) or (media in _UNTOLD and body.lstrip()[:1] in (b"[", b"{")):
         return _json(parse(body), role)
+    if role == "input" and is_image(media):
+        return (Reading(1, lambda: image_columns(_BASE[role], [body])),)
     raise Undecodable("content_type")
 
 

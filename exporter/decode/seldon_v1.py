@@ -8,7 +8,15 @@ one node only, `meta.requestPath` names the model and, by the tag of its image, 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from exporter.decode.columns import MAX_VECTOR, Role, checked, numeric_columns, positional, row_columns
+from exporter.decode.columns import (
+    MAX_VECTOR,
+    Role,
+    checked,
+    numeric_columns,
+    positional,
+    row_columns,
+    wide_column,
+)
 from exporter.decode.payload import identifier, parse_object, required, text
 from exporter.decode.readings import Reading, agree, as_rows, readings
 from exporter.decode.tables import column_names, named_rows
@@ -117,5 +125,8 @@ def _tensor(tensor: dict[str, Any], names: tuple[str, ...], base: str) -> Readin
     if len(names) > 1 and len(names) != width:
         raise Undecodable("names_differ")
     if len(names) <= 1:
-        names = positional(names[0] if names else base, width) if width <= MAX_VECTOR else ()
-    return Reading(rows, lambda: numeric_columns(names, values) if names else [])
+        name = names[0] if names else base
+        if width > MAX_VECTOR:
+            return Reading(rows, lambda: wide_column(name, values, rows))
+        names = positional(name, width)
+    return Reading(rows, lambda: numeric_columns(names, values))

@@ -69,9 +69,14 @@ class Records:
         return _cell_columns(column_names(names), self.rows[len(self.rows) - self.count + 1 :], role)
 
     def unnamed(self, name: str, role: Role) -> list[Column]:
-        """Columns of all records, called by place; none over MAX_VECTOR cells a record. Not where there is a header."""
+        """Columns of all records, called by place; over MAX_VECTOR cells a record one vector, of numbers alone.
+
+        Not where there is a header.
+        """
         width = len(self.first)
-        return _cell_columns(positional(name, width), self.rows, role) if 0 < width <= MAX_VECTOR else []
+        if width > MAX_VECTOR:
+            return row_columns(name, list(self.rows), role) if type(self.rows[0][0]) is not str else []
+        return _cell_columns(positional(name, width), self.rows, role) if width else []
 
     def turned(self) -> "Records":
         """Records of one cell each, from a single record."""

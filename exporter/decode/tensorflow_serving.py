@@ -9,8 +9,9 @@ classify  {"examples": [{feature: value}], "context"?: {feature: value}} -> {"re
           each; or scores_0, scores_1, … where labels are empty.
 regress   the same request -> {"results": [value, …]}: the output `prediction`, numeric always.
 
-A value {"b64": …} is binary and gives no column. The path is KServe V1's too, and a server of its kind may answer the
-same; the route table cannot tell. So that dialect decodes what it is labelled with, and hands over what `speaks` says.
+A value {"b64": …} is binary: of an image the format and size are told, of anything else nothing. The path is KServe
+V1's too, and a server of its kind may answer the same; the route table cannot tell. So that dialect decodes what it is
+labelled with, and hands over what `speaks` says.
 """
 
 from itertools import chain
@@ -55,7 +56,8 @@ def speaks(path: str, request: dict[str, Any], response: dict[str, Any]) -> bool
 def read(request: dict[str, Any], response: dict[str, Any]) -> Observation:
     """The Observation of two messages. Raises Undecodable."""
     if "examples" in request:
-        return paired(NAME, _examples(request), _results(response))
+        outputs = _results(response)
+        return paired(NAME, _examples(request), outputs, _task(outputs))
     given = either(request, "instances", "inputs")
     answered = either(response, "predictions", "outputs")
     if response.get("outputs") is not None:
@@ -115,7 +117,10 @@ def _examples(request: dict[str, Any]) -> Table:
 def _repeated(columns: list[Column], rows: int) -> list[Column]:
     """The one value of each for so many rows, at no cost per row."""
     return [
-        Column(column.name, column.kind, np.broadcast_to(column.values, (rows,)), column.nulls * rows)
+        Column(
+            *(column.name, column.kind, np.broadcast_to(column.values, (rows, *column.values.shape[1:]))),
+            *(column.nulls * rows, column.absent * rows),
+        )
         for column in columns
     ]
 
@@ -132,6 +137,16 @@ def _results(response: dict[str, Any]) -> Table:
     if kinds != {list}:
         raise Undecodable("mixed_rows")
     return len(results), checked(_classified([[_scored(pair) for pair in row] for row in results]))
+
+
+def _task(outputs: Table) -> str:
+    """Values alone are a regression; each label's score is of one class, and two of them are all of a binary one."""
+    names = [column.name for column in outputs[1]]
+    if names == [BASES["output"]]:
+        return "regression"
+    return (
+        "binary" if sum(name.startswith("scores") for name in names) == 2 else "multiclass" if names else ""
+    )
 
 
 def _scored(pair: Any) -> tuple[str, float]:

@@ -21,7 +21,10 @@ from exporter.decode.columns import (
     positional,
     table_columns,
     text_columns,
+    vector_column,
+    wide_column,
 )
+from exporter.decode.images import image_columns
 from exporter.records.observation import Column, Undecodable
 
 # Datatype -> numpy dtype, little-endian as on the wire. BYTES elements are str here.
@@ -75,10 +78,10 @@ def tensor_columns(
 ) -> tuple[int, list[Column]]:
     """(rows, columns) of a tensor whose values are JSON, flat row-major or nested.
 
-    [n] and [n, 1] are one column of that name, [n, k] are name_0 … name_(k-1) (the protocol has no names for
-    them), more dimensions are flattened row-major; over MAX_VECTOR values per row there are rows but no
-    columns. FP* are numeric, BYTES and BOOL categorical, integers numeric as inputs and categorical, that is
-    classes, as outputs. Raises Undecodable: unknown_datatype, bad_shape, ragged, shape_mismatch, wrong_type,
+    [n] and [n, 1] are one column of that name, [n, k] are name_0 … name_(k-1) (the protocol has no names for them),
+    more dimensions are flattened row-major; over MAX_VECTOR numbers per row are one vector, over MAX_VECTOR texts or
+    truth values no column. FP* are numeric, BYTES and BOOL categorical, integers numeric as inputs and categorical,
+    that is classes, as outputs. Raises Undecodable: unknown_datatype, bad_shape, ragged, shape_mismatch, wrong_type,
     number_range.
     """
     if datatype not in _KNOWN:
@@ -86,8 +89,8 @@ def tensor_columns(
     rows, width = check_shape(shape)
     numeric = datatype in _FLOATS or (role == "input" and datatype not in _WORDED)
     if width > MAX_VECTOR:
-        _flat(data, rows * width)
-        return rows, []
+        cells = _flat(data, rows * width)
+        return rows, [] if datatype in _WORDED else wide_column(name, cells, rows)
     names = positional(name, width)
     if numeric:
         # A flat list is not looked through for lists within: they would be no numbers.
@@ -104,25 +107,29 @@ def binary_columns(
 ) -> tuple[int, list[Column]]:
     """(rows, columns) of a tensor whose values are `raw`; columns and kinds as of `tensor_columns`.
 
-    Numbers are float32 if the floats there are shorter than 64 bits, else float64. BYTES that are not UTF-8 have
-    rows but no columns. Raises Undecodable: unknown_datatype, bad_shape, shape_mismatch (`raw` has another size), and
-    wrong_type (a BOOL that is neither 0 nor 1).
+    Numbers are float32 if the floats there are shorter than 64 bits, else float64. BYTES that are not UTF-8 have rows
+    but no columns, unless they are one image a row. Raises Undecodable: unknown_datatype, bad_shape, shape_mismatch
+    (`raw` has another size), and wrong_type (a BOOL that is neither 0 nor 1).
     """
     dtype = _RAW.get(datatype)
     if dtype is None:
         raise Undecodable("unknown_datatype")
     rows, width = check_shape(shape)
     if datatype == "BYTES":
-        texts = _texts(raw, rows * width)
-        if texts is None or width > MAX_VECTOR:
-            return rows, []
-        return rows, categorical_columns(positional(name, width), texts)
+        elements = _elements(raw, rows * width)
+        texts = _texts(elements)
+        if texts is None:
+            return rows, image_columns(name, elements) if width == 1 else []
+        return rows, categorical_columns(positional(name, width), texts) if width <= MAX_VECTOR else []
     if len(raw) != rows * width * dtype.itemsize:
         raise Undecodable("shape_mismatch")
-    if width > MAX_VECTOR:
-        return rows, []
-    names = positional(name, width)
     values = np.frombuffer(raw, dtype) if rows else np.zeros(0, dtype)
+    if width > MAX_VECTOR:
+        if datatype == "BOOL":
+            return rows, []
+        floats = _floats(values, datatype) if datatype in _FLOATS else values.astype(np.float64)
+        return rows, vector_column(name, floats.reshape(rows, width))
+    names = positional(name, width)
     if datatype in _FLOATS:
         return rows, table_columns(names, _floats(values, datatype))
     if datatype == "BOOL":
@@ -167,15 +174,14 @@ def _integers(values: NDArray[Any]) -> NDArray[Any]:
     return found
 
 
-def _texts(raw: memoryview, count: int) -> list[str] | None:
-    """The texts of `count` BYTES elements; None if one is not UTF-8, so that they are no texts."""
+def _elements(raw: memoryview, count: int) -> list[memoryview]:
+    """The `count` BYTES elements; Undecodable "shape_mismatch" if there are more or fewer."""
     size = len(raw)
     # An element takes four bytes at least: a shape cannot ask for more work than there are bytes.
     if 4 * count > size:
         raise Undecodable("shape_mismatch")
-    texts: list[str] = []
+    elements: list[memoryview] = []
     at = 0
-    plain = True
     for _ in range(count):
         start = at + 4
         if start > size:
@@ -183,11 +189,15 @@ def _texts(raw: memoryview, count: int) -> list[str] | None:
         at = start + _LENGTH.unpack_from(raw, at)[0]
         if at > size:
             raise Undecodable("shape_mismatch")
-        if plain:
-            try:
-                texts.append(str(raw[start:at], "utf-8"))
-            except UnicodeDecodeError:
-                plain = False
+        elements.append(raw[start:at])
     if at != size:
         raise Undecodable("shape_mismatch")
-    return texts if plain else None
+    return elements
+
+
+def _texts(elements: list[memoryview]) -> list[str] | None:
+    """The elements as texts; None if one is not UTF-8, so that they are no texts."""
+    try:
+        return [str(element, "utf-8") for element in elements]
+    except UnicodeDecodeError:
+        return None

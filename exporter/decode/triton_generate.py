@@ -77,4 +77,5 @@ def _versioned(found: Observation, name: str, version: str) -> Observation:
         version,
         found.request_id,
         generation=found.generation,
+        task=found.task,
     )

@@ -10,6 +10,7 @@ import re
 
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.metric import LATENCY_BUCKETS, Metric
+from exporter.records.observation_metrics import OBSERVATION
 from exporter.records.payload_log_metrics import PAYLOAD_LOG
 from exporter.records.server_metrics import SERVER, SERVER_READING
 
@@ -177,8 +178,9 @@ CATALOGUE: tuple[Metric, ...] = (
         "model.info",
         "info",
         "1",
-        ("model_name", "model_version", "protocol", "reference", "match"),
-        "1 for each model version seen; reference is the profile that it is compared with, match how it was found.",
+        ("model_name", "model_version", "protocol", "reference", "match", "role", "task", "task_source"),
+        "1 for each model version and role seen; reference is the profile that it is compared with, match how it was "
+        "found, task what the outputs are, task_source who said so.",
         "stable",
     ),
     # --- the model server's own signals
@@ -195,7 +197,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "model.predictions",
         "counter",
         "{prediction}",
-        ("model_name", "model_version", "output", "class"),
+        ("model_name", "model_version", "output", "class", "role"),
         "Predicted rows by class; numeric outputs count under the class of an empty label.",
         "stable",
     ),
@@ -203,7 +205,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "model.prediction.value",
         "histogram",
         "1",
-        ("model_name", "model_version", "output", "reference"),
+        ("model_name", "model_version", "output", "reference", "role"),
         "Numeric predictions; bounds are the reference's bins, or the same fixed signed ones everywhere.",
         "stable",
     ),
@@ -211,7 +213,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "model.prediction.bin",
         "counter",
         "{row}",
-        ("model_name", "model_version", "output", "reference", "bin"),
+        ("model_name", "model_version", "output", "reference", "bin", "role"),
         "Predicted rows per bin of the reference, special bins included; bins exist at 0 from the start.",
         "stable",
     ),
@@ -219,7 +221,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "model.feature.bin",
         "counter",
         "{row}",
-        ("model_name", "model_version", "feature", "reference", "bin"),
+        ("model_name", "model_version", "feature", "reference", "bin", "role"),
         "Input rows per bin of the reference, special bins included; bins exist at 0 from the start.",
         "stable",
     ),
@@ -227,45 +229,49 @@ CATALOGUE: tuple[Metric, ...] = (
         "model.reference.bin.rows",
         "gauge",
         "{row}",
-        (*_SERIES, "reference", "bin"),
+        (*_SERIES, "reference", "bin", "role"),
         "Rows per bin in the reference profile.",
     ),
     Metric(
         "model.window.rows",
         "gauge",
         "{row}",
-        (*_SERIES, "window"),
+        (*_SERIES, "window", "role"),
         "Rows of this column in the rolling window.",
     ),
     Metric(
-        "model.window.mean", "gauge", "1", (*_SERIES, "window"), "Mean of the column in the rolling window."
+        "model.window.mean",
+        "gauge",
+        "1",
+        (*_SERIES, "window", "role"),
+        "Mean of the column in the rolling window.",
     ),
     Metric(
         "model.window.standard_deviation",
         "gauge",
         "1",
-        (*_SERIES, "window"),
+        (*_SERIES, "window", "role"),
         "Standard deviation (ddof 0) of the column in the rolling window.",
     ),
     Metric(
         "model.window.quantile",
         "gauge",
         "1",
-        (*_SERIES, "window", "probability"),
+        (*_SERIES, "window", "probability", "role"),
         "Quantiles of the column in the rolling window, interpolated within bins.",
     ),
     Metric(
         "model.window.state",
         "gauge",
         "1",
-        (*_SERIES, "window", "state"),
+        (*_SERIES, "window", "state", "role"),
         "1 for the state that the window is in: ready or insufficient.",
     ),
     Metric(
         "model.drift",
         "gauge",
         "1",
-        (*_SERIES, "window", "statistic", "reference"),
+        (*_SERIES, "window", "statistic", "reference", "role"),
         "Distance between the rolling window and the reference; absent while there are too few rows.",
         "stable",
     ),
@@ -273,14 +279,14 @@ CATALOGUE: tuple[Metric, ...] = (
         "model.drift.noise_floor",
         "gauge",
         "1",
-        (*_SERIES, "window", "statistic", "reference"),
+        (*_SERIES, "window", "statistic", "reference", "role"),
         "Expected value of the distance at this number of rows if nothing had changed.",
     ),
     Metric(
         "model.drift.critical_value",
         "gauge",
         "1",
-        (*_SERIES, "window", "statistic", "reference"),
+        (*_SERIES, "window", "statistic", "reference", "role"),
         "99.9 % quantile of the distance at this number of rows if nothing had changed.",
     ),
     Metric(
@@ -291,6 +297,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "Exchanges that do not fit the reference profile, by reason: missing_column, extra_column, wrong_type.",
     ),
     *GENERATION,
+    *OBSERVATION,
     # --- resources: component is model, data_plane or analysis
     Metric(
         "process.cpu.time", "counter", "s", (*_PROCESS, "cpu_mode"), "CPU time used, by mode (user, system)."

@@ -1,9 +1,10 @@
 """Observation: what a decoder understood of one exchange, as columns. The decoders' only product.
 
 Columns hold values, never the payload's text. A column's values are a float64 array (numeric; NaN stays NaN, a JSON
-null is NaN too and counted in `nulls`) or an object array of str (categorical; nulls are None). Floats that came in
-binary with 32 bits or less are float32: exactly what the model saw. A vector's values have the shape (rows, width).
-Arrays may be read-only views, of a body or of a table that many columns share.
+null is NaN too and counted in `nulls`), an object array of str (categorical; nulls are None; texts are whole, however
+long), or a table of floats with a row for each row (vector; shape (rows, width), a null row is NaN throughout). Floats
+that came in binary with 32 bits or less are float32: exactly what the model saw. Arrays may be read-only views, of a
+body or of a table that many columns share; whoever keeps an Observation keeps the values.
 """
 
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
 
 ColumnKind = Literal["numeric", "categorical", "vector"]
 
+# What a model's outputs are. "" and "unknown" differ: the second is a finding.
+TASKS = (
+    *("binary", "multiclass", "multilabel", "regression", "interval", "ranking"),
+    *("embedding", "text", "unknown"),
+)
+
+
+def aspect_name(column: str, aspect: str) -> str:
+    """The name under which an aspect of a column (the width of an image, the length of a text) is counted."""
+    return f"{column}:{aspect}"
+
 
 class Undecodable(Exception):
     """The exchange cannot be decoded; `reason` is one word of a small set and becomes a label value."""
@@ -27,12 +39,16 @@ class Undecodable(Exception):
 
 # Structs, not dataclasses: an exchange makes a dozen, and these cost a fifteenth. No collector tracks them.
 class Column(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One named column of `rows` values. `nulls` counts the JSON nulls among them."""
+    """One named column of `rows` values. `nulls` counts the JSON nulls among them, absent keys included.
+
+    `absent` counts the cells whose key was not there at all, in a table whose rows name their values.
+    """
 
     name: str
     kind: ColumnKind
     values: "NDArray[np.float64] | NDArray[np.float32] | NDArray[Any]"
     nulls: int = 0
+    absent: int = 0
 
 
 class Generation(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
@@ -70,6 +86,8 @@ class Generation(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
 class Observation(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One decoded exchange. `model_name` and `model_version` are "" where the body does not tell them.
 
+    `request_id` is the dialect's own id. `task` is what the outputs are (see `TASKS`) where the dialect says so by
+    itself, else "".
     `time`: unix seconds of its rows where they are told apart from their arrival, as rows that were pushed may be.
     """
 
@@ -82,3 +100,4 @@ class Observation(msgspec.Struct, frozen=True, eq=False, gc=False):
     request_id: str = ""
     generation: Generation | None = None
     time: float = 0.0
+    task: str = ""

@@ -51,6 +51,7 @@ ASPECTS: Final[dict[str, tuple[str, ...]]] = {
     "datetime": ("hour", "weekday"),
     "image": ("format", "width", "height", "bytes", "brightness", "contrast"),
 }
+MAX_PROJECTED: Final = 1 << 14  # places; the directions of wider vectors, pixels mostly, would take megabytes
 _LOOKED_AT: Final = 256  # characters of a text by which its script is told
 _WEEKDAYS: Final = np.array(
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"], object
@@ -83,8 +84,9 @@ def vector_aspects(
     """Aspects of vectors, shape (rows, width): float64, shape (rows,).
 
     `norm` is the Euclidean norm, `zeros` the share of zeros in [0, 1], `projection_0` … `projection_7` the places on
-    eight fixed random directions of unit length (Johnson–Lindenstrauss; they depend on the width alone), and, where
-    `centroid` of shape (width,) is given, `distance` the Euclidean distance to it. ValueError for another width.
+    eight fixed random directions of unit length (Johnson–Lindenstrauss; they depend on the width alone; none for a
+    width over MAX_PROJECTED), and, where `centroid` of shape (width,) is given, `distance` the Euclidean distance to
+    it. ValueError for another width.
     """
     table = np.asarray(vectors, np.float64)
     rows, width = table.shape
@@ -97,9 +99,8 @@ def vector_aspects(
             if centroid.shape != (width,):
                 raise ValueError(f"a centroid of {width} values expected, got shape {centroid.shape}")
             found["distance"] = np.sqrt(np.square(table - centroid).sum(axis=1))
-        places = table @ directions(width)
-    found |= {f"projection_{place}": places[:, place] for place in range(PROJECTIONS)}
-    return found
+        places = table @ directions(width) if width <= MAX_PROJECTED else np.empty((rows, 0))
+    return found | {f"projection_{place}": places[:, place] for place in range(places.shape[1])}
 
 
 @lru_cache(maxsize=16)
@@ -136,7 +137,7 @@ def _form(text: str) -> str:
         return "empty"
     if text.isprintable():
         return "invalid" if "\ufffd" in text else "valid"
-    return "invalid" if any(map(_is_wrong, text)) else "valid"
+    return "invalid" if any(map(_is_wrong, set(text))) else "valid"
 
 
 def _is_wrong(character: str) -> bool:

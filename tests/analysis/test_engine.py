@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from exporter.analysis import engine as module
-from exporter.analysis.engine import FAILED, IDLE_SECONDS, MAX_OUTCOMES, MAX_SERIES, Engine, Known
+from exporter.analysis.engine import FAILED, IDLE_SECONDS, MAX_OUTCOMES, MAX_SERIES, Engine
+from exporter.analysis.known import Known
+from exporter.analysis.report import gauges
 from exporter.decode import REASONS, pushed
 from exporter.decode.pushed import NAME as PUSHED
 from exporter.decode.pushed import record
+from exporter.records.catalogue import metric
+from exporter.records.exchange import Exchange
 from exporter.stats import Profile
 from tests.analysis.world import BOUNDS, NOW, TRACE, feed, found, profile, v1, v2
 from tests.decode.exchanges import exchange
@@ -18,8 +22,14 @@ from tests.decode.exchanges import exchange
 V2, V1 = "open_inference_v2", "kserve_v1"
 
 
-def engine(*profiles: Profile, name: str = "", version: str = "") -> Engine:
-    return Engine(profiles, Known(name, version, (300.0,)), BOUNDS, NOW)
+def engine(*profiles: Profile, name: str = "", version: str = "", **known: Any) -> Engine:
+    return Engine(profiles, Known(name, version, (300.0,), **known), BOUNDS, NOW)
+
+
+def headed(*fields: str, **changes: Any) -> Exchange:
+    """A plain exchange whose request head has these fields."""
+    head = "\r\n".join(["POST /v2/models/iris/infer HTTP/1.1", *fields, "", ""]).encode()
+    return v2({"x": [1.0]}, {"y": [0.5]}, **changes, request_head=head)
 
 
 def outcomes(made: Engine) -> dict[tuple[str, ...], int]:
@@ -37,7 +47,7 @@ def test_predictions_and_bins_of_a_decoded_exchange() -> None:
     feed(made, [v2({"age": [40.5, 41.5]}, {"label": [1, 1]})])
     samples = list(made.snapshot().samples())
     assert outcomes(made) == {("iris", V2, "decoded"): 1}
-    assert found(samples, "model.predictions") == {("iris", "1", "label", "1"): 2}
+    assert found(samples, "model.predictions") == {("iris", "1", "label", "1", "live"): 2}
     assert sum(found(samples, "model.feature.bin").values()) == 2
 
 
@@ -115,11 +125,11 @@ def test_most_specific_profile_is_chosen_and_how_it_was_found_is_told() -> None:
     feed(lonely, [v2({"x": [1.0]}, {"y": [0.5]})])
     feed(lonely, [v2({"x": [1.0]}, {"y": [0.5]}, name="wine")])
     assert set(found(made.snapshot().samples(), "model.info")) == {
-        ("iris", "1", V2, narrow.reference, "exact")
+        ("iris", "1", V2, narrow.reference, "exact", "live", "unknown", "unknown")
     }
     assert set(found(lonely.snapshot().samples(), "model.info")) == {
-        ("iris", "1", V2, other.reference, "inherited"),
-        ("wine", "1", V2, "", "none"),
+        ("iris", "1", V2, other.reference, "inherited", "live", "unknown", "unknown"),
+        ("wine", "1", V2, "", "none", "live", "unknown", "unknown"),
     }
 
 
@@ -167,7 +177,7 @@ def test_nan_and_infinity_in_json_are_values() -> None:
     feed(made, [exchange("/v1/models/m:predict", body, answer, model_version="unknown")])
     bins = found(made.snapshot().samples(), "model.prediction.bin")
     assert outcomes(made) == {("m", V1, "decoded"): 1}
-    assert bins["m", "unknown", "prediction", "", "<nan>"] == 1
+    assert bins["m", "unknown", "prediction", "", "<nan>", "live"] == 1
     assert sum(bins.values()) == 3
 
 
@@ -307,3 +317,167 @@ def test_what_is_pushed_is_bounded_as_exchanges_are() -> None:
         made.flush(NOW)
     assert len(versions(made)) == MAX_SERIES + 1
     assert ("<other>", "<other>") in versions(made)
+
+
+# ---------------------------------------------------------------- what counts, and for whom
+
+
+def rows(made: Engine) -> dict[str, int]:
+    """Predicted rows by role."""
+    counted = found(made.snapshot().samples(), "model.predictions")
+    return {labels[-1]: count for labels, count in counted.items()}
+
+
+def test_roles_are_counted_apart() -> None:
+    """A mirror's answers have series of their own in every family, and its version is not told to the callers."""
+    made = engine(profile("iris", "*"), role_header="x-role")
+    shadow = headed("host: iris-shadow", version="2", model_version="unknown")
+    feed(made, [headed("host: iris"), shadow, shadow, headed("x-role: canary"), headed("x-role: synthetic")])
+    assert rows(made) == {"live": 1, "shadow": 2, "canary": 1, "synthetic": 1}
+    assert made.learned == {}
+    samples = [*made.snapshot().samples(), *gauges(made.windows(NOW))]
+    for name in (
+        "model.info",
+        "model.prediction.bin",
+        "model.feature.bin",
+        "model.window.rows",
+        "model.batch.rows",
+    ):
+        place = metric(name).labels.index("role")
+        assert {sample.labels[place] for sample in samples if sample.name == name} == set(rows(made))
+
+
+def test_what_is_left_out_is_counted_by_reason() -> None:
+    """Probes and exchanges that their caller marks move nothing but their reason, which exists from the start."""
+    made = engine(ignore_header="x-skip", warm_up_header="x-warm")
+    assert found(made.snapshot().samples(), "model.exchanges.excluded") == dict.fromkeys(
+        (("probe",), ("warm_up",), ("ignored",)), 0
+    )
+    health = headed(operation="health")
+    feed(made, [headed("X-Skip: yes"), headed("x-warm: 1"), health, headed()])
+    assert found(made.snapshot().samples(), "model.exchanges.excluded") == {
+        ("probe",): 1,
+        ("warm_up",): 1,
+        ("ignored",): 1,
+    }
+    assert rows(made) == {"live": 1}
+    assert outcomes(made) == {("iris", V2, "decoded"): 1}
+
+
+def test_warm_up_of_each_version() -> None:
+    """The first exchanges of a version are left out, whatever came of other versions and roles."""
+    made = engine(warm_up=2)
+    feed(made, [headed()] * 3 + [headed(version="2")] * 2 + [headed("host: a-shadow")] * 2)
+    assert rows(made) == {"live": 1}
+    assert found(made.snapshot().samples(), "model.exchanges.excluded")[("warm_up",)] == 6
+
+
+def test_attempts_are_counted_and_not_merged() -> None:
+    """Requests that come again with one id count again, and are counted as repeated."""
+    made = engine()
+    feed(made, [headed(request_id=one) for one in ("a", "a", "b", "")])
+    assert found(made.snapshot().samples(), "model.requests.repeated") == {(): 1}
+    assert rows(made) == {"live": 4}
+
+
+def test_task_of_the_outputs_and_who_says_so() -> None:
+    """Configured, by the server, or guessed after enough rows: model.info tells, as long as the series lives."""
+
+    def told(made: Engine) -> set[tuple[str, ...]]:
+        return {labels[-2:] for labels in found(made.snapshot().samples(), "model.info")}
+
+    configured, guessed, served = engine(task="binary"), engine(), engine()
+    feed(configured, [headed()])
+    assert told(configured) == {("binary", "configured")}
+    feed(guessed, [v2({"x": [1.0]}, {"y": [7.5] * 1}) for _ in range(999)])
+    assert told(guessed) == {("unknown", "unknown")}
+    feed(guessed, [v2({"x": [1.0]}, {"y": [7.5]})])
+    assert told(guessed) == {("regression", "guessed")}
+    regress = exchange("/v1/models/m:regress", b'{"examples":[{"a":1}]}', b'{"results":[0.5]}')
+    feed(served, [regress])
+    assert told(served) == {("regression", "server")}
+
+
+def test_contradictions_are_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A model that is said to be a regression and answers with words is told once in the log."""
+    made = engine(task="regression")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            feed(made, [v2({"x": [1.0]}, {"y": ["high"]})])
+    assert found(made.snapshot().samples(), "model.task.contradictions") == {("iris", "1", "live"): 3}
+    assert len(caplog.records) == 1
+    assert "regression" in caplog.text
+
+
+def test_ids_are_no_features() -> None:
+    """A column that identifies rows has no bins, and is no extra column beside a profile."""
+    made = engine(profile("iris"), id_columns=("id",))
+    feed(made, [v2({"age": [40.0], "city": ["rome"], "id": ["k-1"]}, {"label": [1]})])
+    samples = list(made.snapshot().samples())
+    assert set(found(samples, "model.profile.mismatches").values()) == {0}
+    assert {labels[2] for labels in found(samples, "model.feature.bin")} == {"age", "city"}
+
+
+def test_certainty_of_a_classifier_is_windowed_like_an_output() -> None:
+    """Probabilities give confidence, margin, entropy and the chosen class, beside the outputs themselves."""
+    made = engine(profile("iris"), task="multiclass")
+    feed(made, [v2({"age": [40.0], "city": ["rome"]}, {"a": [0.5], "b": [0.25], "c": [0.25]})] * 4)
+    samples = [*made.snapshot().samples(), *gauges(made.windows(NOW))]
+    assert found(samples, "model.predictions")["iris", "1", "predicted_class", "a", "live"] == 4
+    means = {labels[2]: value for labels, value in found(samples, "model.window.mean").items()}
+    assert means["confidence"] == 0.5
+    assert means["margin"] == 0.25
+    assert means["entropy"] == pytest.approx(1.0397207708)
+    bins = found(samples, "model.prediction.bin")
+    assert bins["iris", "1", "confidence", "", "0.5", "live"] == 4
+
+
+def test_free_text_never_becomes_a_label() -> None:
+    """Of words that nobody declared the aspects are counted, and no label holds one of them."""
+    made = engine()
+    secret = "my name is Jane Doe and my number is 555-0100"
+    feed(made, [v2({"note": [secret]}, {"reply": [secret]})])
+    feed(made, [v2({"tag": ["ok"]}, {"reply": ["ok"]}, name="short")])
+    feed(made, [v2({"tag": [secret], "id": ["x" * 65]}, {"reply": [secret]}, name="short")])
+    samples = [*made.snapshot().samples(), *gauges(made.windows(NOW))]
+    assert not [
+        sample for sample in samples if any("Jane" in text or "xxx" in text for text in sample.labels)
+    ]
+    features = {labels[2] for labels in found(samples, "model.feature.bin") if labels[0] == "iris"}
+    assert features == {"note:length", "note:script", "note:form"}
+    predictions = found(samples, "model.predictions")
+    assert predictions["iris", "1", "reply", "", "live"] == 1
+    assert predictions["short", "1", "reply", "<other>", "live"] == 1
+
+
+def test_missing_cells_by_reason() -> None:
+    """A key that is not there, null, NaN, the empty text and a declared value are told apart, once each."""
+    made = engine(missing_values=("-999", "unknown"))
+    rows = [
+        *(
+            {"n": 1.5, "t": "a", "u": 1},
+            {"t": "", "u": -999},
+            {"n": None, "t": None},
+            {"n": -999.0, "t": "unknown"},
+        ),
+        {"n": float("nan"), "t": "b", "u": 2},
+    ]
+    feed(made, [v1(rows, [0.5] * 5, model_version="1")])
+    assert found(made.snapshot().samples(), "model.feature.missing") == {
+        ("m", "1", feature, reason, "live"): count
+        for feature, reasons in {
+            "n": {"absent": 1, "null": 1, "sentinel": 1, "nan": 1},
+            "t": {"null": 1, "empty": 1, "sentinel": 1},
+            "u": {"absent": 2, "sentinel": 1},
+        }.items()
+        for reason, count in reasons.items()
+    }
+
+
+def test_missing_texts_by_reason() -> None:
+    """Of a text its form tells what is empty."""
+    made = engine()
+    rows = [{"note": "a text of more than four words"}, {"note": " "}, {}]
+    feed(made, [v1(rows[:1] * 5, [0.5] * 5, model_version="1"), v1(rows, [0.5] * 3, model_version="1")])
+    missing = found(made.snapshot().samples(), "model.feature.missing")
+    assert missing == {("m", "1", "note", "empty", "live"): 1, ("m", "1", "note", "absent", "live"): 1}

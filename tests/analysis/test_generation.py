@@ -227,7 +227,7 @@ def test_a_copy_stays_as_it_was_and_nothing_goes_back() -> None:
 
 
 def test_embeddings() -> None:
-    """Input tokens and a duration; the vectors are in no window of bins."""
+    """Input tokens and a duration; the vectors are in the windows by their aspects."""
     body = b'{"data":[{"embedding":[0.5,1.0]}],"model":"bge-m3","usage":{"prompt_tokens":3}}'
     samples = counted(exchange("/v1/embeddings", b'{"model":"bge","input":"abc"}', body, model_name="bge"))
     assert (
@@ -235,7 +235,9 @@ def test_embeddings() -> None:
         == 3
     )
     assert {labels[2] for labels in found(samples, "model.feature.bin")} == {"input_characters"}
-    assert found(samples, "model.prediction.bin") == {}
+    assert {labels[-2:] for labels in found(samples, "model.info")} == {("embedding", "server")}
+    outputs = {labels[2] for labels in found(samples, "model.prediction.bin")}
+    assert outputs == {"embedding:norm", "embedding:zeros", *(f"embedding:projection_{n}" for n in range(8))}
     assert found(samples, "model.generation.tool_calls") == {}
 
 
@@ -246,5 +248,7 @@ def test_windows_see_sizes_and_reasons() -> None:
         "prompt_characters",
         "prompt_tokens",
     }
+    assert {labels[-2:] for labels in found(samples, "model.info")} == {("text", "server")}
+    assert set(found(samples, "model.task.contradictions").values()) == {0}
     predictions = found(samples, "model.predictions")
-    assert predictions["llama", "unknown", "finish_reason", "stop"] == 2
+    assert predictions["llama", "unknown", "finish_reason", "stop", "live"] == 2

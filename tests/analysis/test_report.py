@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from exporter.analysis.engine import Engine, Known
+from exporter.analysis.engine import Engine
+from exporter.analysis.known import Known
 from exporter.analysis.report import gauges, window_name
 from exporter.records.catalogue import metric
 from exporter.records.sample import Histogram
@@ -44,7 +45,7 @@ def test_empty_category_is_written() -> None:
     feed(made, healthy(3))
     samples = list(made.snapshot().samples())
     for family in ("model.feature.bin", "model.reference.bin.rows"):
-        cells = {labels[-1] for labels in found(samples, family) if "city" in labels}
+        cells = {labels[-2] for labels in found(samples, family) if "city" in labels}
         assert "<empty>" in cells
         assert "" not in cells
 
@@ -56,10 +57,10 @@ def test_drift_is_absent_until_there_are_rows_enough() -> None:
     feed(made, healthy(600))
     samples = gauges(made.windows(NOW))
     drift = found(samples, "model.drift")
-    assert ("iris", "1", "label", "", "5m", "psi", profile("iris", "1").reference) in drift
+    assert ("iris", "1", "label", "", "5m", "psi", profile("iris", "1").reference, "live") in drift
     assert set(found(samples, "model.drift.noise_floor")) == set(drift)
-    assert found(samples, "model.window.state")["iris", "1", "label", "", "1h", "ready"] == 1
-    assert found(samples, "model.window.rows")["iris", "1", "", "age", "5m"] == 600
+    assert found(samples, "model.window.state")["iris", "1", "label", "", "1h", "ready", "live"] == 1
+    assert found(samples, "model.window.rows")["iris", "1", "", "age", "5m", "live"] == 600
 
 
 def test_window_empties_and_totals_stay() -> None:
@@ -67,8 +68,8 @@ def test_window_empties_and_totals_stay() -> None:
     made = engine()
     feed(made, healthy(30))
     later = gauges(made.windows(NOW + 400))
-    assert found(later, "model.window.rows")["iris", "1", "", "age", "5m"] == 0
-    assert found(later, "model.window.rows")["iris", "1", "", "age", "1h"] == 30
+    assert found(later, "model.window.rows")["iris", "1", "", "age", "5m", "live"] == 0
+    assert found(later, "model.window.rows")["iris", "1", "", "age", "1h", "live"] == 30
     assert sum(found(made.snapshot().samples(), "model.prediction.bin").values()) == 30
 
 
@@ -77,7 +78,7 @@ def test_values_of_predictions_have_a_sum_only_while_it_rises() -> None:
     rng = np.random.default_rng(1)
     reference = build({"y": Data(rng.uniform(0.1, 1.0, 500), "prediction")}, ProfileConfig("iris", "1"))
     made = Engine([reference], Known(windows=(300.0,)), BOUNDS, NOW)
-    labels = ("iris", "1", "y", reference.reference)
+    labels = ("iris", "1", "y", reference.reference, "live")
     sums = []
     for value in (0.5, -0.5, 9.5):
         feed(made, [v2({"x": [1.0]}, {"y": [value]})])
@@ -86,7 +87,9 @@ def test_values_of_predictions_have_a_sum_only_while_it_rises() -> None:
     assert sums == [(0.5, 1), (None, 2), (None, 3)]
     signed = engine(reference=False)
     feed(signed, [v2({"x": [1.0]}, {"y": [0.5]})])
-    assert found(signed.snapshot().samples(), "model.prediction.value")["iris", "1", "y", ""].sum is None
+    assert (
+        found(signed.snapshot().samples(), "model.prediction.value")["iris", "1", "y", "", "live"].sum is None
+    )
 
 
 def test_counters_only_rise() -> None:

@@ -6,7 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from exporter.analysis.series import MAX_COLUMNS, MAX_UNPROFILED, Key, Series
+from exporter.analysis.known import Known
+from exporter.analysis.series import Key, Series
+from exporter.analysis.side import MAX_COLUMNS, MAX_UNPROFILED
 from exporter.records.observation import Column, Observation
 from exporter.stats import Profile
 from exporter.stats.profile_build import Column as Data
@@ -18,7 +20,7 @@ KEY = Key("m", "1", "kserve_v1", "none")
 
 
 def series(reference: Profile | None = None) -> Series:
-    return Series(KEY, reference, (300.0,), NOW)
+    return Series(KEY, reference, Known(windows=(300.0,)), NOW)
 
 
 def observed(inputs: dict[str, list[Any]], outputs: dict[str, list[Any]]) -> Observation:
@@ -119,7 +121,7 @@ def test_side_without_profiled_columns_is_counted_without_a_reference() -> None:
     made.add(observed({"age": [1.0]}, {"y": [0.5]}))
     assert made.flush(NOW) == {}
     inputs, outputs = made.state().sides
-    assert (outputs.reference, inputs.reference != "") == ("", True)
+    assert (outputs.reference("y"), inputs.reference("age") != "") == ("", True)
     assert sum(counted(made, OUTPUTS, "y").values()) == 1
 
 
@@ -215,3 +217,97 @@ def test_rows_of_the_past_are_not_of_the_window() -> None:
         2,
     ]
     assert state.classes == {("y", "a"): 3}
+
+
+def test_vectors_and_times_are_counted_by_aspects() -> None:
+    """A vector has norm, zeros and eight places, a time hour and weekday, all hours among its bins."""
+    made = series()
+    table = np.ones((2, 70))
+    whole = (Column("emb", "vector", table), column(["2024-02-29T05:00", "2024-03-01T05:00"], name="at"))
+    made.add(Observation("kserve_v1", 2, whole, ()))
+    assert made.flush(NOW) == {}
+    names = made.state().sides[INPUTS].layout.names
+    assert set(names) == {
+        "emb:norm",
+        "emb:zeros",
+        *(f"emb:projection_{n}" for n in range(8)),
+        "at:hour",
+        "at:weekday",
+    }
+    assert counted(made, INPUTS, "at:hour") == {"5": 2}
+    assert counted(made, INPUTS, "at:weekday") == {"thursday": 1, "friday": 1}
+    assert sum(counted(made, INPUTS, "emb:norm").values()) == 2
+    assert made.state().sides[INPUTS].layout.column("at:hour").bins.size == 26
+
+
+def test_a_column_of_several_aspects_needs_room_for_all() -> None:
+    """Over the bound a vector is left out whole; a narrower column behind it may still fit."""
+    made = series()
+    many = tuple(column([1.0], name=f"f{n}") for n in range(MAX_UNPROFILED - 5))
+    made.add(
+        Observation(
+            "p", 1, (*many, Column("emb", "vector", np.ones((1, 70))), column([1.0], name="last")), ()
+        )
+    )
+    made.flush(NOW)
+    names = made.state().sides[INPUTS].layout.names
+    assert names == (*(one.name for one in many), "last")
+
+
+def test_wide_rows_take_the_profiles_names() -> None:
+    """A vector of as many places as the profile has features is those features."""
+    names = [f"f{n}" for n in range(80)]
+    rng = np.random.default_rng(1)
+    made = series(build({name: Data(rng.normal(size=50)) for name in names}, ProfileConfig()))
+    table = rng.normal(size=(3, 80))
+    table[1] = np.nan
+    made.add(Observation("p", 3, (Column("input", "vector", table, 1),), ()))
+    assert made.flush(NOW) == {}
+    assert counted(made, INPUTS, "f79")["<null>"] == 1
+    assert sum(counted(made, INPUTS, "f0").values()) == 3
+    made.add(Observation("p", 1, (Column("input", "vector", np.ones((1, 81))),), ()))
+    assert made.flush(NOW) == {"missing_column": 1, "extra_column": 1}
+
+
+def test_rows_of_a_batch() -> None:
+    """Exchanges by the number of their rows, those of none too."""
+    made = series()
+    for rows in (0, 1, 2, 3, 5000):
+        made.add(Observation("p", rows, (), ()))
+    made.flush(NOW)
+    state = made.state()
+    assert state.batches[:4] == (2, 1, 1, 0)
+    assert state.batches[-1] == 1
+    assert (sum(state.batches), state.rows) == (5, 5006)
+
+
+def test_payload_columns_win_over_derived_ones() -> None:
+    """An output called like a derived column is the payload's if it was there first; nothing is counted as both."""
+    made = Series(KEY, None, Known(windows=(300.0,), task="binary"), NOW)
+    made.add(observed({}, {"p": [0.9]}))
+    made.flush(NOW)
+    made.add(observed({}, {"p": [0.9], "confidence": [0.25]}))
+    made.flush(NOW)
+    assert made.state().sides[OUTPUTS].layout.names == ("p", "confidence", "margin", "entropy")
+    assert sum(counted(made, OUTPUTS, "confidence").values()) == 1
+    other = Series(KEY, None, Known(windows=(300.0,), task="binary"), NOW)
+    other.add(observed({}, {"p": [0.9], "confidence": ["high"]}))
+    other.add(observed({}, {"p": [0.9]}))
+    other.flush(NOW)
+    side = other.state().sides[OUTPUTS]
+    assert (side.layout.names, side.derived) == (
+        ("p", "confidence", "margin", "entropy"),
+        {"margin", "entropy"},
+    )
+    assert counted(other, OUTPUTS, "confidence") == {"high": 1}
+
+
+def test_derived_columns_have_no_reference_beside_profiled_ones() -> None:
+    """They are counted with the profile's outputs and compared with nothing."""
+    made = Series(KEY, profile(), Known(windows=(300.0,), task="multiclass"), NOW)
+    made.add(observed({"age": [1.0], "city": ["rome"]}, {"a": [0.5], "b": [0.25], "c": [0.25]}))
+    assert made.flush(NOW) == {"missing_column": 1, "extra_column": 1}
+    side = made.state(NOW).sides[OUTPUTS]
+    assert side.layout.names == ("label", "confidence", "margin", "entropy")
+    assert (side.reference("confidence"), side.reference("label")) == ("", profile().reference)
+    assert side.profiled("confidence") is None

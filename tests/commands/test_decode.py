@@ -49,11 +49,12 @@ def test_an_exchange_in_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert lines[0] == ["POST", "/v1/models/m:predict", "->", "200"]
     for line in (
         *(["operation", "predict"], ["dialect", "kserve_v1"], ["model", "m"], ["version", "unknown"]),
-        *(["request", "id", "r-1"], ["rows", "3"]),
-        ["inputs", "kind", "count", "nulls", "min", "mean", "max"],
-        ["age", "numeric", "3", "1", "31", "32.25", "33.5"],
-        ["city", "categorical", "3", "0", "2", "distinct"],
-        ["prediction", "numeric", "3", "0", "0.25", "0.5", "0.75", "1", "NaN"],
+        *(["request", "id", "r-1"], ["rows", "3"], ["role", "live"]),
+        ["keys", "row", "0:", "request_id", "r-1", "#0"],
+        ["inputs", "kind", "counted", "as", "count", "nulls", "absent", "min", "mean", "max"],
+        ["age", "numeric", "numeric", "3", "1", "0", "31", "32.25", "33.5"],
+        ["city", "categorical", "category", "3", "0", "0", "2", "distinct"],
+        ["prediction", "numeric", "numeric", "3", "0", "0", "0.25", "0.5", "0.75", "1", "NaN"],
     ):
         assert line in lines
     assert "Oslo" not in told.out
@@ -72,11 +73,55 @@ def test_values_on_demand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_request_and_answer_apart(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two files are an exchange like one; empty sides say so."""
-    case = VECTORS / "kserve_v1" / "wide_rows_have_no_columns"
+    """Two files are an exchange like one; a vector says how wide it is."""
+    case = VECTORS / "kserve_v1" / "wide_rows_are_a_vector"
     request, answer = case.with_suffix(".request"), case.with_suffix(".response")
     assert _run("--request", request, "--answer", answer) == 0
+    assert "65 wide" in capsys.readouterr().out
+
+
+def test_a_side_without_columns_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wide rows of texts are no vector."""
+    words = b",".join([b'"a"'] * 70)
+    assert _run(_file(tmp_path, _exchange(b'{"instances":[[%s]]}' % words, b'{"predictions":[1]}'))) == 0
     assert "inputs: no columns" in capsys.readouterr().out
+
+
+def test_what_rows_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Role, task, keys and what each column is counted as; ids are no features, and of many rows a few are shown."""
+    request = REQUEST.replace(b":predict", b":regress").replace(b"host: m", b"host: m-shadow")
+    rows = b",".join(
+        b'{"id":"k-%d","note":"a text of more than four words","at":"2024-02-29"}' % n for n in range(5)
+    )
+    body = b'{"examples":[%s]}' % rows
+    raw = _sized(request, body) + _sized(b"HTTP/1.1 200 OK\r\n", b'{"results":[1,2,3,4,5]}')
+    assert _run(_file(tmp_path, raw), "--id-columns", "id", "--join-keys", "column,request_id") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for line in (
+        *(["role", "shadow"], ["task", "regression,", "as", "the", "server", "tells"]),
+        ["keys", "row", "0:", "column", "k-0", "#0,", "request_id", "r-1", "#0"],
+        ["and", "those", "of", "2", "more", "rows"],
+        ["id", "categorical", "id", "5", "0", "0", "5", "distinct"],
+        ["note", "categorical", "text", "5", "0", "0", "1", "distinct"],
+        ["at", "categorical", "datetime", "5", "0", "0", "1", "distinct"],
+    ):
+        assert line in lines
+
+
+@pytest.mark.parametrize("flags", [("--id-columns", "a,a"), ("--join-keys", "id"), ("--role-header", "a b")])
+def test_flags_that_cannot_be_used(flags: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 2, and what was expected."""
+    with pytest.raises(SystemExit, match="2"):
+        _run("file", *flags)
+    told = capsys.readouterr().err
+    assert repr(flags[1]) in told and "expected" in told
+
+
+def test_an_exchange_without_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says that no label will find its rows."""
+    raw = _exchange(*TABLES).replace(b"x-request-id: r-1\r\n", b"")
+    assert _run(_file(tmp_path, raw)) == 0
+    assert "keys        none" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -199,7 +244,8 @@ def test_a_vector_has_a_width(capsys: pytest.CaptureFixture[str]) -> None:
     stored = VECTORS / "openai" / "embeddings.request"
     assert _run("--request", stored, "--answer", stored.with_suffix(".response"), "--values") == 0
     told = capsys.readouterr().out
-    assert ["embedding", "vector", "2", "0", "3", "wide"] in [line.split() for line in told.splitlines()]
+    lines = [line.split() for line in told.splitlines()]
+    assert ["embedding", "vector", "vector", "2", "0", "0", "-1", "0.458333", "2", "3", "wide"] in lines
     assert "[0.5, -1.0, 2.0]" in told
 
 

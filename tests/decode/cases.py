@@ -12,6 +12,7 @@ from exporter.decode import REASONS, Dialect, observe
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Column, Observation, Undecodable
 from tests.decode.exchanges import from_raw
+from tests.decode.laws import keeps
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 KNOWN = frozenset(REASONS)
@@ -81,17 +82,7 @@ def total(exchange: Exchange, *dialects: Dialect) -> None:
     for side in (found.inputs, found.outputs):
         assert len({column.name for column in side}) == len(side)
     for column in (*found.inputs, *found.outputs):
-        if column.kind == "vector":
-            assert column.values.ndim == 2 and len(column.values) == found.rows
-            continue
-        assert column.values.shape == (found.rows,)
-        assert 0 < len(column.name) <= 128
-        assert 0 <= column.nulls <= found.rows
-        if column.kind == "numeric":
-            assert column.values.dtype == float
-        else:
-            assert all(value is None or type(value) is str for value in column.values)
-            assert sum(value is None for value in column.values) == column.nulls
+        keeps(column, found.rows)
 
 
 def told(found: Observation) -> dict[str, Any]:
@@ -108,4 +99,6 @@ def told(found: Observation) -> dict[str, Any]:
 
 
 def _column(found: Column) -> dict[str, Any]:
-    return {"name": found.name, "kind": found.kind, "values": found.values.tolist(), "nulls": found.nulls}
+    absent = {"absent": found.absent} if found.absent else {}
+    kept = {"name": found.name, "kind": found.kind, "values": found.values.tolist(), "nulls": found.nulls}
+    return kept | absent

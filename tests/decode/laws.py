@@ -96,18 +96,16 @@ def sound(made: Generation, rows: int) -> None:
 
 def keeps(column: Column, rows: int) -> None:
     """The contract of one column."""
-    if column.kind == "vector":
-        assert (
-            column.values.ndim == 2
-            and len(column.values) == rows
-            and column.values.dtype in (np.float64, np.float32)
-        )
-        return
-    assert column.values.shape == (rows,), column.name
+    assert column.values.shape[:1] == (rows,), column.name
     assert type(column.name) is str and 0 < len(column.name) <= MAX_NAME
     column.name.encode()
     assert type(column.nulls) is int and 0 <= column.nulls <= rows
-    if column.kind == "numeric":
+    assert type(column.absent) is int and 0 <= column.absent <= column.nulls
+    assert column.values.ndim == (2 if column.kind == "vector" else 1)
+    if column.kind == "vector":
+        assert column.values.dtype in (np.float64, np.float32)
+        assert column.nulls <= np.isnan(column.values).all(axis=1).sum()
+    elif column.kind == "numeric":
         assert column.values.dtype in (np.float64, np.float32)
         assert column.nulls <= np.isnan(column.values).sum()
     else:

@@ -1,5 +1,6 @@
 """Columns: canonical categories, kinds, names, shapes and bounds."""
 
+import base64
 import math
 from typing import Any
 
@@ -7,7 +8,6 @@ import numpy as np
 import pytest
 
 from exporter.decode.columns import (
-    MAX_CATEGORY,
     MAX_COLUMNS,
     MAX_DEPTH,
     MAX_VECTOR,
@@ -21,6 +21,9 @@ from exporter.decode.columns import (
     table_columns,
 )
 from exporter.records.observation import Column, Undecodable
+
+# A PNG of 3 x 2 pixels as far as its header tells.
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\x0dIHDR" + b"\0\0\0\3\0\0\0\2" + bytes(32)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +41,8 @@ from exporter.records.observation import Column, Undecodable
         (math.inf, "inf"),
         (math.nan, "<nan>"),
         (None, None),
-        ("x" * 1000, "x" * MAX_CATEGORY),
-        (10**1000, str(10**1000)[:MAX_CATEGORY]),
+        ("x" * 1000, "x" * 1000),
+        (10**1000, str(10**1000)),
     ],
 )
 def test_canonical(value: Any, category: str | None) -> None:
@@ -115,9 +118,45 @@ def test_depth_is_bounded() -> None:
 
 
 def test_vector_limit() -> None:
-    """A row of MAX_VECTOR values has that many columns; one value more is a vector and has none."""
+    """A row of MAX_VECTOR values has that many columns; one value more makes it a vector."""
     assert len(row_columns("x", [[0.5] * MAX_VECTOR], "input")) == MAX_VECTOR
-    assert row_columns("x", [[0.5] * (MAX_VECTOR + 1)], "input") == []
+    (vector,) = row_columns("x", [[0.5] * (MAX_VECTOR + 1)] * 2, "input")
+    assert (vector.name, vector.kind, vector.values.shape) == ("x", "vector", (2, MAX_VECTOR + 1))
+
+
+def test_vectors_have_null_rows_and_null_places() -> None:
+    """A row that is null is NaN throughout and counted; a null within a row is NaN and not counted."""
+    (vector,) = row_columns("x", [[1] * 70, None, [None, True] * 35], "input")
+    assert vector.nulls == 1
+    assert np.isnan(vector.values).sum(axis=1).tolist() == [0, 70, 35]
+    assert vector.values[2, 1] == 1.0
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[[1.0] * 70, [1.0] * 71], [["a"] * 70], [[{}] * 70], [[1.0] * 70, []]],
+)
+def test_wide_rows_that_are_no_vectors(rows: list[Any]) -> None:
+    """Wide rows that differ in length, or hold texts, give no column."""
+    assert row_columns("x", rows, "input") == []
+
+
+def test_absent_keys_are_told_from_nulls() -> None:
+    """A key that a row does not write is a null and absent; a key that is written as null is a null only."""
+    rows: list[Any] = [{"a": 1, "b": None, "c": [1, 2], "d": {"e": 1}}, {"b": 2}, None, {"a": 3, "d": {}}]
+    found = {column.name: (column.nulls, column.absent) for column in row_columns("input", rows, "input")}
+    assert found == {"a": (2, 2), "b": (3, 2), "c_0": (3, 3), "c_1": (3, 3), "d.e": (3, 3)}
+
+
+def test_images_in_texts_stand_in_place_of_them() -> None:
+    """A column of base64 images gives their aspects, beside columns that have absent keys or other kinds."""
+    image = base64.b64encode(PNG).decode()
+    rows = [{"id": 1.5, "data": image, "tag": "a"}, {"data": image, "tag": "b"}]
+    found = {column.name: column for column in row_columns("input", rows, "input")}
+    assert set(found) >= {"id", "data:format", "data:width", "data:height", "data:bytes", "tag"}
+    assert found["data:format"].values.tolist() == ["png", "png"]
+    assert (found["id"].nulls, found["id"].absent) == (1, 1)
+    assert "data" not in found
 
 
 def test_column_limit() -> None:

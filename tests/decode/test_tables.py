@@ -133,10 +133,12 @@ def test_any_numbers_are_read_alike_either_way(lines: list[str], line_end: str) 
 
 
 def test_unnamed_records() -> None:
-    """Columns are called by place; over MAX_VECTOR cells a record is a vector, without columns."""
+    """Columns are called by place; over MAX_VECTOR cells a record is a vector, if all are numbers."""
     assert names(csv_records(b"1,2").unnamed("y", "input")) == ["y_0", "y_1"]
     assert len(csv_records(b"1," * (MAX_VECTOR - 1) + b"1").unnamed("y", "input")) == MAX_VECTOR
-    assert csv_records(b"1," * MAX_VECTOR + b"1").unnamed("y", "input") == []
+    (vector,) = csv_records(b"1," * MAX_VECTOR + b"1").unnamed("y", "input")
+    assert (vector.kind, vector.values.shape) == ("vector", (1, MAX_VECTOR + 1))
+    assert csv_records(b"1," * MAX_VECTOR + b"a").unnamed("y", "input") == []
     assert csv_records(b"").unnamed("y", "input") == []
 
 

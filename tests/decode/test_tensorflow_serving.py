@@ -72,6 +72,23 @@ def test_regression_is_numeric_always() -> None:
     assert (column.kind, column.values.tolist()) == ("numeric", [1.0, 2.0])
 
 
+@pytest.mark.parametrize(
+    ("operation", "results", "task"),
+    [
+        ("regress", [0.5], "regression"),
+        ("classify", [[["a", 0.9], ["b", 0.1]]], "binary"),
+        ("classify", [[["a", 0.8], ["b", 0.1], ["c", 0.1]]], "multiclass"),
+        ("classify", [[["", 0.9], ["", 0.1]]], "binary"),
+        ("classify", [[]], ""),
+    ],
+)
+def test_task_of_the_signature(operation: str, results: list[Any], task: str) -> None:
+    """What was asked for says what the outputs are; a prediction says nothing about it."""
+    path = f"/v1/models/m:{operation}"
+    assert seen(path, {"examples": [{"a": 1}]}, {"results": results}).task == task
+    assert seen(V1_PATH, {"inputs": [1]}, {"outputs": [1]}).task == ""
+
+
 def test_results_beyond_float64() -> None:
     """A score or a value beyond float64 is refused, whichever parser read it."""
     huge = b"9" * 400

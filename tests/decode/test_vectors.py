@@ -18,7 +18,9 @@ CASES = sorted(path for name in NAMES for path in (VECTORS / name).glob("*.reque
 
 
 def column(found: Column) -> dict[str, Any]:
-    return {"name": found.name, "kind": found.kind, "values": found.values.tolist(), "nulls": found.nulls}
+    absent = {"absent": found.absent} if found.absent else {}
+    kept = {"name": found.name, "kind": found.kind, "values": found.values.tolist(), "nulls": found.nulls}
+    return kept | absent
 
 
 def outcome(case: Path) -> dict[str, Any]:

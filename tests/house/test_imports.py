@@ -33,6 +33,7 @@ CONFINED = {
     "jmespath": {"decode", "records"},
     "zstandard": {"decode", "publish"},
     "brotli": {"decode"},
+    "PIL": {"decode"},
     "requests": set(),
 }
 # Sans-io: bytes, arrays and values in and out; time is an argument.

@@ -3,6 +3,7 @@
 from itertools import cycle
 
 from exporter.records.catalogue import CATALOGUE, SIZE_BUCKETS, Metric
+from exporter.records.observation_metrics import BATCH_BUCKETS
 from exporter.records.sample import Exemplar, Exponential, Histogram, Sample
 
 CREATED = 1_700_000_000.25
@@ -52,5 +53,7 @@ def _value(row: Metric, number: float) -> float | Histogram:
         for place, bound in enumerate((*bounds, bounds[-1] + 1.0))
     )
     signed = bounds[0] < 0
-    exponential = None if signed or bounds == SIZE_BUCKETS else Exponential(3, 1, 0.0, -8, (1, 0, 2))
+    exponential = (
+        None if signed or bounds in (SIZE_BUCKETS, BATCH_BUCKETS) else Exponential(3, 1, 0.0, -8, (1, 0, 2))
+    )
     return Histogram(bounds, counts, None if signed else 12.25, exponential, exemplars)

@@ -172,7 +172,7 @@ def test_any_label_value_reads_back(openmetrics: bool, value: str, amount: float
 def test_any_bounds_read_back(bounds: list[float]) -> None:
     """Bounds of any sign and size are valid, ordered `le` values in both formats."""
     histogram = Histogram(tuple(sorted(bounds)), tuple(range(len(bounds) + 1)), None)
-    samples = [Sample("model.prediction.value", ("m", "", "y", ""), histogram, CREATED)]
+    samples = [Sample("model.prediction.value", ("m", "", "y", "", "live"), histogram, CREATED)]
     for openmetrics in (False, True):
         body, _ = render(samples, WANT_OPENMETRICS if openmetrics else "")
         assert parsed(body, openmetrics) == expected(samples, openmetrics)
@@ -323,8 +323,12 @@ def test_cache_changes_nothing() -> None:
     caches = Caches()
     for accept in ("", WANT_OPENMETRICS, PROTOBUF, "", PROTOBUF):
         assert render(everything(), accept, caches=caches)[0] == render(everything(), accept)[0]
-    moved = Sample("model.prediction.value", ("m", "", "y", "aa"), Histogram((0.5,), (1, 2), None), CREATED)
-    changed = Sample("model.prediction.value", ("m", "", "y", "aa"), Histogram((0.7,), (1, 2), None), CREATED)
+    moved = Sample(
+        "model.prediction.value", ("m", "", "y", "aa", "live"), Histogram((0.5,), (1, 2), None), CREATED
+    )
+    changed = Sample(
+        "model.prediction.value", ("m", "", "y", "aa", "live"), Histogram((0.7,), (1, 2), None), CREATED
+    )
     for sample in (moved, changed, moved):
         for accept in ("", PROTOBUF):
             assert render([sample], accept, caches=caches)[0] == render([sample], accept)[0]

@@ -113,7 +113,7 @@ def test_exemplars_stand_in_their_buckets() -> None:
 @given(st.text(), st.floats(allow_nan=False))
 def test_any_label_and_number_read_back(text: str, number: float) -> None:
     """A label value of any characters, and any float; a lone surrogate costs one character."""
-    (message,) = written([Sample("model.drift", ("m", "v", text, "", "5m", "psi", "ab"), number)])
+    (message,) = written([Sample("model.drift", ("m", "v", text, "", "5m", "psi", "ab", "live"), number)])
     found = {pair.name: pair.value for pair in message.metric[0].label}
     assert found.get("output", "") == text.encode("utf-8", "replace").decode()
     assert message.metric[0].gauge.value == number

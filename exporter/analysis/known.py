@@ -1,0 +1,31 @@
+"""What the owner configured about a model; the fields have the names of their settings."""
+
+from dataclasses import dataclass
+
+JOIN_KEYS = ("column", "dialect", "request_id", "trace_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Name and version ("" = not told), lengths of the windows, what outputs mean, what is counted, what joins.
+
+    `missing_values` are written where a value is missing. `id_columns` are payload columns that identify a row, and no
+    features. `warm_up` exchanges of each model version
+    are left out, those with a field `warm_up_header` or `ignore_header` always; "" names no field.
+    """
+
+    model_name: str = ""
+    model_version: str = ""
+    windows: tuple[float, ...] = (300.0, 3600.0)
+    task: str = ""
+    positive_class: str = ""
+    threshold: float = 0.5
+    lower_output: str = ""
+    upper_output: str = ""
+    missing_values: tuple[str, ...] = ()
+    id_columns: tuple[str, ...] = ()
+    join_keys: tuple[str, ...] = JOIN_KEYS
+    warm_up: int = 0
+    warm_up_header: str = ""
+    ignore_header: str = ""
+    role_header: str = ""

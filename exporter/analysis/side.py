@@ -1,0 +1,259 @@
+"""Inputs or outputs of one model version: the columns that are counted, and their windows.
+
+Which columns are counted is decided by the profile (or by the order of the payload without one), and what they are by
+the profile or their first sight, never by later traffic. Refuses to know tasks, classes and Samples.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.analysis.aspects import Nature, counted, is_free, misfits, profiled, sighted
+from exporter.analysis.fit import Fitted, categorical, numeric
+from exporter.analysis.missing import Missing
+from exporter.records.exchange import OTHER
+from exporter.records.observation import Column
+from exporter.stats import (
+    ColumnSpec,
+    Layout,
+    NumericBins,
+    Profile,
+    ProfileColumn,
+    View,
+    Windows,
+    coarse_bins,
+    fine_bins,
+)
+
+MAX_COLUMNS = 100  # of a profile; the rest is left out, in the profile's order
+MAX_UNPROFILED = 20
+MISFITS = ("missing_column", "extra_column", "wrong_type")
+# Probabilities in twentieths, kept in hundredths for quantiles; fixed, so that replicas add up.
+_SHARES = NumericBins(tuple(part / 100 for part in range(5, 101, 5)))
+_FINE = NumericBins(tuple(part / 100 for part in range(1, 101)))
+DERIVED_BINS = {name: ColumnSpec(name, _SHARES, _FINE) for name in ("confidence", "margin")}
+Role = Literal["feature", "prediction"]
+Members = list[tuple[Column, ...]]
+
+
+class Times(NamedTuple):
+    """When a batch is counted, and when its rows belong, if not then."""
+
+    now: float
+    at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SideState:
+    """A copy of one side: totals since the start, and the rolling windows by length where they were asked for.
+
+    `profile` is None where no column of this role is profiled. `derived`: columns that no reference has. `signed`:
+    positive and negative sums of the numeric columns. `reasons`: by payload column, the counted column that tells its
+    nulls, and how many of those were absent and declared.
+    """
+
+    role: Role
+    profile: Profile | None
+    layout: Layout
+    derived: frozenset[str]
+    totals: View
+    signed: dict[str, tuple[float, float]]
+    windows: dict[float, View]
+    reasons: dict[str, tuple[str, int, int]]
+
+    def reference(self, name: str) -> str:
+        """The label value of the reference of a column."""
+        return self.profile.reference if self.profile is not None and name not in self.derived else ""
+
+    def profiled(self, name: str) -> ProfileColumn | None:
+        """What a column is compared with, if anything."""
+        return self.profile.column(name) if self.profile is not None and name not in self.derived else None
+
+
+class Side:
+    """`update` takes batches in, `state` is a copy."""
+
+    def __init__(
+        self,
+        role: Role,
+        profile: Profile | None,
+        lengths: tuple[float, ...],
+        missing_values: tuple[str, ...] = (),
+    ) -> None:
+        columns = [column for column in profile.columns if column.role == role] if profile is not None else []
+        self.role: Role = role
+        self.profile = profile if columns else None
+        self._derived: set[str] = set()
+        self._missing = Missing(missing_values)
+        payload = profile.payload if profile is not None else ()
+        self._natures = profiled(columns[:MAX_COLUMNS], payload)
+        # All names of the profile, for payloads without any; only the first MAX_COLUMNS are counted.
+        self._order = tuple(profiled(columns, payload))
+        self._room = MAX_UNPROFILED if self.profile is None else 0
+        self._windows = Windows(Layout(tuple(column.spec() for column in columns[:MAX_COLUMNS])), lengths)
+
+    @property
+    def layout(self) -> Layout:
+        """The columns counted now."""
+        return self._windows.layout
+
+    def nature(self, name: str) -> Nature | None:
+        """What a column is; None for one that is not counted."""
+        return self._natures.get(name)
+
+    def placed(self, names: tuple[str, ...], members: Members) -> tuple[tuple[str, ...], Members]:
+        """The profile's names where the payload's are positional: same number, and none of them known.
+
+        A vector of as many places as the profile has columns is those columns.
+        """
+        order = self._order
+        if len(names) == 1 < len(order) and names[0] not in self._natures and _as_wide(members, len(order)):
+            return order, [_split(order, member[0]) for member in members]
+        return (order if len(order) == len(names) and not set(names) & set(order) else names), members
+
+    def update(
+        self,
+        times: Times,
+        names: tuple[str, ...],
+        members: Members,
+        derived: Mapping[str, NDArray[np.float64]] = MappingProxyType({}),
+    ) -> dict[str, int]:
+        """Add exchanges whose columns have these names and the same kinds, and what was derived from them.
+
+        Returns how many exchanges did not fit, by reason. A column of another kind than its bins is converted; it is
+        a misfit where a cell cannot be, or where a column without a profile turned from classes to numbers.
+        """
+        batch: dict[str, NDArray[Any]] = {}
+        nulls: dict[str, int] = {}
+        wrong: set[int] = set()
+        new: list[ColumnSpec] = []
+        for place, name in enumerate(names):
+            given = [member[place] for member in members]
+            columns = self._missing.cleared(given)
+            nature = self._natures.get(name)
+            if nature is None:
+                nature = self._admitted(name, columns)
+                if nature is None:
+                    continue
+                new += nature.specs(name)
+            usable = False
+            for part, fitted in self._counted(nature, name, columns).items():
+                batch[part] = fitted.values
+                if fitted.nulls:
+                    nulls[part] = fitted.nulls
+                wrong |= fitted.misfits
+                usable = usable or len(fitted.misfits) < len(members)
+            if usable:
+                self._missing.count(name, given, columns)
+        if self.profile is None:
+            self._grow(new, batch)
+        if derived:
+            batch |= self._with_derived(derived)
+        self._windows.update(times.now, batch, nulls, at=times.at)
+        return self._misfits(names, wrong, len(members))
+
+    def _admitted(self, name: str, columns: list[Column]) -> Nature | None:
+        """What a new column is, if it is to be counted: none beside a profile, and none beyond the bound."""
+        if not self._room or name in self._derived:
+            return None
+        nature = sighted(columns)
+        size = len(nature.names(name))
+        if size > self._room:
+            return None
+        self._room -= size
+        self._natures[name] = nature
+        return nature
+
+    def _with_derived(self, derived: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+        """Those derived columns that are counted: a name that the payload had first is the payload's."""
+        found = {name: values for name, values in derived.items() if name not in self._natures}
+        new = [name for name in found if name not in self._derived]
+        if new:
+            self._derived.update(new)
+            specs = [DERIVED_BINS.get(name) or ColumnSpec(name, coarse_bins(), fine_bins()) for name in new]
+            self._windows = self._windows.extended(Layout((*self.layout.columns, *specs)))
+        return found
+
+    def _counted(self, nature: Nature, name: str, columns: list[Column]) -> dict[str, Fitted]:
+        if nature.type in ("numeric", "category"):
+            return {name: self._fit(name, columns)}
+        return counted(nature, name, columns)
+
+    def _fit(self, name: str, columns: list[Column]) -> Fitted:
+        kind = columns[0].kind
+        if kind == "vector":
+            return misfits(columns)
+        if name not in self.layout.places:
+            return numeric(columns) if kind == "numeric" else _nameable(categorical(columns))
+        if isinstance(self.layout.column(name).bins, NumericBins):
+            return numeric(columns)
+        fitted = categorical(columns)
+        if self.profile is not None:
+            return fitted
+        if kind == "numeric":
+            return Fitted(fitted.values, 0, frozenset(range(len(columns))))
+        return _nameable(fitted)
+
+    def _grow(self, new: list[ColumnSpec], batch: dict[str, NDArray[Any]]) -> None:
+        layout = Layout((*self.layout.columns, *new)) if new else self.layout
+        layout = layout.grown(batch)
+        if layout is not self.layout:
+            self._windows = self._windows.extended(layout)
+
+    def _misfits(self, names: tuple[str, ...], wrong: set[int], exchanges: int) -> dict[str, int]:
+        found = {"wrong_type": len(wrong)} if wrong else {}
+        if self.profile is not None:
+            if not set(self._order) <= set(names):
+                found["missing_column"] = exchanges
+            if not set(names) <= set(self._order):
+                found["extra_column"] = exchanges
+        return found
+
+    def state(self, now: float | None) -> SideState:
+        """A copy; with the rolling windows as of `now`, unless that is None."""
+        windows, layout = self._windows, self.layout
+        signed = {
+            column.name: windows.signed_sums(column.name)
+            for column in layout.columns
+            if isinstance(column.bins, NumericBins)
+        }
+        views = {} if now is None else {length: windows.read(now, length) for length in windows.lengths}
+        copied = self.role, self.profile, layout, frozenset(self._derived), windows.totals(), signed, views
+        return SideState(*copied, self._reasons())
+
+    def _reasons(self) -> dict[str, tuple[str, int, int]]:
+        places = self.layout.places
+        telling = {name: nature.telling(name) for name, nature in self._natures.items()}
+        found = self._missing
+        return {
+            name: (part, found.absent.get(name, 0), found.sentinels.get(name, 0))
+            for name, part in telling.items()
+            if part in places
+        }
+
+
+def _as_wide(members: Members, width: int) -> bool:
+    """Whether the first columns are vectors of that width."""
+    return all(member[0].kind == "vector" and member[0].values.shape[1] == width for member in members)
+
+
+def _split(names: tuple[str, ...], vector: Column) -> tuple[Column, ...]:
+    """The places of a vector as columns; a null row is null in each."""
+    return tuple(
+        [Column(name, "numeric", vector.values[:, at], vector.nulls) for at, name in enumerate(names)]
+    )
+
+
+def _nameable(fitted: Fitted) -> Fitted:
+    """The categories of a column that nobody declared, without those that may be anybody's words."""
+    if fitted.values.dtype != object:
+        return fitted
+    cells = fitted.values.tolist()
+    free = {cell for cell in set(cells) if isinstance(cell, str) and is_free(cell)}
+    if not free:
+        return fitted
+    return Fitted(np.array([OTHER if cell in free else cell for cell in cells], object), fitted.nulls)
