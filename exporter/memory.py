@@ -76,6 +76,8 @@ def fatal() -> Iterator[None]:
 def over(what: str) -> NoReturn:
     """End now, and let the root know why."""
     try:
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))  # room to say it
         log.error("%s: the analysis starts anew", what)
     finally:
         os._exit(MEMORY_EXIT)
