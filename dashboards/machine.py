@@ -239,9 +239,16 @@ def _outcomes() -> Sequence[Panel]:
         ),
         _count(
             "OTLP exports",
-            "Exports by outcome.",
+            "Exports by outcome, and what collectors refused of those that they took.",
             "No OTLP target",
             _by("modeltap.otlp.exports", "signal", "outcome"),
+            Query(total(increase("modeltap.otlp.rejected", TARGET), "signal"), "{{signal}} rejected"),
+        ),
+        _count(
+            "Events",
+            "Events exported as OTLP log records, and those lost.",
+            "No OTLP target",
+            *(_by("modeltap.events.exported"), _by("modeltap.events.dropped", "reason")),
         ),
         empty(
             timeseries("Probe duration", "How long the last probe of the upstream took.", "s", probe),

@@ -25,6 +25,7 @@ from exporter import admin, memory
 from exporter.analysis.budget import Budget
 from exporter.analysis.consumer import ROUND_EXCHANGES, Consumer, Link
 from exporter.analysis.engine import Engine, Snapshot
+from exporter.analysis.events import Events
 from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
 from exporter.analysis.hold import Hold
@@ -51,8 +52,9 @@ from exporter.included import Included
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
 from exporter.places import own_metrics
-from exporter.publish import Pusher, SpanPusher, read_config, server_span
+from exporter.publish import LogPusher, Publisher, Pusher, SpanPusher, read_config, server_span
 from exporter.publish.prometheus import Caches, render
+from exporter.records.event import Event
 from exporter.records.exchange import Exchange
 from exporter.records.messages import Learned, Sampling
 from exporter.records.observation import Observation
@@ -64,6 +66,7 @@ from exporter.stats import Profile, ProfileError, load
 from exporter.writes import Writes
 
 log = logging.getLogger("modeltap.analysis")
+events_log = logging.getLogger("modeltap.events")
 _COLLECT_SECONDS = 5.0
 _GC_OBJECTS = 50_000
 # A publisher may take half a second more than it is given; a dead collector is not waited for beyond that.
@@ -89,6 +92,8 @@ class Telemetry:
         self._told: dict[str, str] = {}
         self._scrapes = admin.Scrapes()
         self._guard: Guard | None = None
+        self._events = Events(self._happened)
+        self._senders: tuple[Publisher, ...] = ()
 
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
         """start: configuration and descriptors. link: a channel from a worker. dialects: those switched off.
@@ -100,6 +105,7 @@ class Telemetry:
             await self._start(message, fds)
         elif message["kind"] == "dialects" and self._ready:
             self._engine.speakers.switch_off(message["off"])
+            self._events.switched_off(message["off"], time.time())
         elif message["kind"] == "protocols" and self._ready:
             self._speak(msgspec.convert(message["config"], Config))
         elif message["kind"] == "last_scrape" and self._ready:
@@ -133,6 +139,7 @@ class Telemetry:
         self._speak(config)
         self._engine.speakers.switch_off(message["dialects_off"])
         self._publishers(f"{socket.gethostname()}:{config.listen}")
+        self._events.switched_off(message["dialects_off"], time.time())
         self._collectors(config)
         self._budget = Budget(cpu_budget(config.analysis_cpu))
         self._consumer = Consumer(self._handle, self._large, self._flush)
@@ -162,9 +169,11 @@ class Telemetry:
         otlp, _ = read_config(os.environ, instance=instance)
         self._spans = SpanPusher(otlp, self._started) if otlp.traces else None
         self._pusher = Pusher(otlp, self._started) if otlp.metrics else None
-        for publisher in (self._spans, self._pusher, self._payloads):
-            if publisher is not None:
-                publisher.start()
+        self._logs = LogPusher(otlp, self._started) if otlp.logs else None
+        found = (self._spans, self._pusher, self._logs, self._payloads)
+        self._senders = tuple(publisher for publisher in found if publisher is not None)
+        for publisher in self._senders:
+            publisher.start()
 
     def _collectors(self, config: Config) -> None:
         upstream = upstream_of(config.upstream)
@@ -246,7 +255,20 @@ class Telemetry:
                 await asyncio.sleep(0)
         return [one if isinstance(one, str) else one.rows for one in found]
 
+    def _happened(self, event: Event) -> None:
+        told = " ".join(f"{key}={value}" for key, value in event.attributes.items())
+        events_log.log(getattr(logging, event.severity), "%s: %s", event.text, told)
+        if self._logs is not None:
+            self._logs.offer(event)
+
+    def _watch(self) -> None:
+        now = time.time()
+        self._events.restarted(self._status.restarts(), now)
+        for what, reasons in self._traffic.troubles().items():
+            self._events.counted(what, reasons, now)
+
     def _tell_learned(self) -> None:
+        self._events.learned(self._told, self._engine.learned, time.time())
         self._told = dict(self._engine.learned)
         self._consumer.tell(Learned(self._told))
 
@@ -256,6 +278,7 @@ class Telemetry:
             self._consumer.tell(Sampling(self._budget.rate))
         if self._engine.learned != self._told:
             self._tell_learned()
+        self._watch()
         if (shape := (self._traffic.shape, self._engine.shape)) != self._shape:
             self._shape = shape
             await asyncio.to_thread(self._notice, self._engine.snapshot())
@@ -270,6 +293,7 @@ class Telemetry:
         started = time.perf_counter()
         self._gauges = await asyncio.to_thread(gauges, self._engine.windows(time.time()))
         self._tick_seconds = time.perf_counter() - started
+        self._events.compared(self._gauges, time.time())
 
     async def _collect(self) -> None:
         self._resources = await asyncio.to_thread(collect, self._built, time.time(), self._states)
@@ -311,9 +335,8 @@ class Telemetry:
         samples += self._gauges
         samples += self._resources
         samples += self._writes.samples()
-        for publisher in (self._spans, self._pusher, self._payloads):
-            if publisher is not None:
-                samples += publisher.samples()
+        for publisher in self._senders:
+            samples += publisher.samples()
         samples += self._own()
         return grouped(samples)
 
@@ -345,10 +368,8 @@ class Telemetry:
         await self._consumer.drained(_DRAIN_SECONDS)
         if self._pusher is not None:
             await self._push(self._pusher)
-        publishers = (self._spans, self._pusher, self._payloads)
-        found = [publisher for publisher in publishers if publisher is not None]
         publish = min(_PUBLISH_SECONDS, max(0.0, seconds - _DRAIN_SECONDS - _LAST_SECONDS))
-        await asyncio.gather(*(asyncio.to_thread(one.stop, publish) for one in found))
+        await asyncio.gather(*(asyncio.to_thread(one.stop, publish) for one in self._senders))
         for task in self._tasks:
             task.cancel()
         await self._admin.cleanup()

@@ -62,6 +62,14 @@ class Traffic:
         started = [reader.scalar("started") for reader in self._readers]
         return min([value for value in started if value], default=0) / 1e9
 
+    def troubles(self) -> dict[str, dict[str, int]]:
+        """Desyncs and dropped exchanges so far, by reason; cheap."""
+        found = {"drops": self._reasons("dropped", DROP_REASONS), "desyncs": {}}
+        for group in ("desync_request", "desync_response"):
+            for reason, count in self._reasons(group, self._readers[0].reasons(group)).items():
+                found["desyncs"][reason] = found["desyncs"].get(reason, 0) + count
+        return found
+
     def samples(self, exemplars: Exemplars) -> Iterator[Sample]:
         """All of them, families together."""
         finished, in_flight = self._blocks()

@@ -411,6 +411,17 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("modeltap.spans.exported", "counter", "{span}", (), "Spans handed to the collector with success."),
     Metric("modeltap.spans.dropped", "counter", "{span}", ("reason",), "Spans lost, by reason."),
     Metric(
+        "modeltap.events.exported", "counter", "{event}", (), "Events handed to the collector as log records."
+    ),
+    Metric("modeltap.events.dropped", "counter", "{event}", ("reason",), "Events that were not, by reason."),
+    Metric(
+        "modeltap.otlp.rejected",
+        "counter",
+        "{item}",
+        ("signal",),
+        "Data points, spans and log records that a collector refused in an export that it took otherwise.",
+    ),
+    Metric(
         "modeltap.otlp.exports", "counter", "{export}", ("signal", "outcome"), "OTLP exports, by outcome."
     ),
     *PAYLOAD_LOG,

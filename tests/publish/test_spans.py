@@ -8,9 +8,10 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Received
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+from exporter.publish.queued import DROP_REASONS
 from exporter.publish.server_span import Span, server_span
 from exporter.publish.settings import OtlpConfig, read_config
-from exporter.publish.spans import DROP_REASONS, SpanPusher
+from exporter.publish.spans import SpanPusher
 from exporter.records.exchange import Trace
 from exporter.records.sample import Histogram
 from tests.receivers.otlp import OtlpReceiver, attributes, until
@@ -213,6 +214,7 @@ def test_series_exist_from_the_start() -> None:
         *[("modeltap.spans.dropped", (reason,), 0) for reason in DROP_REASONS],
         ("modeltap.otlp.exports", ("traces", "success"), 0),
         ("modeltap.otlp.exports", ("traces", "failure"), 0),
+        ("modeltap.otlp.rejected", ("traces",), 0),
     ]
 
 
