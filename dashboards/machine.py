@@ -189,6 +189,13 @@ def _losses() -> Sequence[Panel]:
             _by("modeltap.restarts", "component", "reason"),
         ),
         _count(
+            "Reloads",
+            "Files read again; replicas by the hash of their configuration.",
+            "None",
+            _by("modeltap.reloads", "kind", "outcome"),
+            Query(f"count by (hash) ({gauge('modeltap.config', TARGET)})", "replicas {{hash}}"),
+        ),
+        _count(
             "Desyncs",
             "Connections relayed opaquely, framing uncertain.",
             "None",

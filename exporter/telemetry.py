@@ -7,6 +7,7 @@ in a thread, one at a time.
 
 import asyncio
 import gc
+import hashlib
 import logging
 import os
 import platform
@@ -15,7 +16,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -62,7 +63,7 @@ from exporter.records.peak import Peak
 from exporter.records.sample import Sample
 from exporter.records.status import Status
 from exporter.records.totals import Layout
-from exporter.stats import Profile, ProfileError, load
+from exporter.references import LOOK_SECONDS, References
 from exporter.writes import Writes
 
 log = logging.getLogger("modeltap.analysis")
@@ -132,8 +133,8 @@ class Telemetry:
             self._hold.release(self._traffic.samples({}))
         # The warm-up of a model is over when a second analysis starts to count.
         known = replace(_known(config), warm_up=0) if again else _known(config)
-        profiles = load_profiles(config.reference)
-        self._engine = Engine(profiles, known, config.latency_buckets, self._started)
+        self._references = References(config.reference)
+        self._engine = Engine(self._references.profiles, known, config.latency_buckets, self._started)
         self._engine.generations.newer = opted_in(os.environ)
         self._payloads = payload_log(config, self._started)
         self._speak(config)
@@ -146,6 +147,7 @@ class Telemetry:
         self._begin(self._consumer.run)
         self._begin(self._every(1.0, self._second))
         self._begin(self._every(config.tick_interval, self._tick))
+        self._begin(self._every(LOOK_SECONDS, self._refer))
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
         if self._probe is not None:
             self._begin(self._every(config.probe_interval, self._probing))
@@ -153,6 +155,8 @@ class Telemetry:
         cores = cpu_budget(config.analysis_cpu)
         self._writes = Writes(Door(config.write_token_file), self._observed, pushed.EXPECTED, cores)
         self._guard = admin.guard_of(config.web_config)
+        if self._guard is not None:
+            self._guard.reloaded = partial(self._status.reloaded, "web_config")
         sock, routes = socket.socket(fileno=admin_fd), self._writes.routes()
         pages = admin.Pages(self._render, self._scrapes, self._included, routes)
         self._admin = await admin.serve(sock, pages, self._guard)
@@ -162,6 +166,7 @@ class Telemetry:
         gc.set_threshold(_GC_OBJECTS, 20, 50)
 
     def _speak(self, config: Config) -> None:
+        self._hash = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:12]
         self._engine.speakers.use(config.custom, owner_paths(config))
 
     def _publishers(self, instance: str) -> None:
@@ -264,6 +269,7 @@ class Telemetry:
     def _watch(self) -> None:
         now = time.time()
         self._events.restarted(self._status.restarts(), now)
+        self._events.reloaded(self._reloads(), now)
         for what, reasons in self._traffic.troubles().items():
             self._events.counted(what, reasons, now)
 
@@ -294,6 +300,13 @@ class Telemetry:
         self._gauges = await asyncio.to_thread(gauges, self._engine.windows(time.time()))
         self._tick_seconds = time.perf_counter() - started
         self._events.compared(self._gauges, time.time())
+
+    async def _refer(self) -> None:
+        outcomes = await asyncio.to_thread(self._references.look)
+        if "success" in outcomes:
+            self._engine.use(self._references.profiles, time.time())
+        for outcome in outcomes:
+            self._status.reloaded("profile", outcome)
 
     async def _collect(self) -> None:
         self._resources = await asyncio.to_thread(collect, self._built, time.time(), self._states)
@@ -346,6 +359,9 @@ class Telemetry:
             self._hold.keep(samples)
             self._hold.notice(samples, time.time())
 
+    def _reloads(self) -> dict[tuple[str, str], int]:
+        return self._status.reloads() | self._traffic.reloads()
+
     def _own(self) -> Iterator[Sample]:
         yield from self._included.samples()
         yield Sample("modeltap.build", (exporter.__version__, platform.python_version()), 1)
@@ -354,6 +370,9 @@ class Telemetry:
         created = self._traffic.created() or self._started
         for (component, reason), count in self._status.restarts().items():
             yield Sample("modeltap.restarts", (component, reason), count, created)
+        for (kind, outcome), count in self._reloads().items():
+            yield Sample("modeltap.reloads", (kind, outcome), count, created)
+        yield Sample("modeltap.config", (self._hash,), 1)
         for reason, count in (self._guard.refused if self._guard else {}).items():
             yield Sample("modeltap.admin.refused", (reason,), count, self._started)
         yield Sample("modeltap.series", (), self._exported)
@@ -378,19 +397,3 @@ class Telemetry:
 def _known(config: Config) -> Known:
     """What the owner configured about the model."""
     return Known(**{field.name: getattr(config, field.name) for field in fields(Known)})
-
-
-def load_profiles(places: tuple[str, ...]) -> list[Profile]:
-    """Profiles from files and folders; an invalid one is logged and left out, for the model's path comes first."""
-    found: list[Profile] = []
-    for place in places:
-        path = Path(place)
-        files = sorted((*path.glob("*.json"), *path.glob("*.json.gz"))) if path.is_dir() else [path]
-        if not files:
-            log.error("reference %s: no profile in this folder; *.json or *.json.gz expected", place)
-        for file in files:
-            try:
-                found.append(load(file))
-            except (ProfileError, OSError) as error:
-                log.error("reference %s is not used: %s", file, error)
-    return found

@@ -1,12 +1,15 @@
 """Events of the analysis process as a collector gets them, over the same descriptors that the root hands it."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from exporter.records import event
+from exporter.stats import save
+from tests.analysis.world import profile
 from tests.receivers.otlp import OtlpReceiver, attributes
-from tests.test_telemetry import Body, Sidecar, receiver, unchanged, until
+from tests.test_telemetry import Body, Sidecar, receiver, run, scrape, total, unchanged, until
 
 __all__ = ["receiver", "unchanged"]  # fixtures
 
@@ -25,6 +28,41 @@ def restarted(body: Body) -> None:
             sidecar.close()
 
     asyncio.run(main())
+
+
+def test_a_profile_that_changes(
+    tmp_path: Path, receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read again while the sidecar runs; what is broken then is counted, and the one before stays."""
+    first, second = profile("iris", "1"), profile("iris", "1", rows=50)
+    file = tmp_path / "iris.json"
+    save(first, file)
+    monkeypatch.setattr("exporter.telemetry.LOOK_SECONDS", 0.02)
+
+    async def body(sidecar: Sidecar) -> None:
+        async def told(reference: str, outcome: str) -> str:
+            async with asyncio.timeout(10):
+                while total(found := await scrape(sidecar), "modeltap_reloads_total", outcome=outcome) < 1:
+                    await asyncio.sleep(0.01)
+            assert total(found, "model_reference_bin_rows", reference=reference) > 0
+            assert total(found, "modeltap_reloads_total") == total(
+                found, "modeltap_reloads_total", kind="profile"
+            )
+            return found
+
+        before = await scrape(sidecar)
+        assert total(before, "model_reference_bin_rows", reference=first.reference) > 0
+        save(second, file)
+        found = await told(second.reference, "success")
+        assert total(found, "model_reference_bin_rows", reference=first.reference) == 0
+        file.write_text("{")
+        await told(second.reference, "failure")
+        assert total(found, "modeltap_config_info") == 1
+        sidecar.telemetry._watch()
+        await until(lambda: bool(receiver.logs))
+
+    run(body, reference=(str(file),))
+    assert {record.event_name for record in receiver.logs} <= {event.RELOADED, event.RELOAD_FAILED}
 
 
 def test_events_reach_the_collector_and_the_log(

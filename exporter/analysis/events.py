@@ -31,6 +31,7 @@ class Events:
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
         self._restarts: dict[tuple[str, str], int] | None = None
+        self._reloads: dict[tuple[str, str], int] | None = None
         self._off: frozenset[str] = frozenset()
         self._alarms: dict[Column, int] = {}
         self._bursts = {
@@ -72,12 +73,13 @@ class Events:
             self._say(event.DIALECT_ON, {event.PROTOCOL: name}, now)
         self._off = off
 
-    def reloaded(self, kind: str, problem: str, now: float) -> None:
-        """A file was read again; `problem` is "" if it is used now."""
-        if problem:
-            self._say(event.RELOAD_FAILED, {"kind": kind, "problem": problem[:512]}, now)
-        else:
-            self._say(event.RELOADED, {"kind": kind}, now)
+    def reloaded(self, counts: Mapping[tuple[str, str], int], now: float) -> None:
+        """All reloads since the sidecar started, by kind and outcome; the first call tells none."""
+        before, self._reloads = self._reloads, dict(counts)
+        for (kind, outcome), count in counts.items():
+            if before is not None and count > before.get((kind, outcome), 0):
+                name = event.RELOADED if outcome == "success" else event.RELOAD_FAILED
+                self._say(name, {"kind": kind}, now)
 
     def counted(self, what: str, reasons: Mapping[str, int], now: float) -> None:
         """`what` is desyncs or drops, with their totals by reason; once a second."""

@@ -77,7 +77,7 @@ def _values(state: State, side: SideState) -> Iterator[Sample]:
             side.reference(output),
             state.key.role,
         )
-        yield Sample("model.prediction.value", labels, value, state.created)
+        yield Sample("model.prediction.value", labels, value, state.since)
 
 
 def _missing(state: State, side: SideState) -> Iterator[Sample]:
@@ -93,7 +93,7 @@ def _missing(state: State, side: SideState) -> Iterator[Sample]:
         labels = (state.key.model_name, state.key.model_version, name)
         for reason, count in found.items():
             if count > 0:
-                yield Sample("model.feature.missing", (*labels, reason, state.key.role), count, state.created)
+                yield Sample("model.feature.missing", (*labels, reason, state.key.role), count, state.since)
 
 
 def _bins(state: State, side: SideState) -> Iterator[Sample]:
@@ -102,7 +102,7 @@ def _bins(state: State, side: SideState) -> Iterator[Sample]:
         labels = (state.key.model_name, state.key.model_version, column.name, side.reference(column.name))
         counts = side.totals.counts(column.name).tolist()
         for label, count in zip(_labels(column.bins), counts, strict=True):
-            yield Sample(family, (*labels, label, state.key.role), count, state.created)
+            yield Sample(family, (*labels, label, state.key.role), count, state.since)
 
 
 def _reference(key: Key, side: SideState) -> Iterator[Sample]:

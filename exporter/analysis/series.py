@@ -38,11 +38,13 @@ class Key:
 class State:
     """A copy of what one model version has counted; safe to read from any thread.
 
-    `batches`: exchanges per bucket of their rows.
+    `batches`: exchanges per bucket of their rows. `since` is when its reference came into force: what columns count
+    is from then on, all else from `created`.
     """
 
     key: Key
     created: float
+    since: float
     reference: str
     sides: tuple[SideState, ...]
     classes: dict[tuple[str, str], int]
@@ -58,19 +60,29 @@ class Series:
 
     def __init__(self, key: Key, profile: Profile | None, known: Known, created: float) -> None:
         self.key = key
-        self.created = created
+        self.created = self.since = created
         self.used = created
         self.pristine = True  # nothing was ever counted
-        self.profile = profile
         self.seen = 0  # exchanges, those of the warm-up included
         self.outputs = Outputs(known, profile.task if profile is not None else "")
         self._ids = known.id_columns
-        self._inputs = Side("feature", profile, known.windows, known.missing_values)
-        self._outputs = Side("prediction", profile, known.windows)
+        self._known = known
+        self._refer(profile)
         self._classes = Classes(_declared(profile))
         self._batches = [0] * (len(BATCH_BUCKETS) + 1)
         self._rows = 0
         self._pending: list[Observation] = []
+
+    def _refer(self, profile: Profile | None) -> None:
+        self.profile = profile
+        self._inputs = Side("feature", profile, self._known.windows, self._known.missing_values)
+        self._outputs = Side("prediction", profile, self._known.windows)
+
+    def refer(self, profile: Profile | None, now: float) -> None:
+        """Compare with another reference: other bins, empty windows; classes count on. Flush before."""
+        self.since = now
+        self._refer(profile)
+        self._classes.declare(_declared(profile))
 
     def add(self, observation: Observation) -> None:
         """Keep one observation for the next `flush`."""
@@ -110,7 +122,7 @@ class Series:
     def shape(self) -> tuple[object, ...]:
         """Changes when there is a series more to export."""
         sizes = self._inputs.layout.size, self._outputs.layout.size
-        return *sizes, len(self._classes.counts), self.outputs.task
+        return self.since, *sizes, len(self._classes.counts), self.outputs.task
 
     def state(self, now: float | None = None) -> State:
         """A copy; with the rolling windows as of `now`, unless that is None."""
@@ -118,7 +130,7 @@ class Series:
         sides = self._inputs.state(now), self._outputs.state(now)
         outputs = self.outputs
         return State(
-            *(self.key, self.created, reference, sides, dict(self._classes.counts)),
+            *(self.key, self.created, self.since, reference, sides, dict(self._classes.counts)),
             *(outputs.task, outputs.source, outputs.contradictions, tuple(self._batches), self._rows),
         )
 

@@ -440,6 +440,20 @@ CATALOGUE: tuple[Metric, ...] = (
         "Restarts of the sidecar's own processes, by component (analysis, data_plane) and reason.",
     ),
     Metric(
+        "modeltap.reloads",
+        "counter",
+        "{reload}",
+        ("kind", "outcome"),
+        "Files read again, changed or on demand; a failure leaves in force what was read before.",
+    ),
+    Metric(
+        "modeltap.config",
+        "info",
+        "1",
+        ("hash",),
+        "1, labelled with a hash of the configuration in force: equal where two sidecars are configured alike.",
+    ),
+    Metric(
         "modeltap.collector.duration", "gauge", "s", ("collector",), "How long the collector's last run took."
     ),
     Metric(

@@ -147,10 +147,11 @@ def test_dialects(events: Events, told: Told) -> None:
 
 
 def test_reloads(events: Events, told: Told) -> None:
-    """What is read again, and why it could not be."""
-    events.reloaded("profile", "", 1.0)
-    events.reloaded("profile", "x" * 1000, 2.0)
-    assert [(one.name, len(str(one.attributes.get("problem", "")))) for one in told] == [
-        (event.RELOADED, 0),
-        (event.RELOAD_FAILED, 512),
+    """What is read again while the analysis runs, and what cannot be used."""
+    events.reloaded({("profile", "success"): 3, ("profile", "failure"): 1}, 1.0)
+    events.reloaded({("profile", "success"): 3, ("profile", "failure"): 2}, 2.0)
+    events.reloaded({("profile", "success"): 4, ("profile", "failure"): 2}, 3.0)
+    assert [(one.name, one.attributes) for one in told] == [
+        (event.RELOAD_FAILED, {"kind": "profile"}),
+        (event.RELOADED, {"kind": "profile"}),
     ]
