@@ -242,6 +242,7 @@ def _outcomes() -> Sequence[Panel]:
             "Spans exported and lost, and what was done with trace context.",
             "No tracing",
             *(_by("modeltap.spans.exported"), _by("modeltap.spans.dropped", "reason")),
+            Query(total(increase("modeltap.spans.late", TARGET), "reason"), "late {{reason}}"),
             _by("modeltap.trace.contexts", "outcome"),
         ),
         _count(

@@ -53,7 +53,7 @@ from exporter.included import Included
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
 from exporter.places import own_metrics
-from exporter.publish import LogPusher, Publisher, Pusher, SpanPusher, read_config, server_span
+from exporter.publish import Decoded, Late, LogPusher, Publisher, Pusher, SpanPusher, read_config
 from exporter.publish.prometheus import Caches, render
 from exporter.records.event import Event
 from exporter.records.exchange import Exchange
@@ -139,6 +139,7 @@ class Telemetry:
         self._payloads = payload_log(config, self._started)
         self._speak(config)
         self._engine.speakers.switch_off(message["dialects_off"])
+        self._late = Late(config.late_spans, self._started)
         self._publishers(f"{socket.gethostname()}:{config.listen}")
         self._events.switched_off(message["dialects_off"], time.time())
         self._collectors(config)
@@ -236,9 +237,10 @@ class Telemetry:
 
     def _record(self, exchange: Exchange, found: Observation | str) -> None:
         rows = self._engine.record(exchange, found, time.time())
-        if self._spans is not None and exchange.trace is not None:
-            generation = None if isinstance(found, str) else found.generation
-            self._spans.offer(server_span(exchange, rows, generation=generation))
+        if self._spans is not None:
+            decoded = Decoded(found) if isinstance(found, str) else Decoded("decoded", rows, found.generation)
+            if (span := self._late.span(exchange, decoded)) is not None:
+                self._spans.offer(span)
         if self._payloads is not None:
             self._payloads.offer(exchange)
 
@@ -350,6 +352,8 @@ class Telemetry:
         samples += self._writes.samples()
         for publisher in self._senders:
             samples += publisher.samples()
+        if self._spans is not None:
+            samples += self._late.samples()
         samples += self._own()
         return grouped(samples)
 

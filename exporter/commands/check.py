@@ -58,6 +58,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.profile.", lambda found: bool(found.profiles), "--reference"),
     ("modeltap.admin.", lambda found: bool(found.config.web_config), "--web-config"),
     ("modeltap.payload_log.", lambda found: bool(found.config.payload_log_target), "--payload-log-target"),
+    ("modeltap.spans.late", lambda found: found.traces and found.config.late_spans > 0, "--late-spans"),
     ("modeltap.spans.", lambda found: found.traces, "an OTLP endpoint for traces"),
     ("modeltap.events.", lambda found: found.events, "an OTLP endpoint for logs"),
     ("modeltap.otlp.", lambda found: found.metrics_over_otlp, "an OTLP endpoint for metrics"),

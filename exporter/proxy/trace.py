@@ -1,4 +1,4 @@
-"""Whether a request gets a server span, decided before its head leaves; the only place where ids are made.
+"""Whether a request gets a server span, decided before its head leaves; the only place where such a span gets its ids.
 
 W3C Trace Context, version 00 and forward-compatible later ones. A context that is malformed, repeated or not sampled
 is left untouched. Root spans are bounded per second, whatever the sampler says.

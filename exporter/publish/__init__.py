@@ -6,10 +6,11 @@ To add a publisher: one file whose class has the methods of `Publisher`, and one
 from collections.abc import Iterable
 from typing import Protocol
 
+from exporter.publish.late import Late
 from exporter.publish.logs import LogPusher
 from exporter.publish.otlp import Pusher
 from exporter.publish.payload_log import PayloadLog, PayloadLogConfig
-from exporter.publish.server_span import Span, server_span
+from exporter.publish.server_span import Decoded, Span, server_span
 from exporter.publish.settings import OtlpConfig, read_config
 from exporter.publish.spans import SpanPusher
 from exporter.records.sample import Sample
@@ -35,6 +36,8 @@ PUBLISHERS: tuple[type[Publisher], ...] = (Pusher, SpanPusher, LogPusher, Payloa
 
 __all__ = [
     "PUBLISHERS",
+    "Decoded",
+    "Late",
     "LogPusher",
     "OtlpConfig",
     "PayloadLog",

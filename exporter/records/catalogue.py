@@ -8,6 +8,7 @@ alert rules and chart against this table.
 
 import re
 
+from exporter.records.export_metrics import EXPORT
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.metric import LATENCY_BUCKETS, Metric
 from exporter.records.observation_metrics import OBSERVATION
@@ -408,22 +409,7 @@ CATALOGUE: tuple[Metric, ...] = (
         ("outcome",),
         "What was done with the trace context of requests while tracing is on.",
     ),
-    Metric("modeltap.spans.exported", "counter", "{span}", (), "Spans handed to the collector with success."),
-    Metric("modeltap.spans.dropped", "counter", "{span}", ("reason",), "Spans lost, by reason."),
-    Metric(
-        "modeltap.events.exported", "counter", "{event}", (), "Events handed to the collector as log records."
-    ),
-    Metric("modeltap.events.dropped", "counter", "{event}", ("reason",), "Events that were not, by reason."),
-    Metric(
-        "modeltap.otlp.rejected",
-        "counter",
-        "{item}",
-        ("signal",),
-        "Data points, spans and log records that a collector refused in an export that it took otherwise.",
-    ),
-    Metric(
-        "modeltap.otlp.exports", "counter", "{export}", ("signal", "outcome"), "OTLP exports, by outcome."
-    ),
+    *EXPORT,
     *PAYLOAD_LOG,
     Metric(
         "modeltap.writes",
