@@ -54,10 +54,10 @@ def samples(series: int, step: int = 0) -> list[Sample]:
     left = series - len(found) * _HISTOGRAM
     bins, gauges = left * 6 // 7, left - left * 6 // 7
     for number in range(bins):
-        labels = ("churn", "2", f"feature{number // 20}", "1f0c22aa", f"(-inf, {number % 20}.5]")
+        labels = ("churn", "2", f"feature{number // 20}", "1f0c22aa", f"(-inf, {number % 20}.5]", "live")
         found.append(Sample("model.feature.bin", labels, number * 31 + step, CREATED))
     for number in range(gauges):
-        labels = ("churn", "2", "", f"feature{number}", "1h", "psi", "1f0c22aa")
+        labels = ("churn", "2", "", f"feature{number}", "1h", "psi", "1f0c22aa", "live")
         found.append(Sample("model.drift", labels, (number + step) / 7919))
     return found
 

@@ -93,10 +93,10 @@ class Events:
                 assert not isinstance(sample.value, Histogram)
                 found[sample.name][sample.labels] = sample.value
         rows, values, critical = found.values()
-        values = {column: value for column, value in values.items() if column[-2] == STATISTIC}
+        values = {column: value for column, value in values.items() if column[5] == STATISTIC}
         self._alarms = {column: count for column, count in self._alarms.items() if column in values}
         for column, value in values.items():
-            if rows.get(column[:-2], 0) >= MIN_ROWS or column in self._alarms:
+            if rows.get((*column[:5], column[-1]), 0) >= MIN_ROWS or column in self._alarms:
                 self._judge(column, value, critical.get(column, 0.0), now)
 
     def _judge(self, column: Column, value: float, critical: float, now: float) -> None:
@@ -157,5 +157,14 @@ class Burst:
 
 def _column(labels: Column, value: float) -> dict[str, event.Value]:
     """The labels of the gauge that are not empty, and its value."""
-    keys = (event.MODEL_NAME, event.MODEL_VERSION, "output", "feature", "window", "statistic", "reference")
+    keys = (
+        event.MODEL_NAME,
+        event.MODEL_VERSION,
+        "output",
+        "feature",
+        "window",
+        "statistic",
+        "reference",
+        "role",
+    )
     return {key: label for key, label in zip(keys, labels, strict=True) if label} | {"value": round(value, 6)}

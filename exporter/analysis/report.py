@@ -6,8 +6,9 @@ from exporter.analysis.classes import word
 from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
 from exporter.records.observation_metrics import BATCH_BUCKETS
-from exporter.records.sample import Histogram, Sample
+from exporter.records.sample import Exponential, Histogram, Sample
 from exporter.stats import PSI, Bins, NumericBins, View
+from exporter.stats.exponential import SCALE, ZERO_THRESHOLD
 
 _READY_ROWS = 1
 _STATISTICS = (PSI,)  # a gauge each per column and window: what more is worth its series is not decided here
@@ -69,7 +70,9 @@ def _values(state: State, side: SideState) -> Iterator[Sample]:
         counts = tuple(side.totals.counts(output)[: bins.ranges].tolist())
         # A sum that can fall would read as a counter reset, and OpenMetrics forbids one beside negative bounds.
         signed = negative > 0.0 or any(edge < 0.0 for edge in bins.edges[:1])
-        value = Histogram(bins.edges, counts, None if signed else positive)
+        # Nothing counted yet is nothing in base 2 as well: a series keeps its kind.
+        base2 = side.exponentials.get(output, Exponential(SCALE, 0, ZERO_THRESHOLD, 0, ()))
+        value = Histogram(bins.edges, counts, None if signed else positive, base2)
         labels = (
             state.key.model_name,
             state.key.model_version,

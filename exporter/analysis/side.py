@@ -17,6 +17,7 @@ from exporter.analysis.fit import Fitted, categorical, numeric
 from exporter.analysis.missing import Missing
 from exporter.records.exchange import OTHER
 from exporter.records.observation import Column
+from exporter.records.sample import Exponential
 from exporter.stats import (
     ColumnSpec,
     Layout,
@@ -28,6 +29,7 @@ from exporter.stats import (
     coarse_bins,
     fine_bins,
 )
+from exporter.stats.exponential import SCALE, ZERO_THRESHOLD, Exponentials
 
 MAX_COLUMNS = 100  # of a profile; the rest is left out, in the profile's order
 MAX_UNPROFILED = 20
@@ -53,7 +55,7 @@ class SideState:
 
     `profile` is None where no column of this role is profiled. `derived`: columns that no reference has. `signed`:
     positive and negative sums of the numeric columns. `reasons`: by payload column, the counted column that tells its
-    nulls, and how many of those were absent and declared.
+    nulls, and how many of those were absent and declared. `exponentials`: base-2 buckets of the numeric predictions.
     """
 
     role: Role
@@ -64,6 +66,7 @@ class SideState:
     signed: dict[str, tuple[float, float]]
     windows: dict[float, View]
     reasons: dict[str, tuple[str, int, int]]
+    exponentials: dict[str, Exponential]
 
     def reference(self, name: str) -> str:
         """The label value of the reference of a column."""
@@ -89,6 +92,7 @@ class Side:
         self.profile = profile if columns else None
         self._derived: set[str] = set()
         self._missing = Missing(missing_values)
+        self._exponentials: dict[str, Exponentials] = {}
         payload = profile.payload if profile is not None else ()
         self._natures = profiled(columns[:MAX_COLUMNS], payload)
         # All names of the profile, for payloads without any; only the first MAX_COLUMNS are counted.
@@ -154,7 +158,15 @@ class Side:
         if derived:
             batch |= self._with_derived(derived)
         self._windows.update(times.now, batch, nulls, at=times.at)
+        if self.role == "prediction":
+            self._scale(batch)
         return self._misfits(names, wrong, len(members))
+
+    def _scale(self, batch: dict[str, NDArray[Any]]) -> None:
+        for name, values in batch.items():
+            place = self.layout.places.get(name)
+            if place is not None and isinstance(self.layout.columns[place].bins, NumericBins):
+                self._exponentials.setdefault(name, Exponentials()).update(np.asarray(values, np.float64))
 
     def _admitted(self, name: str, columns: list[Column]) -> Nature | None:
         """What a new column is, if it is to be counted: none beside a profile, and none beyond the bound."""
@@ -223,7 +235,8 @@ class Side:
         }
         views = {} if now is None else {length: windows.read(now, length) for length in windows.lengths}
         copied = self.role, self.profile, layout, frozenset(self._derived), windows.totals(), signed, views
-        return SideState(*copied, self._reasons())
+        base2 = {name: _exponential(found) for name, found in self._exponentials.items()}
+        return SideState(*copied, self._reasons(), base2)
 
     def _reasons(self) -> dict[str, tuple[str, int, int]]:
         places = self.layout.places
@@ -234,6 +247,10 @@ class Side:
             for name, part in telling.items()
             if part in places
         }
+
+
+def _exponential(found: Exponentials) -> Exponential:
+    return Exponential(SCALE, found.zero, ZERO_THRESHOLD, *found.used(False), *found.used(True))
 
 
 def _as_wide(members: Members, width: int) -> bool:

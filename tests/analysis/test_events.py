@@ -8,7 +8,6 @@ from exporter.records.event import Event
 from exporter.records.sample import Sample
 
 CELL = ("iris", "2", "", "age", "5m")
-COLUMN = (*CELL, "psi", "01234567")
 Told = list[Event]
 
 
@@ -26,12 +25,12 @@ def events(told: Told) -> Events:
 
 def gauges(value: float, critical: float = 0.01, rows: float = 1000, statistic: str = "psi") -> list[Sample]:
     """What a tick finds for one column."""
-    column = (*CELL, statistic, "01234567")
+    column = (*CELL, statistic, "01234567", "live")
     return [
-        Sample("model.window.rows", CELL, rows),
+        Sample("model.window.rows", (*CELL, "live"), rows),
         Sample("model.drift", column, value),
         Sample("model.drift.critical_value", column, critical),
-        Sample("model.window.mean", CELL, 3),
+        Sample("model.window.mean", (*CELL, "live"), 3),
     ]
 
 
@@ -63,6 +62,7 @@ def test_drift_begins_and_ends_once(events: Events, told: Told) -> None:
         "window": "5m",
         "statistic": "psi",
         "reference": "01234567",
+        "role": "live",
         "value": 0.5,
     }
 
@@ -96,7 +96,10 @@ def test_alarms_are_bounded(events: Events, told: Told) -> None:
     found = []
     for number in range(MAX_ALARMS + 2):
         cell = ("iris", "2", "", f"f{number}", "5m")
-        found += [Sample("model.window.rows", cell, 1000), Sample("model.drift", (*cell, "psi", "0"), 0.5)]
+        found += [
+            Sample("model.window.rows", (*cell, "live"), 1000),
+            Sample("model.drift", (*cell, "psi", "0", "live"), 0.5),
+        ]
     for _ in range(3):
         events.compared(found, 1.0)
     assert len(told) == MAX_ALARMS
