@@ -319,7 +319,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     (tmp_path / "web.yml").write_text("http_server_config: {http2: false}")
     given = {"web_config": str(tmp_path / "web.yml"), "payload_log_target": str(tmp_path / "payloads")}
     given["upstream_metrics"] = metrics
-    run(body, reference=(str(tmp_path),), max_concurrency=4, **given)
+    run(body, reference=(str(tmp_path),), max_concurrency=4, late_spans=1, **given)
 
 
 # What servers tell in their metrics, and what one tells in an answer.
