@@ -242,8 +242,13 @@ def _outcomes() -> Sequence[Panel]:
             "Spans exported and lost, and what was done with trace context.",
             "No tracing",
             *(_by("modeltap.spans.exported"), _by("modeltap.spans.dropped", "reason")),
-            Query(total(increase("modeltap.spans.late", TARGET), "reason"), "late {{reason}}"),
             _by("modeltap.trace.contexts", "outcome"),
+        ),
+        _count(
+            "Late spans",
+            "Exchanges that were not sampled and got a span when they were over, by why.",
+            "No late spans",
+            _by("modeltap.spans.late", "reason"),
         ),
         _count(
             "OTLP exports",

@@ -38,7 +38,7 @@ ROWS_PER_REQUEST = 4
 LINT_STATUS = 3
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 # What Grafana's variables stand for here; what is not named selects everything.
-VARIABLES = {"__rate_interval": "5m", "window": "5m", "fleet_window": "1h"}
+VARIABLES = {"__rate_interval": "5m", "window": "5m", "fleet_window": "1h", "role": "live"}
 # Panels that cannot have data here, with the reason; every other query of the dashboard must give a series.
 WITHOUT_DATA = {
     "GPU busy": "this machine may have no GPU",
@@ -48,6 +48,8 @@ WITHOUT_DATA = {
     **{panel["title"]: "the model is not generative" for panel in generation.panels()},
     **{panel["title"]: "the payload log is off here" for panel in payloads.panels()},
     "Turned away at the admin side": "there is no web.config here",
+    "Late spans": "they are off here",
+    "Missing values": "no value of this traffic is missing",
     **dict.fromkeys(
         (
             *("Server queue", "Batch size", "Time in the server", "KV cache", "Prefix cache", "Preemptions"),

@@ -41,7 +41,7 @@ def samples(now: float) -> list[Sample]:
     return [
         Sample("model.request.duration", (*LABELS, "200"), value, now - 60),
         Sample("model.queue.wait", LABELS, empty, now - 60),
-        Sample("model.predictions", ("churn", "2", "label", "<other>"), 7, now - 60),
+        Sample("model.predictions", ("churn", "2", "label", "<other>", "live"), 7, now - 60),
     ]
 
 
