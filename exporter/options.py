@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter import values
-from exporter.analysis.known import JOIN_KEYS
+from exporter.analysis.known import JOIN_KEYS, STATISTIC_NAMES
 from exporter.proxy.settings import MODES
 from exporter.records.observation import TASKS
 
@@ -156,7 +156,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "windows",
         values.numbers(8, 1, 31 * 86400),
-        "lengths of the rolling windows in seconds (default 300,3600)",
+        "lengths of the rolling windows in seconds (default 300,3600,86400,604800)",
+    ),
+    Setting(
+        "drift_effects",
+        values.sizes(*STATISTIC_NAMES),
+        "least distance that is called drift, by statistic: psi=0.2,wasserstein=0.3 (see docs/statistics.md)",
     ),
     Setting(
         "tick_interval",

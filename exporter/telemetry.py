@@ -22,6 +22,7 @@ import msgspec
 
 import exporter
 from exporter import admin, memory
+from exporter.analysis.bias import Bias
 from exporter.analysis.budget import Budget
 from exporter.analysis.consumer import ROUND_EXCHANGES, Consumer, Link
 from exporter.analysis.engine import Engine, Snapshot
@@ -29,8 +30,8 @@ from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
 from exporter.analysis.hold import Hold
 from exporter.analysis.known import Known
-from exporter.analysis.report import gauges
 from exporter.analysis.traffic import Traffic
+from exporter.analysis.window_report import gauges
 from exporter.collect import (
     COLLECTORS,
     Finder,
@@ -129,6 +130,7 @@ class Telemetry:
         profiles = load_profiles(config.reference)
         self._engine = Engine(profiles, known, config.latency_buckets, self._started)
         self._engine.generations.newer = opted_in(os.environ)
+        self._bias = Bias(config.windows)
         self._payloads = payload_log(config, self._started)
         self._speak(config)
         self._engine.speakers.switch_off(message["dialects_off"])
@@ -268,7 +270,9 @@ class Telemetry:
 
     async def _tick(self) -> None:
         started = time.perf_counter()
-        self._gauges = await asyncio.to_thread(gauges, self._engine.windows(time.time()))
+        now = time.time()
+        self._bias.see(now, *self._traffic.body_bytes())
+        self._gauges = await asyncio.to_thread(gauges, self._engine.windows(now), self._bias.biased(now))
         self._tick_seconds = time.perf_counter() - started
 
     async def _collect(self) -> None:

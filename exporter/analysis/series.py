@@ -65,8 +65,8 @@ class Series:
         self.seen = 0  # exchanges, those of the warm-up included
         self.outputs = Outputs(known, profile.task if profile is not None else "")
         self._ids = known.id_columns
-        self._inputs = Side("feature", profile, known.windows, known.missing_values)
-        self._outputs = Side("prediction", profile, known.windows)
+        self._inputs = Side("feature", profile, known.windows, known.missing_values, known.drift_effects)
+        self._outputs = Side("prediction", profile, known.windows, (), known.drift_effects)
         self._classes = Classes(_declared(profile))
         self._batches = [0] * (len(BATCH_BUCKETS) + 1)
         self._rows = 0

@@ -4,7 +4,7 @@ Which columns are counted is decided by the profile (or by the order of the payl
 the profile or their first sight, never by later traffic. Refuses to know tasks, classes and Samples.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from exporter.analysis.aspects import Nature, counted, is_free, misfits, profiled, sighted
 from exporter.analysis.fit import Fitted, categorical, numeric
+from exporter.analysis.judge import Judge
 from exporter.analysis.missing import Missing
 from exporter.records.exchange import OTHER
 from exporter.records.observation import Column
@@ -28,6 +29,7 @@ from exporter.stats import (
     coarse_bins,
     fine_bins,
 )
+from exporter.stats.profile_column import PayloadColumn
 
 MAX_COLUMNS = 100  # of a profile; the rest is left out, in the profile's order
 MAX_UNPROFILED = 20
@@ -53,7 +55,7 @@ class SideState:
 
     `profile` is None where no column of this role is profiled. `derived`: columns that no reference has. `signed`:
     positive and negative sums of the numeric columns. `reasons`: by payload column, the counted column that tells its
-    nulls, and how many of those were absent and declared.
+    nulls, and how many of those were absent and declared. `judge` compares the windows.
     """
 
     role: Role
@@ -64,6 +66,7 @@ class SideState:
     signed: dict[str, tuple[float, float]]
     windows: dict[float, View]
     reasons: dict[str, tuple[str, int, int]]
+    judge: Judge
 
     def reference(self, name: str) -> str:
         """The label value of the reference of a column."""
@@ -83,16 +86,22 @@ class Side:
         profile: Profile | None,
         lengths: tuple[float, ...],
         missing_values: tuple[str, ...] = (),
+        effects: tuple[str, ...] = (),
     ) -> None:
         columns = [column for column in profile.columns if column.role == role] if profile is not None else []
         self.role: Role = role
         self.profile = profile if columns else None
+        self._judge = Judge(self.profile, role, effects)
         self._derived: set[str] = set()
         self._missing = Missing(missing_values)
         payload = profile.payload if profile is not None else ()
         self._natures = profiled(columns[:MAX_COLUMNS], payload)
-        # All names of the profile, for payloads without any; only the first MAX_COLUMNS are counted.
-        self._order = tuple(profiled(columns, payload))
+        # Of all columns of the profile; only the first MAX_COLUMNS are counted.
+        self._needed = profiled(columns, payload).keys()
+        self._order = _order(payload, role) or tuple(self._needed)
+        told = {column.name for column in payload}
+        left = {column.name for column in profile.left_out} if profile is not None else set()
+        self._known = frozenset(self._needed | told | left)
         self._room = MAX_UNPROFILED if self.profile is None else 0
         self._windows = Windows(Layout(tuple(column.spec() for column in columns[:MAX_COLUMNS])), lengths)
 
@@ -128,7 +137,7 @@ class Side:
         a misfit where a cell cannot be, or where a column without a profile turned from classes to numbers.
         """
         batch: dict[str, NDArray[Any]] = {}
-        nulls: dict[str, int] = {}
+        nulls: dict[str, int | NDArray[np.bool_]] = {}
         wrong: set[int] = set()
         new: list[ColumnSpec] = []
         for place, name in enumerate(names):
@@ -143,7 +152,7 @@ class Side:
             usable = False
             for part, fitted in self._counted(nature, name, columns).items():
                 batch[part] = fitted.values
-                if fitted.nulls:
+                if not isinstance(fitted.nulls, int) or fitted.nulls:
                     nulls[part] = fitted.nulls
                 wrong |= fitted.misfits
                 usable = usable or len(fitted.misfits) < len(members)
@@ -153,7 +162,7 @@ class Side:
             self._grow(new, batch)
         if derived:
             batch |= self._with_derived(derived)
-        self._windows.update(times.now, batch, nulls, at=times.at)
+        self._windows.update(times.now, batch, nulls, requests=_requests(members), at=times.at)
         return self._misfits(names, wrong, len(members))
 
     def _admitted(self, name: str, columns: list[Column]) -> Nature | None:
@@ -207,9 +216,9 @@ class Side:
     def _misfits(self, names: tuple[str, ...], wrong: set[int], exchanges: int) -> dict[str, int]:
         found = {"wrong_type": len(wrong)} if wrong else {}
         if self.profile is not None:
-            if not set(self._order) <= set(names):
+            if not self._needed <= set(names):
                 found["missing_column"] = exchanges
-            if not set(names) <= set(self._order):
+            if not self._known.issuperset(names):
                 found["extra_column"] = exchanges
         return found
 
@@ -223,7 +232,7 @@ class Side:
         }
         views = {} if now is None else {length: windows.read(now, length) for length in windows.lengths}
         copied = self.role, self.profile, layout, frozenset(self._derived), windows.totals(), signed, views
-        return SideState(*copied, self._reasons())
+        return SideState(*copied, self._reasons(), self._judge)
 
     def _reasons(self) -> dict[str, tuple[str, int, int]]:
         places = self.layout.places
@@ -236,6 +245,16 @@ class Side:
         }
 
 
+def _order(payload: Sequence[PayloadColumn], role: Role) -> tuple[str, ...]:
+    """The names of a side's payload, for payloads without any: what is not counted has its place there too.
+
+    () where the profile does not tell: one of schema 1, and images, whose aspects are columns of the payload.
+    """
+    roles = ("feature",) if role == "feature" else ("prediction", "score")
+    own = [column for column in payload if column.role in roles]
+    return () if any(column.type == "image" for column in own) else tuple([column.name for column in own])
+
+
 def _as_wide(members: Members, width: int) -> bool:
     """Whether the first columns are vectors of that width."""
     return all(member[0].kind == "vector" and member[0].values.shape[1] == width for member in members)
@@ -246,6 +265,12 @@ def _split(names: tuple[str, ...], vector: Column) -> tuple[Column, ...]:
     return tuple(
         [Column(name, "numeric", vector.values[:, at], vector.nulls) for at, name in enumerate(names)]
     )
+
+
+def _requests(members: Members) -> NDArray[np.int64] | None:
+    """Rows of each exchange; None where none has more than one."""
+    rows = [len(member[0].values) for member in members if member]
+    return np.array(rows, np.int64) if max(rows, default=0) > 1 else None
 
 
 def _nameable(fitted: Fitted) -> Fitted:

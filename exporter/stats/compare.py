@@ -54,16 +54,22 @@ class Result:
         Above all yardsticks that exist and above `effect` (None: the statistic's own). KeyError for a name that is
         not among the statistics.
         """
+        beyond = self.beyond(statistic, effect)
+        names = np.flatnonzero(beyond > 0.0).tolist()
+        return tuple(self.columns[place] for place in names), int((~np.isnan(beyond)).sum())
+
+    def beyond(self, statistic: str, effect: float | None = None) -> FloatArray:
+        """How far each column is above the largest of its yardsticks and `effect` (None: the statistic's own).
+
+        Negative below; NaN where the statistic does not hold or has too few rows. KeyError for an unknown name.
+        """
         for (one, found), holds in zip(self.found, self.holds, strict=True):
             if one.name == statistic:
                 level = np.array([self.levels.get((name, statistic), 0.0) for name in self.columns])
                 least = np.maximum(level, one.effect if effect is None else effect)
                 rows = slice(self.first, self.first + len(self.columns))
-                above = found.value[rows] > np.maximum(
-                    np.maximum(found.floor[rows], found.critical[rows]), least
-                )
-                names = np.flatnonzero(holds & above).tolist()
-                return tuple(self.columns[place] for place in names), int(holds.sum())
+                chance = np.maximum(found.floor[rows], found.critical[rows])
+                return np.where(holds, found.value[rows] - np.maximum(chance, least), np.nan)
         raise KeyError(statistic)
 
     def _of(self, name: str) -> Iterator[Drift]:

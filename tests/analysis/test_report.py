@@ -5,7 +5,7 @@ import pytest
 
 from exporter.analysis.engine import Engine
 from exporter.analysis.known import Known
-from exporter.analysis.report import gauges, window_name
+from exporter.analysis.window_report import gauges, window_name
 from exporter.records.catalogue import metric
 from exporter.records.sample import Histogram
 from exporter.stats.profile_build import Column as Data
