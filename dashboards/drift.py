@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dashboards.panels import Panel, Query, bars, coloured, empty, sized, table, timeseries
 from dashboards.promql import family
 from dashboards.queries import gauge, total
-from dashboards.variables import MODEL, OBSERVED
+from dashboards.variables import MODEL, OBSERVED, TARGET
 
 COLOURS = {"PSI": "blue", "noise floor": "text", "critical": "red"}
 NO_REFERENCE = "No reference profile"
@@ -33,6 +33,7 @@ def panels() -> Sequence[Panel]:
         _drifted(),
         _chance(),
         _effective(),
+        _snapshots(),
         _mismatches(),
         _missing(),
     )
@@ -199,6 +200,13 @@ def _effective() -> Panel:
         ),
         NO_REFERENCE,
     )
+
+
+def _snapshots() -> Panel:
+    seen = f"increase({family('modeltap.window.snapshots')}{{{TARGET}}}[$__rate_interval])"
+    text = "Files of rolling windows by outcome; corrupt and foreign ones were set aside, and windows began empty."
+    query = Query(f"sum by (outcome) ({seen})", "{{outcome}}")
+    return empty(sized(timeseries("Window snapshots", text, "short", query), 6, 9), "No --state-dir")
 
 
 def _mismatches() -> Panel:

@@ -164,6 +164,11 @@ SETTINGS: tuple[Setting, ...] = (
         "least distance that is called drift, by statistic: psi=0.2,wasserstein=0.3 (see docs/statistics.md)",
     ),
     Setting(
+        "state_dir",
+        values.file,
+        "folder in which rolling windows outlive a restart, one sidecar's own; without it they start empty",
+    ),
+    Setting(
         "tick_interval",
         values.number(0.1, 3600, float),
         "seconds between comparisons with the reference (default 5)",

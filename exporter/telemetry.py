@@ -6,6 +6,7 @@ in a thread, one at a time.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -49,6 +50,7 @@ from exporter.decode import pushed
 from exporter.door import Door
 from exporter.guard import Guard
 from exporter.included import Included
+from exporter.keeper import EVERY_SECONDS, Keeper
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
 from exporter.places import own_metrics
@@ -131,6 +133,8 @@ class Telemetry:
         self._engine = Engine(profiles, known, config.latency_buckets, self._started)
         self._engine.generations.newer = opted_in(os.environ)
         self._bias = Bias(config.windows)
+        self._keeper = Keeper(config.state_dir, self._started)
+        self._keeper.restore(self._engine, self._started)
         self._payloads = payload_log(config, self._started)
         self._speak(config)
         self._engine.speakers.switch_off(message["dialects_off"])
@@ -142,6 +146,7 @@ class Telemetry:
         self._begin(self._every(1.0, self._second))
         self._begin(self._every(config.tick_interval, self._tick))
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
+        self._begin(self._keep)
         if self._probe is not None:
             self._begin(self._every(config.probe_interval, self._probing))
         self._begin(self._every(config.upstream_metrics_interval, self._polling))
@@ -275,6 +280,11 @@ class Telemetry:
         self._gauges = await asyncio.to_thread(gauges, self._engine.windows(now), self._bias.biased(now))
         self._tick_seconds = time.perf_counter() - started
 
+    async def _keep(self) -> None:
+        while self._keeper.on:
+            await asyncio.sleep(EVERY_SECONDS)
+            await self._keeper.save(self._engine)
+
     async def _collect(self) -> None:
         self._resources = await asyncio.to_thread(collect, self._built, time.time(), self._states)
 
@@ -329,6 +339,7 @@ class Telemetry:
 
     def _own(self) -> Iterator[Sample]:
         yield from self._included.samples()
+        yield from self._keeper.samples()
         yield Sample("modeltap.build", (exporter.__version__, platform.python_version()), 1)
         yield Sample("modeltap.event_loop.lag", ("analysis",), self._lag.largest(time.monotonic()))
         # The root counts restarts; it is as old as the first count of the data plane.
@@ -341,6 +352,12 @@ class Telemetry:
         yield Sample("modeltap.scrape.duration", (), self._scrape_seconds)
         yield Sample("modeltap.tick.duration", (), self._tick_seconds)
 
+    async def _last_keep(self, seconds: float) -> None:
+        """What is not written in time stays as it was a minute ago."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._keeper.save(self._engine)
+
     async def stop(self, seconds: float = 2.0) -> None:
         """Process what is here, push it a last time, leave within `seconds`. Safe twice and before the start."""
         if not self._ready:
@@ -352,7 +369,8 @@ class Telemetry:
         publishers = (self._spans, self._pusher, self._payloads)
         found = [publisher for publisher in publishers if publisher is not None]
         publish = min(_PUBLISH_SECONDS, max(0.0, seconds - _DRAIN_SECONDS - _LAST_SECONDS))
-        await asyncio.gather(*(asyncio.to_thread(one.stop, publish) for one in found))
+        stops = [asyncio.to_thread(one.stop, publish) for one in found]
+        await asyncio.gather(*stops, self._last_keep(max(_LAST_SECONDS, publish)))
         for task in self._tasks:
             task.cancel()
         await self._admin.cleanup()

@@ -321,7 +321,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
 
     (tmp_path / "web.yml").write_text("http_server_config: {http2: false}")
     given = {"web_config": str(tmp_path / "web.yml"), "payload_log_target": str(tmp_path / "payloads")}
-    given["upstream_metrics"] = metrics
+    given |= {"upstream_metrics": metrics, "state_dir": str(tmp_path)}
     run(body, reference=(str(tmp_path),), max_concurrency=4, **given)
 
 

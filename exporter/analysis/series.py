@@ -5,11 +5,13 @@ is counted beside them. Refuses to know Samples: `report.py` turns what is count
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 from exporter.analysis.classes import Classes
+from exporter.analysis.kept import KeptSide
 from exporter.analysis.keys import without_ids
 from exporter.analysis.known import Known
 from exporter.analysis.role import LIVE
@@ -17,7 +19,7 @@ from exporter.analysis.side import Members, Side, SideState, Times
 from exporter.analysis.task import PREDICTED, Outputs
 from exporter.records.observation import Column, Observation
 from exporter.records.observation_metrics import BATCH_BUCKETS
-from exporter.stats import CategoricalBins, Profile
+from exporter.stats import CategoricalBins, Profile, SnapshotError, Windows
 
 # Asked of every column of every exchange: a loop within the interpreter would cost three times as much.
 _SIGNATURE = attrgetter("name", "kind")
@@ -105,6 +107,23 @@ class Series:
             self._classes.count(name, [member[place] for member in members], self._outputs.nature(name))
         self._classes.add(PREDICTED, reading.classes)
         return problems
+
+    def kept(self) -> Iterator[tuple[dict[str, Any], Windows]]:
+        """What a `KeptSide` says of each side, and a copy of its rolling windows, made when it is asked for."""
+        key = self.key
+        whose = {"model_name": key.model_name, "model_version": key.model_version, "protocol": key.protocol}
+        for side in (self._inputs, self._outputs):
+            head, windows = side.kept()
+            yield whose | {"role": key.role, "used": self.used} | head, windows
+
+    def restore(self, kept: KeptSide) -> None:
+        """Take over the rolling windows of one side, before anything is counted. Raises SnapshotError."""
+        side = next((one for one in (self._inputs, self._outputs) if one.role == kept.side), None)
+        if side is None or self._rows or self._pending:
+            raise SnapshotError(f"side {kept.side!r} is not known, or has counted already")
+        side.restore(kept)
+        self.used = kept.used
+        self.pristine = False
 
     @property
     def shape(self) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from exporter.analysis.aspects import Nature, counted, is_free, misfits, profiled, sighted
 from exporter.analysis.fit import Fitted, categorical, numeric
 from exporter.analysis.judge import Judge
+from exporter.analysis.kept import KeptColumn, KeptSide
 from exporter.analysis.missing import Missing
 from exporter.records.exchange import OTHER
 from exporter.records.observation import Column
@@ -24,10 +25,12 @@ from exporter.stats import (
     NumericBins,
     Profile,
     ProfileColumn,
+    SnapshotError,
     View,
     Windows,
     coarse_bins,
     fine_bins,
+    from_bytes,
 )
 from exporter.stats.profile_column import PayloadColumn
 
@@ -221,6 +224,40 @@ class Side:
             if not self._known.issuperset(names):
                 found["extra_column"] = exchanges
         return found
+
+    def kept(self) -> tuple[dict[str, Any], Windows]:
+        """What a `KeptSide` says of this side, and a copy of its rolling windows."""
+        own = {} if self.profile is not None else self._natures
+        columns = tuple(
+            [KeptColumn(name, nature.type, nature.width, nature.aspects) for name, nature in own.items()]
+        )
+        reference = self.profile.reference if self.profile is not None else ""
+        head = {"side": self.role, "reference": reference, "columns": columns}
+        return head | {"derived": tuple(sorted(self._derived))}, self._windows.copied()
+
+    def restore(self, kept: KeptSide) -> None:
+        """Take over rolling windows; only into a side that has counted nothing. Raises SnapshotError."""
+        windows = from_bytes(kept.windows)
+        own = self.layout.columns
+        names = [column.name for column in windows.layout.columns]
+        there = [column for column in windows.layout.columns if column.name not in kept.derived]
+        if kept.reference != (self.profile.reference if self.profile is not None else ""):
+            raise SnapshotError(f"windows of reference {kept.reference or 'none'}, another is in use")
+        if (windows.lengths, windows.panes) != (self._windows.lengths, self._windows.panes):
+            raise SnapshotError(f"windows of {windows.lengths} seconds, others are in use")
+        natures = {one.name: Nature(one.type, one.width, None, one.aspects) for one in kept.columns}
+        parts = [part for name, nature in natures.items() for part in nature.names(name)]
+        if self.profile is not None:
+            fits = tuple(there) == own
+        else:
+            fits = {column.name for column in there} <= set(parts) and len(parts) <= MAX_UNPROFILED
+        if not fits or not set(kept.derived) <= set(names):
+            raise SnapshotError("windows over other columns than are counted")
+        if self.profile is None:
+            self._natures = natures
+            self._room -= len(parts)
+        self._derived = set(kept.derived)
+        self._windows = windows
 
     def state(self, now: float | None) -> SideState:
         """A copy; with the rolling windows as of `now`, unless that is None."""

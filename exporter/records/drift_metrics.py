@@ -51,4 +51,11 @@ DRIFT: tuple[Metric, ...] = (
         (*_COLUMN, "reference", "role"),
         "Sum over requests and bins of the square of their counts; for effective rows over replicas.",
     ),
+    Metric(
+        "modeltap.window.snapshots",
+        "counter",
+        "{snapshot}",
+        ("outcome",),
+        "Files of rolling windows: saved, restored, corrupt or foreign (set aside), failed (to be read or written).",
+    ),
 )
