@@ -34,6 +34,7 @@ def panels() -> Sequence[Panel]:
         _chance(),
         _effective(),
         _snapshots(),
+        _left_out(),
         _mismatches(),
         _missing(),
     )
@@ -207,6 +208,15 @@ def _snapshots() -> Panel:
     text = "Files of rolling windows by outcome; corrupt and foreign ones were set aside, and windows began empty."
     query = Query(f"sum by (outcome) ({seen})", "{{outcome}}")
     return empty(sized(timeseries("Window snapshots", text, "short", query), 6, 9), "No --state-dir")
+
+
+def _left_out() -> Panel:
+    seen = f"max by (reason) ({family('model.columns.left_out')}{{{OBSERVED}}})"
+    text = (
+        "Columns without counters: beyond the series budget (they are in windows and at /v1/drift), without room, left "
+        "out by the profile, or beyond what is counted without a profile."
+    )
+    return sized(timeseries("Columns left out", text, "short", Query(seen, "{{reason}}")), 6, 9)
 
 
 def _mismatches() -> Panel:

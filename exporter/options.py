@@ -164,6 +164,11 @@ SETTINGS: tuple[Setting, ...] = (
         "least distance that is called drift, by statistic: psi=0.2,wasserstein=0.3 (see docs/statistics.md)",
     ),
     Setting(
+        "series_budget",
+        values.number(0, 1_000_000, int),
+        "series of bins for the columns of one model version and role (default 3000), references included",
+    ),
+    Setting(
         "state_dir",
         values.file,
         "folder in which rolling windows outlive a restart, one sidecar's own; without it they start empty",

@@ -23,6 +23,7 @@ import msgspec
 
 import exporter
 from exporter import admin, memory
+from exporter.analysis import series
 from exporter.analysis.bias import Bias
 from exporter.analysis.budget import Budget
 from exporter.analysis.consumer import ROUND_EXCHANGES, Consumer, Link
@@ -48,6 +49,7 @@ from exporter.collect import run as collect
 from exporter.config import Config, owner_paths, upstream_of
 from exporter.decode import pushed
 from exporter.door import Door
+from exporter.drift_page import DriftPage
 from exporter.guard import Guard
 from exporter.included import Included
 from exporter.keeper import EVERY_SECONDS, Keeper
@@ -153,7 +155,8 @@ class Telemetry:
         cores = cpu_budget(config.analysis_cpu)
         self._writes = Writes(Door(config.write_token_file), self._observed, pushed.EXPECTED, cores)
         self._guard = admin.guard_of(config.web_config)
-        sock, routes = socket.socket(fileno=admin_fd), self._writes.routes()
+        sock = socket.socket(fileno=admin_fd)
+        routes = [*self._writes.routes(), *DriftPage(self._drift).routes()]
         pages = admin.Pages(self._render, self._scrapes, self._included, routes)
         self._admin = await admin.serve(sock, pages, self._guard)
         self._ready = True
@@ -279,6 +282,9 @@ class Telemetry:
         self._bias.see(now, *self._traffic.body_bytes())
         self._gauges = await asyncio.to_thread(gauges, self._engine.windows(now), self._bias.biased(now))
         self._tick_seconds = time.perf_counter() - started
+
+    def _drift(self, now: float) -> tuple[tuple[series.State, ...], frozenset[float]]:
+        return self._engine.windows(now), self._bias.biased(now)
 
     async def _keep(self) -> None:
         while self._keeper.on:

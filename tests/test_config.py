@@ -61,6 +61,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "capture_total": ("1", "2", "3"),
     "latency_buckets": ("0.1", "0.1,0.2", "1,2,3"),
     "windows": ("60", "60,120", "300"),
+    "series_budget": ("0", "1", "2"),
     "state_dir": ("/a", "b", "/c"),
     "drift_effects": ("psi=0.2", "psi=0,hellinger=1e-1", "wasserstein=3"),
     "tick_interval": ("1", "2", "3"),

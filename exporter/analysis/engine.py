@@ -32,6 +32,8 @@ from exporter.stats import Profile, SnapshotError, Windows
 
 log = logging.getLogger(__name__)
 MAX_SERIES = 32
+# Columns of all model versions, from which on new versions count those alone that have counters: some 100 MiB.
+MAX_COUNTED = 4000
 MAX_OUTCOMES = 64  # pairs of model and protocol
 MAX_LEARNED = 128
 MAX_NAME = 128
@@ -280,7 +282,8 @@ class Engine:
         chosen = max(exact or inherited, key=_specificity, default=None)
         found = "exact" if exact else "inherited" if inherited else "none"
         key = Key(name, version, protocol, found, role)
-        made = self._series[place] = Series(key, chosen, self._known, now)
+        wide = sum([one.columns for one in self._series.values()]) < MAX_COUNTED
+        made = self._series[place] = Series(key, chosen, self._known, now, wide)
         if chosen is not None:
             for reason in MISFITS:
                 self._mismatches.setdefault((name, reason), 0)

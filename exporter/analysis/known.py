@@ -17,7 +17,7 @@ class Known:
     `missing_values` are written where a value is missing. `id_columns` are payload columns that identify a row, and no
     features. `warm_up` exchanges of each model version
     are left out, those with a field `warm_up_header` or `ignore_header` always; "" names no field. `drift_effects`:
-    STATISTIC=VALUE, the least distance that is called drift.
+    STATISTIC=VALUE, the least distance that is called drift. `series_budget`: series of a version's profiled columns.
     """
 
     model_name: str = ""
@@ -36,3 +36,4 @@ class Known:
     ignore_header: str = ""
     role_header: str = ""
     drift_effects: tuple[str, ...] = ()
+    series_budget: int = 3000

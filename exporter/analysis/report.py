@@ -22,6 +22,8 @@ def counters(states: Iterable[State]) -> Iterator[Sample]:
         rows = Histogram(BATCH_BUCKETS, state.batches, state.rows)
         yield Sample("model.batch.rows", (*model, key.role), rows, state.created)
         yield Sample("model.task.contradictions", (*model, key.role), state.contradictions, state.created)
+        for reason, columns in state.left_out.items():
+            yield Sample("model.columns.left_out", (*model, reason, key.role), columns)
         for (output, name), count in state.classes.items():
             yield Sample("model.predictions", (*model, output, name, key.role), count, state.created)
         for side in state.sides:
@@ -43,6 +45,8 @@ def column_labels(key: Key, side: SideState, name: str) -> tuple[str, str, str, 
 
 def _values(state: State, side: SideState) -> Iterator[Sample]:
     for output, (positive, negative) in side.signed.items():
+        if output in side.hidden:
+            continue
         bins = side.layout.column(output).bins
         assert isinstance(bins, NumericBins)
         counts = tuple(side.totals.counts(output)[: bins.ranges].tolist())
@@ -78,6 +82,8 @@ def _missing(state: State, side: SideState) -> Iterator[Sample]:
 def _bins(state: State, side: SideState) -> Iterator[Sample]:
     family = _BIN_FAMILIES[side.role]
     for column in side.layout.columns:
+        if column.name in side.hidden:
+            continue
         labels = (state.key.model_name, state.key.model_version, column.name, side.reference(column.name))
         counts = side.totals.counts(column.name).tolist()
         for label, count in zip(_labels(column.bins), counts, strict=True):
@@ -88,7 +94,7 @@ def _clusters(state: State, side: SideState) -> Iterator[Sample]:
     """What effective rows are formed from; a row whose request is not known counts as a request of its own."""
     places = side.layout.compared.column
     for name, place in side.layout.places.items():
-        if side.profiled(name) is None or places[place] < 0:
+        if name in side.hidden or side.profiled(name) is None or places[place] < 0:
             continue
         known, rows, bins = side.totals.clusters[:, places[place]].tolist()
         alone = side.totals.rows(name) - known
@@ -100,7 +106,7 @@ def _clusters(state: State, side: SideState) -> Iterator[Sample]:
 def _reference(key: Key, side: SideState) -> Iterator[Sample]:
     for name in side.layout.names:
         column = side.profiled(name)
-        if column is None:
+        if column is None or name in side.hidden:
             continue
         labels = (*column_labels(key, side, name), side.reference(name))
         for label, count in zip(_labels(column.bins), column.counts, strict=True):

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from exporter.analysis.classes import Classes
+from exporter.analysis.columns import columns_of
 from exporter.analysis.kept import KeptSide
 from exporter.analysis.keys import without_ids
 from exporter.analysis.known import Known
@@ -40,7 +41,7 @@ class Key:
 class State:
     """A copy of what one model version has counted; safe to read from any thread.
 
-    `batches`: exchanges per bucket of their rows.
+    `batches`: exchanges per bucket of their rows. `left_out`: columns without counters, by reason.
     """
 
     key: Key
@@ -53,12 +54,16 @@ class State:
     contradictions: int
     batches: tuple[int, ...]
     rows: int
+    left_out: dict[str, int]
 
 
 class Series:
     """`add` observations, `flush` now and then, `state` for what is exported. Not for two threads at once."""
 
-    def __init__(self, key: Key, profile: Profile | None, known: Known, created: float) -> None:
+    def __init__(
+        self, key: Key, profile: Profile | None, known: Known, created: float, wide: bool = True
+    ) -> None:
+        """`wide`: there is room to count columns that have no counters."""
         self.key = key
         self.created = created
         self.used = created
@@ -67,8 +72,11 @@ class Series:
         self.seen = 0  # exchanges, those of the warm-up included
         self.outputs = Outputs(known, profile.task if profile is not None else "")
         self._ids = known.id_columns
-        self._inputs = Side("feature", profile, known.windows, known.missing_values, known.drift_effects)
-        self._outputs = Side("prediction", profile, known.windows, (), known.drift_effects)
+        chosen = columns_of(profile, known.series_budget, wide)
+        self.columns = len(chosen.counted)
+        self._left_out = dict(chosen.left_out or {})
+        self._inputs = Side("feature", profile, known, chosen)
+        self._outputs = Side("prediction", profile, known, chosen)
         self._classes = Classes(_declared(profile))
         self._batches = [0] * (len(BATCH_BUCKETS) + 1)
         self._rows = 0
@@ -136,9 +144,15 @@ class Series:
         reference = self.profile.reference if self.profile is not None else ""
         sides = self._inputs.state(now), self._outputs.state(now)
         outputs = self.outputs
+        left_out = self._left_out | {"unprofiled": self._inputs.refused + self._outputs.refused}
         return State(
             *(self.key, self.created, reference, sides, dict(self._classes.counts)),
-            *(outputs.task, outputs.source, outputs.contradictions, tuple(self._batches), self._rows),
+            task=outputs.task,
+            task_source=outputs.source,
+            contradictions=outputs.contradictions,
+            batches=tuple(self._batches),
+            rows=self._rows,
+            left_out=left_out,
         )
 
 

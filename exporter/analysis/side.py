@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.analysis.aspects import Nature, counted, is_free, misfits, profiled, sighted
+from exporter.analysis.columns import Columns
 from exporter.analysis.fit import Fitted, categorical, numeric
 from exporter.analysis.judge import Judge
 from exporter.analysis.kept import KeptColumn, KeptSide
+from exporter.analysis.known import Known
 from exporter.analysis.missing import Missing
 from exporter.records.exchange import OTHER
 from exporter.records.observation import Column
@@ -34,8 +36,8 @@ from exporter.stats import (
 )
 from exporter.stats.profile_column import PayloadColumn
 
-MAX_COLUMNS = 100  # of a profile; the rest is left out, in the profile's order
 MAX_UNPROFILED = 20
+_MAX_REFUSED = 1000  # names that are remembered, to tell how many they are
 MISFITS = ("missing_column", "extra_column", "wrong_type")
 # Probabilities in twentieths, kept in hundredths for quantiles; fixed, so that replicas add up.
 _SHARES = NumericBins(tuple(part / 100 for part in range(5, 101, 5)))
@@ -58,7 +60,8 @@ class SideState:
 
     `profile` is None where no column of this role is profiled. `derived`: columns that no reference has. `signed`:
     positive and negative sums of the numeric columns. `reasons`: by payload column, the counted column that tells its
-    nulls, and how many of those were absent and declared. `judge` compares the windows.
+    nulls, and how many of those were absent and declared. `judge` compares the windows. `hidden`: columns that are
+    counted in windows only.
     """
 
     role: Role
@@ -70,6 +73,7 @@ class SideState:
     windows: dict[float, View]
     reasons: dict[str, tuple[str, int, int]]
     judge: Judge
+    hidden: frozenset[str]
 
     def reference(self, name: str) -> str:
         """The label value of the reference of a column."""
@@ -87,26 +91,34 @@ class Side:
         self,
         role: Role,
         profile: Profile | None,
-        lengths: tuple[float, ...],
-        missing_values: tuple[str, ...] = (),
-        effects: tuple[str, ...] = (),
+        known: Known,
+        chosen: Columns,
     ) -> None:
+        """`chosen`: the columns of the profile that are counted."""
         columns = [column for column in profile.columns if column.role == role] if profile is not None else []
+        counted = chosen.of(role)
         self.role: Role = role
         self.profile = profile if columns else None
-        self._judge = Judge(self.profile, role, effects)
+        self._judge = Judge(self.profile, role, known.drift_effects)
         self._derived: set[str] = set()
-        self._missing = Missing(missing_values)
+        self._missing = Missing(known.missing_values if role == "feature" else ())
         payload = profile.payload if profile is not None else ()
-        self._natures = profiled(columns[:MAX_COLUMNS], payload)
-        # Of all columns of the profile; only the first MAX_COLUMNS are counted.
+        self._natures = profiled(counted, payload)
+        # Of all columns of the profile, those that are not counted included.
         self._needed = profiled(columns, payload).keys()
         self._order = _order(payload, role) or tuple(self._needed)
         told = {column.name for column in payload}
         left = {column.name for column in profile.left_out} if profile is not None else set()
         self._known = frozenset(self._needed | told | left)
+        self._hidden = frozenset(column.name for column in counted) - chosen.exported
         self._room = MAX_UNPROFILED if self.profile is None else 0
-        self._windows = Windows(Layout(tuple(column.spec() for column in columns[:MAX_COLUMNS])), lengths)
+        self._refused: set[str] = set()
+        self._windows = Windows(Layout(tuple(column.spec() for column in counted)), known.windows)
+
+    @property
+    def refused(self) -> int:
+        """Columns that found no room, as far as they are counted."""
+        return len(self._refused)
 
     @property
     def layout(self) -> Layout:
@@ -171,14 +183,20 @@ class Side:
     def _admitted(self, name: str, columns: list[Column]) -> Nature | None:
         """What a new column is, if it is to be counted: none beside a profile, and none beyond the bound."""
         if not self._room or name in self._derived:
+            self._refuse(name)
             return None
         nature = sighted(columns)
         size = len(nature.names(name))
         if size > self._room:
+            self._refuse(name)
             return None
         self._room -= size
         self._natures[name] = nature
         return nature
+
+    def _refuse(self, name: str) -> None:
+        if self.profile is None and len(self._refused) < _MAX_REFUSED:
+            self._refused.add(name)
 
     def _with_derived(self, derived: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
         """Those derived columns that are counted: a name that the payload had first is the payload's."""
@@ -269,7 +287,7 @@ class Side:
         }
         views = {} if now is None else {length: windows.read(now, length) for length in windows.lengths}
         copied = self.role, self.profile, layout, frozenset(self._derived), windows.totals(), signed, views
-        return SideState(*copied, self._reasons(), self._judge)
+        return SideState(*copied, self._reasons(), self._judge, self._hidden)
 
     def _reasons(self) -> dict[str, tuple[str, int, int]]:
         places = self.layout.places
@@ -278,7 +296,7 @@ class Side:
         return {
             name: (part, found.absent.get(name, 0), found.sentinels.get(name, 0))
             for name, part in telling.items()
-            if part in places
+            if part in places and part not in self._hidden
         }
 
 

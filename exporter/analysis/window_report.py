@@ -4,13 +4,13 @@ Pure but for the order of equal columns (see `judge.py`); any thread. Invariant:
 and never 0; a window is in exactly one state.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from exporter.analysis.report import column_labels
 from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
 from exporter.records.sample import Sample
-from exporter.stats import Result, View
+from exporter.stats import Drift, Result, View
 
 _READY_ROWS = 1
 STATES = ("ready", "insufficient", "biased")
@@ -29,10 +29,12 @@ def window_name(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-def state_of(result: Result | None, name: str, rows: int, biased: bool) -> str:
-    """Of one column's window: whether there are rows enough to say anything, and whether they stand for the traffic."""
-    compared = result is not None and name in result.columns
-    enough = bool(result.of(name)) if compared and result is not None else rows >= _READY_ROWS
+def state_of(found: Sequence[Drift] | None, rows: int, biased: bool) -> str:
+    """Of one column's window: whether there are rows enough to say anything, and whether they stand for the traffic.
+
+    `found`: its statistics, None for a column that is compared with nothing.
+    """
+    enough = rows >= _READY_ROWS if found is None else bool(found)
     return "insufficient" if not enough else "biased" if biased else "ready"
 
 
@@ -43,11 +45,11 @@ def _side(key: Key, side: SideState, biased: Container[float]) -> Iterator[Sampl
         for name in judged.shown:
             labels = (*column_labels(key, side, name), window)
             yield from _moments(labels, key.role, view, name)
-            state = state_of(result, name, view.rows(name), length in biased)
+            found = result.of(name) if result is not None and name in result.columns else None
+            state = state_of(found, view.rows(name), length in biased)
             for one in STATES:
                 yield Sample("model.window.state", (*labels, one, key.role), int(one == state))
-            if result is not None and name in result.columns:
-                yield from _drift(labels, (side.reference(name), key.role), result, name)
+            yield from _drift(labels, (side.reference(name), key.role), found or ())
         if result is not None:
             yield from _shares(key, side, window, result)
 
@@ -62,9 +64,9 @@ def _moments(labels: tuple[str, ...], role: str, view: View, name: str) -> Itera
             yield Sample("model.window.quantile", (*labels, f"{probability:g}", role), value)
 
 
-def _drift(labels: tuple[str, ...], told: tuple[str, str], result: Result, name: str) -> Iterator[Sample]:
+def _drift(labels: tuple[str, ...], told: tuple[str, str], found: Iterable[Drift]) -> Iterator[Sample]:
     """`told`: reference and role. Effective rows are those of all bins; of few, for KS and Wasserstein."""
-    for drift in result.of(name):
+    for drift in found:
         cell = (*labels, drift.statistic, *told)
         yield Sample("model.drift", cell, drift.value)
         yield Sample("model.drift.noise_floor", cell, drift.floor)

@@ -52,6 +52,13 @@ DRIFT: tuple[Metric, ...] = (
         "Sum over requests and bins of the square of their counts; for effective rows over replicas.",
     ),
     Metric(
+        "model.columns.left_out",
+        "gauge",
+        "{column}",
+        (*_MODEL, "reason", "role"),
+        "Columns without counters, by reason: budget (in windows only), room (not counted), profile, unprofiled.",
+    ),
+    Metric(
         "modeltap.window.snapshots",
         "counter",
         "{snapshot}",

@@ -46,7 +46,7 @@ class Result:
 
     def of(self, name: str) -> tuple[Drift, ...]:
         """Every statistic of a column that holds for it and has rows enough; () for a column without reference."""
-        return tuple(self._of(name)) if name in self.columns else ()
+        return tuple(self._of(self.columns.index(name))) if name in self.columns else ()
 
     def drifted(self, statistic: str, effect: float | None = None) -> tuple[tuple[str, ...], int]:
         """Which columns drifted by this statistic, and how many have it: the share of drifted columns.
@@ -72,8 +72,13 @@ class Result:
                 return np.where(holds, found.value[rows] - np.maximum(chance, least), np.nan)
         raise KeyError(statistic)
 
-    def _of(self, name: str) -> Iterator[Drift]:
-        row = self.columns.index(name)
+    def each(self) -> Iterator[tuple[str, tuple[Drift, ...]]]:
+        """Every column with what `of` gives."""
+        for row, name in enumerate(self.columns):
+            yield name, tuple(self._of(row))
+
+    def _of(self, row: int) -> Iterator[Drift]:
+        name = self.columns[row]
         for (statistic, found), holds in zip(self.found, self.holds, strict=True):
             if holds[row]:
                 yield statistic.drift(found, self.first + row, self.levels.get((name, statistic.name)))
