@@ -35,6 +35,8 @@ def panels() -> Sequence[Panel]:
         _effective(),
         _snapshots(),
         _left_out(),
+        _moments(),
+        _means(),
         _mismatches(),
         _missing(),
     )
@@ -217,6 +219,38 @@ def _left_out() -> Panel:
         "out by the profile, or beyond what is counted without a profile."
     )
     return sized(timeseries("Columns left out", text, "short", Query(seen, "{{reason}}")), 6, 9)
+
+
+def _moments() -> Panel:
+    words = ("numbers", "variance", "minimum", "maximum", "range", "skewness")
+    key = ("output", "feature")
+    columns = {
+        word: (
+            Query(
+                f'max by (output, feature) ({family(f"model.window.{word}")}{{{OBSERVED}, window="$window"}})',
+                shape="table",
+            ),
+            "short",
+        )
+        for word in words
+    }
+    text = "Of outputs and of the features that drifted most, in the rolling window; largest over replicas."
+    return empty(sized(table("Moments", text, key, columns), 12, 9), "No numbers")
+
+
+def _means() -> Panel:
+    """From sums of all replicas: what a replica's own mean cannot tell."""
+    key = "output, feature"
+
+    def grown(name: str, chosen: str = "") -> str:
+        return f"sum by ({key}) (increase({family(name)}{{{OBSERVED}{chosen}}}[$fleet_window]))"
+
+    finite = ', bin!~"<null>|<nan>"'
+    rows = " or ".join(grown(name, finite) for name in ("model.feature.bin", "model.prediction.bin"))
+    total = f"{grown('model.column.positive_sum')} - {grown('model.column.negative_sum')}"
+    text = "Mean of each numeric column over all replicas; infinite numbers count as rows and not in the sum."
+    panel = timeseries("Means, fleet", text, "short", Query(f"({total}) / ({rows})", "{{output}}{{feature}}"))
+    return empty(sized(panel, 12, 9), "No numbers")
 
 
 def _mismatches() -> Panel:

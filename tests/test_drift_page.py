@@ -26,7 +26,7 @@ def engine() -> Engine:
     columns = {name: Data(rng.normal(size=2000)) for name in NAMES}
     columns |= {"city": Data(WORDS[rng.integers(0, 2, 2000)]), "y": Data(rng.normal(size=2000), "prediction")}
     reference = build(columns, ProfileConfig("iris", "1"))
-    made = Engine([reference], Known(windows=(300.0, 3600.0), series_budget=28 * 3), BOUNDS, NOW)
+    made = Engine([reference], Known(windows=(300.0, 3600.0), series_budget=30 * 3), BOUNDS, NOW)
     cells: dict[str, Any] = {name: rng.normal(size=500).tolist() for name in NAMES}
     cells |= {"f29": (rng.normal(size=500) + 3).tolist(), "city": WORDS[rng.integers(0, 2, 500)].tolist()}
     feed(made, [v2(cells, {"y": rng.normal(size=500).tolist()})])

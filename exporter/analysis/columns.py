@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from exporter.stats import Profile, ProfileColumn
 
 MAX_COLUMNS = 1000  # counted of a side of a profile, in its order
-# Bins of the reference and live ones, two sums for effective rows, two reasons for missing values.
-_SERIES_PER_BIN, _SERIES_BESIDES = 2, 4
+# Bins of the reference and live ones; sums for effective rows and by sign, two reasons for missing values.
+_SERIES_PER_BIN, _SERIES_BESIDES = 2, 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ def counters(states: Iterable[State]) -> Iterator[Sample]:
             yield from _values(state, side) if side.role == "prediction" else _missing(state, side)
             yield from _bins(state, side)
             yield from _clusters(state, side)
+            yield from _sums(state, side)
             yield from _reference(state.key, side)
 
 
@@ -101,6 +102,15 @@ def _clusters(state: State, side: SideState) -> Iterator[Sample]:
         labels = (*column_labels(state.key, side, name), side.reference(name), state.key.role)
         yield Sample("model.column.squared_rows", labels, rows + alone, state.created)
         yield Sample("model.column.squared_bins", labels, bins + alone, state.created)
+
+
+def _sums(state: State, side: SideState) -> Iterator[Sample]:
+    """Apart by sign, for the sum of signed numbers can fall, and would read as a counter reset."""
+    for name, (positive, negative) in side.signed.items():
+        if name not in side.hidden:
+            labels = (*column_labels(state.key, side, name), side.reference(name), state.key.role)
+            yield Sample("model.column.positive_sum", labels, positive, state.created)
+            yield Sample("model.column.negative_sum", labels, negative, state.created)
 
 
 def _reference(key: Key, side: SideState) -> Iterator[Sample]:

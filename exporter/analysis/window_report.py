@@ -57,11 +57,23 @@ def _side(key: Key, side: SideState, biased: Container[float]) -> Iterator[Sampl
 def _moments(labels: tuple[str, ...], role: str, view: View, name: str) -> Iterator[Sample]:
     summary = view.summary(name)
     yield Sample("model.window.rows", (*labels, role), summary.rows)
-    if summary.mean is not None and summary.std is not None:
-        yield Sample("model.window.mean", (*labels, role), summary.mean)
-        yield Sample("model.window.standard_deviation", (*labels, role), summary.std)
-        for probability, value in summary.quantiles:
-            yield Sample("model.window.quantile", (*labels, f"{probability:g}", role), value)
+    if summary.mean is None or summary.std is None or summary.min is None or summary.max is None:
+        return
+    found = {
+        "model.window.numbers": summary.count,
+        "model.window.mean": summary.mean,
+        "model.window.variance": summary.std**2,
+        "model.window.standard_deviation": summary.std,
+        "model.window.minimum": summary.min,
+        "model.window.maximum": summary.max,
+        "model.window.range": summary.max - summary.min,
+    }
+    if summary.skew is not None:
+        found["model.window.skewness"] = summary.skew
+    for family, value in found.items():
+        yield Sample(family, (*labels, role), value)
+    for probability, value in summary.quantiles:
+        yield Sample("model.window.quantile", (*labels, f"{probability:g}", role), value)
 
 
 def _drift(labels: tuple[str, ...], told: tuple[str, str], found: Iterable[Drift]) -> Iterator[Sample]:

@@ -1,4 +1,4 @@
-"""The catalogue's rows about drift beyond the distance itself: yardsticks, p-values, effective rows, shares."""
+"""The catalogue's rows about windows, and about drift beyond the distance itself: yardsticks, moments, sums."""
 
 from typing import Final
 
@@ -6,6 +6,7 @@ from exporter.records.metric import Metric
 
 _MODEL: Final = ("model_name", "model_version")
 _COLUMN: Final = (*_MODEL, "output", "feature")
+_WINDOW: Final = (*_COLUMN, "window", "role")
 _DRIFT: Final = (*_COLUMN, "window", "statistic", "reference", "role")
 
 DRIFT: tuple[Metric, ...] = (
@@ -50,6 +51,62 @@ DRIFT: tuple[Metric, ...] = (
         "{row}",
         (*_COLUMN, "reference", "role"),
         "Sum over requests and bins of the square of their counts; for effective rows over replicas.",
+    ),
+    Metric(
+        "model.window.numbers",
+        "gauge",
+        "{row}",
+        _WINDOW,
+        "Finite numbers of the column in the rolling window, to which mean, extremes and quantiles refer.",
+    ),
+    Metric(
+        "model.window.variance",
+        "gauge",
+        "1",
+        _WINDOW,
+        "Variance (ddof 0) of the column in the rolling window.",
+    ),
+    Metric(
+        "model.window.minimum",
+        "gauge",
+        "1",
+        _WINDOW,
+        "Smallest finite number of the column in the rolling window.",
+    ),
+    Metric(
+        "model.window.maximum",
+        "gauge",
+        "1",
+        _WINDOW,
+        "Largest finite number of the column in the rolling window.",
+    ),
+    Metric(
+        "model.window.range",
+        "gauge",
+        "1",
+        _WINDOW,
+        "Largest less smallest finite number of the column in the rolling window.",
+    ),
+    Metric(
+        "model.window.skewness",
+        "gauge",
+        "1",
+        _WINDOW,
+        "Third central moment over the cubed deviation, in the rolling window; absent for a constant.",
+    ),
+    Metric(
+        "model.column.positive_sum",
+        "counter",
+        "1",
+        (*_COLUMN, "reference", "role"),
+        "Sum of the positive numbers of the column; less the negative sum it is the sum of all, and it never falls.",
+    ),
+    Metric(
+        "model.column.negative_sum",
+        "counter",
+        "1",
+        (*_COLUMN, "reference", "role"),
+        "Sum of the negative numbers of the column, as a positive number.",
     ),
     Metric(
         "model.columns.left_out",

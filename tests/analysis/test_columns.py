@@ -29,12 +29,12 @@ def families(samples: list[Sample], place: int) -> set[str]:
 
 
 def test_a_column_of_ten_bins_is_at_most_thirty_series() -> None:
-    """Bins, reference, sums for effective rows, two reasons for missing values."""
-    assert {series_of(column) for column in profile().columns} == {2 * 12 + 4}
+    """Bins, reference, sums for effective rows and by sign, two reasons for missing values."""
+    assert {series_of(column) for column in profile().columns} == {2 * 12 + 6}
 
 
 @pytest.mark.parametrize(
-    ("budget", "features"), [(27, -1), (28, 0), (55, 0), (56, 1), (28 * 4, 3), (10**6, 40)]
+    ("budget", "features"), [(29, -1), (30, 0), (59, 0), (60, 1), (30 * 4, 3), (10**6, 40)]
 )
 def test_outputs_come_first_then_features_in_order(budget: int, features: int) -> None:
     """Until one would be over the budget; the others are in windows only, and told."""
@@ -59,7 +59,7 @@ def test_traffic_has_no_say() -> None:
     """Two replicas with different drift export counters of the same columns; the rest is in their windows."""
     exported = []
     for moved in (NAMES[-1], NAMES[0]):
-        made = Engine([profile()], Known(windows=(300.0,), series_budget=28 * 6), BOUNDS, NOW)
+        made = Engine([profile()], Known(windows=(300.0,), series_budget=30 * 6), BOUNDS, NOW)
         cells = {name: [9.0 if name == moved else 0.0] * 200 for name in NAMES}
         feed(made, [v2(cells, {"y": [0.5] * 200})])
         samples = list(made.snapshot().samples())
