@@ -110,6 +110,7 @@ check: .venv/tests
 	$(BIN)/python -m alert_rules.generate --check
 	$(BIN)/python helm/sync.py --check
 	$(BIN)/python helm/readme.py --check
+	@$(BIN)/python -m tests.licences > .venv/licences.log || { cat .venv/licences.log; exit 1; }
 	$(BIN)/modeltap metrics --markdown | diff - docs/metrics.md || { echo 'stale: run make golden'; exit 1; }
 
 test: environments check

@@ -189,6 +189,13 @@ def _losses() -> Sequence[Panel]:
             _by("modeltap.restarts", "component", "reason"),
         ),
         _count(
+            "Reloads",
+            "Files read again; replicas by the hash of their configuration.",
+            "None",
+            _by("modeltap.reloads", "kind", "outcome"),
+            Query(f"count by (hash) ({gauge('modeltap.config', TARGET)})", "replicas {{hash}}"),
+        ),
+        _count(
             "Desyncs",
             "Connections relayed opaquely, framing uncertain.",
             "None",
@@ -235,13 +242,21 @@ def _outcomes() -> Sequence[Panel]:
             "Spans exported and lost, and what was done with trace context.",
             "No tracing",
             *(_by("modeltap.spans.exported"), _by("modeltap.spans.dropped", "reason")),
+            Query(total(increase("modeltap.spans.late", TARGET), "reason"), "late {{reason}}"),
             _by("modeltap.trace.contexts", "outcome"),
         ),
         _count(
             "OTLP exports",
-            "Exports by outcome.",
+            "Exports by outcome, and what collectors refused of those that they took.",
             "No OTLP target",
             _by("modeltap.otlp.exports", "signal", "outcome"),
+            Query(total(increase("modeltap.otlp.rejected", TARGET), "signal"), "{{signal}} rejected"),
+        ),
+        _count(
+            "Events",
+            "Events exported as OTLP log records, and those lost.",
+            "No OTLP target",
+            *(_by("modeltap.events.exported"), _by("modeltap.events.dropped", "reason")),
         ),
         empty(
             timeseries("Probe duration", "How long the last probe of the upstream took.", "s", probe),

@@ -149,6 +149,7 @@ class Root:
             try:
                 found = await asyncio.to_thread(self._read)
             except ConfigError as error:
+                self._status.reloaded("config", "failure")
                 for problem in error.problems:
                     log.error("reload refused, all settings stay: %s", problem)
             else:
@@ -156,6 +157,7 @@ class Root:
         self._reloading = False
 
     def _apply(self, found: Reload) -> None:
+        self._status.reloaded("config", "failure" if found.refused else "success")
         for line in found.refused:
             log.warning("reload: %s", line)
         for line in found.changed or ("nothing",):

@@ -125,6 +125,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     payload_log_file_seconds: float = 3600.0
     payload_log_files: int = 8
     payload_log_gzip: bool = False
+    late_spans: int = 0
     log_level: str = "info"
     log_format: str = "text"
 

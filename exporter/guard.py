@@ -45,6 +45,7 @@ class Guard:
         self._passwords = Passwords()
         self._tokens = float(self._config.rate[1])
         self._filled = clock()
+        self.reloaded: Callable[[str], None] = lambda _outcome: None
         self.refused = dict.fromkeys(("unauthorized", "forbidden", "rate_limited"), 0)
         if self._config.users:
             self._passwords.load()
@@ -118,9 +119,11 @@ class Guard:
                 raise WebError([f"{self._file}: TLS cannot be switched on or off without a restart"])
             self._tls = context(config.tls) if config.tls is not None else None
         except WebError as error:
+            self.reloaded("failure")
             log.error("web.config: %s; what was read before stays in force", "; ".join(error.problems))
         else:
             self._config = config
+            self.reloaded("success")
             self._passwords.forget()
             log.info("web.config: read again: %s", self._file)
         self._seen = self._tried = self._stamps()

@@ -89,6 +89,18 @@ class Keeper:
             except OSError as error:
                 self._failed("written", error)
 
+    async def run(self, engine: Engine) -> None:
+        """Save every minute, for good."""
+        while self.on:
+            await asyncio.sleep(EVERY_SECONDS)
+            await self.save(engine)
+
+    async def finish(self, engine: Engine, seconds: float) -> None:
+        """Save a last time; what is not written in time stays as it was a minute ago."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.save(engine)
+
     def _write(self, sides: list[KeptSide]) -> None:
         """The file appears whole or not at all."""
         part = self._file.with_suffix(

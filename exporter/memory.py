@@ -76,6 +76,8 @@ def fatal() -> Iterator[None]:
 def over(what: str) -> NoReturn:
     """End now, and let the root know why."""
     try:
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))  # room to say it
         log.error("%s: the analysis starts anew", what)
     finally:
         os._exit(MEMORY_EXIT)
@@ -95,6 +97,8 @@ def _look(statm: int, bound: int) -> None:
 
 def _small_stacks() -> None:
     """For the threads of every library; those that are missing the call keep theirs, which costs address space."""
+    # libuv insists on 8 MiB for each of the four threads in which it resolves names: here one does.
+    os.environ.setdefault("UV_THREADPOOL_SIZE", "1")
     attributes = ctypes.create_string_buffer(_ATTRIBUTES_BYTES)
     with suppress(AttributeError, OSError):
         library = ctypes.CDLL(None)

@@ -295,6 +295,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("payload_log_files", values.number(1, 100_000, int), "closed files that are kept (default 8)"),
     Setting("payload_log_gzip", values.flag, "compress files (default false)"),
     Setting(
+        "late_spans",
+        values.number(0, 10_000, int),
+        "server spans a second for failed and slow exchanges that were not sampled; 0 = none (default)",
+    ),
+    Setting(
         "log_format", values.choice("text", "json"), "how it is logged: text (default) or json, a line each"
     ),
     Setting("log_level", values.choice("debug", "info", "warning", "error"), "what is logged (default info)"),

@@ -6,8 +6,8 @@ in a thread, one at a time.
 """
 
 import asyncio
-import contextlib
 import gc
+import hashlib
 import logging
 import os
 import platform
@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from exporter.analysis.bias import Bias
 from exporter.analysis.budget import Budget
 from exporter.analysis.consumer import ROUND_EXCHANGES, Consumer, Link
 from exporter.analysis.engine import Engine, Snapshot
+from exporter.analysis.events import Events
 from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
 from exporter.analysis.hold import Hold
@@ -52,12 +53,13 @@ from exporter.door import Door
 from exporter.drift_page import DriftPage
 from exporter.guard import Guard
 from exporter.included import Included
-from exporter.keeper import EVERY_SECONDS, Keeper
+from exporter.keeper import Keeper
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
 from exporter.places import own_metrics
-from exporter.publish import Pusher, SpanPusher, read_config, server_span
+from exporter.publish import Decoded, Late, LogPusher, Publisher, Pusher, SpanPusher, read_config
 from exporter.publish.prometheus import Caches, render
+from exporter.records.event import Event
 from exporter.records.exchange import Exchange
 from exporter.records.messages import Learned, Sampling
 from exporter.records.observation import Observation
@@ -65,10 +67,11 @@ from exporter.records.peak import Peak
 from exporter.records.sample import Sample
 from exporter.records.status import Status
 from exporter.records.totals import Layout
-from exporter.stats import Profile, ProfileError, load
+from exporter.references import LOOK_SECONDS, References
 from exporter.writes import Writes
 
 log = logging.getLogger("modeltap.analysis")
+events_log = logging.getLogger("modeltap.events")
 _COLLECT_SECONDS = 5.0
 _GC_OBJECTS = 50_000
 # A publisher may take half a second more than it is given; a dead collector is not waited for beyond that.
@@ -94,6 +97,8 @@ class Telemetry:
         self._told: dict[str, str] = {}
         self._scrapes = admin.Scrapes()
         self._guard: Guard | None = None
+        self._events = Events(self._happened)
+        self._senders: tuple[Publisher, ...] = ()
 
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
         """start: configuration and descriptors. link: a channel from a worker. dialects: those switched off.
@@ -105,6 +110,7 @@ class Telemetry:
             await self._start(message, fds)
         elif message["kind"] == "dialects" and self._ready:
             self._engine.speakers.switch_off(message["off"])
+            self._events.switched_off(message["off"], time.time())
         elif message["kind"] == "protocols" and self._ready:
             self._speak(msgspec.convert(message["config"], Config))
         elif message["kind"] == "last_scrape" and self._ready:
@@ -131,8 +137,8 @@ class Telemetry:
             self._hold.release(self._traffic.samples({}))
         # The warm-up of a model is over when a second analysis starts to count.
         known = replace(_known(config), warm_up=0) if again else _known(config)
-        profiles = load_profiles(config.reference)
-        self._engine = Engine(profiles, known, config.latency_buckets, self._started)
+        self._references = References(config.reference)
+        self._engine = Engine(self._references.profiles, known, config.latency_buckets, self._started)
         self._engine.generations.newer = opted_in(os.environ)
         self._bias = Bias(config.windows)
         self._keeper = Keeper(config.state_dir, self._started)
@@ -140,21 +146,26 @@ class Telemetry:
         self._payloads = payload_log(config, self._started)
         self._speak(config)
         self._engine.speakers.switch_off(message["dialects_off"])
+        self._late = Late(config.late_spans, self._started)
         self._publishers(f"{socket.gethostname()}:{config.listen}")
+        self._events.switched_off(message["dialects_off"], time.time())
         self._collectors(config)
         self._budget = Budget(cpu_budget(config.analysis_cpu))
         self._consumer = Consumer(self._handle, self._large, self._flush)
         self._begin(self._consumer.run)
         self._begin(self._every(1.0, self._second))
         self._begin(self._every(config.tick_interval, self._tick))
+        self._begin(self._every(LOOK_SECONDS, self._refer))
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
-        self._begin(self._keep)
+        self._begin(partial(self._keeper.run, self._engine))
         if self._probe is not None:
             self._begin(self._every(config.probe_interval, self._probing))
         self._begin(self._every(config.upstream_metrics_interval, self._polling))
         cores = cpu_budget(config.analysis_cpu)
         self._writes = Writes(Door(config.write_token_file), self._observed, pushed.EXPECTED, cores)
         self._guard = admin.guard_of(config.web_config)
+        if self._guard is not None:
+            self._guard.reloaded = partial(self._status.reloaded, "web_config")
         sock = socket.socket(fileno=admin_fd)
         routes = [*self._writes.routes(), *DriftPage(self._drift).routes()]
         pages = admin.Pages(self._render, self._scrapes, self._included, routes)
@@ -165,6 +176,7 @@ class Telemetry:
         gc.set_threshold(_GC_OBJECTS, 20, 50)
 
     def _speak(self, config: Config) -> None:
+        self._hash = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:12]
         self._engine.speakers.use(config.custom, owner_paths(config))
 
     def _publishers(self, instance: str) -> None:
@@ -172,9 +184,11 @@ class Telemetry:
         otlp, _ = read_config(os.environ, instance=instance)
         self._spans = SpanPusher(otlp, self._started) if otlp.traces else None
         self._pusher = Pusher(otlp, self._started) if otlp.metrics else None
-        for publisher in (self._spans, self._pusher, self._payloads):
-            if publisher is not None:
-                publisher.start()
+        self._logs = LogPusher(otlp, self._started) if otlp.logs else None
+        found = (self._spans, self._pusher, self._logs, self._payloads)
+        self._senders = tuple(publisher for publisher in found if publisher is not None)
+        for publisher in self._senders:
+            publisher.start()
 
     def _collectors(self, config: Config) -> None:
         upstream = upstream_of(config.upstream)
@@ -232,9 +246,10 @@ class Telemetry:
 
     def _record(self, exchange: Exchange, found: Observation | str) -> None:
         rows = self._engine.record(exchange, found, time.time())
-        if self._spans is not None and exchange.trace is not None:
-            generation = None if isinstance(found, str) else found.generation
-            self._spans.offer(server_span(exchange, rows, generation=generation))
+        if self._spans is not None:
+            decoded = Decoded(found) if isinstance(found, str) else Decoded("decoded", rows, found.generation)
+            if (span := self._late.span(exchange, decoded)) is not None:
+                self._spans.offer(span)
         if self._payloads is not None:
             self._payloads.offer(exchange)
 
@@ -256,7 +271,21 @@ class Telemetry:
                 await asyncio.sleep(0)
         return [one if isinstance(one, str) else one.rows for one in found]
 
+    def _happened(self, event: Event) -> None:
+        told = " ".join(f"{key}={value}" for key, value in event.attributes.items())
+        events_log.log(getattr(logging, event.severity), "%s: %s", event.text, told)
+        if self._logs is not None:
+            self._logs.offer(event)
+
+    def _watch(self) -> None:
+        now = time.time()
+        self._events.restarted(self._status.restarts(), now)
+        self._events.reloaded(self._reloads(), now)
+        for what, reasons in self._traffic.troubles().items():
+            self._events.counted(what, reasons, now)
+
     def _tell_learned(self) -> None:
+        self._events.learned(self._told, self._engine.learned, time.time())
         self._told = dict(self._engine.learned)
         self._consumer.tell(Learned(self._told))
 
@@ -266,6 +295,7 @@ class Telemetry:
             self._consumer.tell(Sampling(self._budget.rate))
         if self._engine.learned != self._told:
             self._tell_learned()
+        self._watch()
         if (shape := (self._traffic.shape, self._engine.shape)) != self._shape:
             self._shape = shape
             await asyncio.to_thread(self._notice, self._engine.snapshot())
@@ -282,14 +312,17 @@ class Telemetry:
         self._bias.see(now, *self._traffic.body_bytes())
         self._gauges = await asyncio.to_thread(gauges, self._engine.windows(now), self._bias.biased(now))
         self._tick_seconds = time.perf_counter() - started
+        self._events.compared(self._gauges, time.time())
+
+    async def _refer(self) -> None:
+        outcomes = await asyncio.to_thread(self._references.look)
+        if "success" in outcomes:
+            self._engine.use(self._references.profiles, time.time())
+        for outcome in outcomes:
+            self._status.reloaded("profile", outcome)
 
     def _drift(self, now: float) -> tuple[tuple[series.State, ...], frozenset[float]]:
         return self._engine.windows(now), self._bias.biased(now)
-
-    async def _keep(self) -> None:
-        while self._keeper.on:
-            await asyncio.sleep(EVERY_SECONDS)
-            await self._keeper.save(self._engine)
 
     async def _collect(self) -> None:
         self._resources = await asyncio.to_thread(collect, self._built, time.time(), self._states)
@@ -331,9 +364,10 @@ class Telemetry:
         samples += self._gauges
         samples += self._resources
         samples += self._writes.samples()
-        for publisher in (self._spans, self._pusher, self._payloads):
-            if publisher is not None:
-                samples += publisher.samples()
+        for publisher in self._senders:
+            samples += publisher.samples()
+        if self._spans is not None:
+            samples += self._late.samples()
         samples += self._own()
         return grouped(samples)
 
@@ -342,6 +376,9 @@ class Telemetry:
             samples = [*self._traffic.samples({}), *snapshot.samples()]
             self._hold.keep(samples)
             self._hold.notice(samples, time.time())
+
+    def _reloads(self) -> dict[tuple[str, str], int]:
+        return self._status.reloads() | self._traffic.reloads()
 
     def _own(self) -> Iterator[Sample]:
         yield from self._included.samples()
@@ -352,17 +389,14 @@ class Telemetry:
         created = self._traffic.created() or self._started
         for (component, reason), count in self._status.restarts().items():
             yield Sample("modeltap.restarts", (component, reason), count, created)
+        for (kind, outcome), count in self._reloads().items():
+            yield Sample("modeltap.reloads", (kind, outcome), count, created)
+        yield Sample("modeltap.config", (self._hash,), 1)
         for reason, count in (self._guard.refused if self._guard else {}).items():
             yield Sample("modeltap.admin.refused", (reason,), count, self._started)
         yield Sample("modeltap.series", (), self._exported)
         yield Sample("modeltap.scrape.duration", (), self._scrape_seconds)
         yield Sample("modeltap.tick.duration", (), self._tick_seconds)
-
-    async def _last_keep(self, seconds: float) -> None:
-        """What is not written in time stays as it was a minute ago."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._keeper.save(self._engine)
 
     async def stop(self, seconds: float = 2.0) -> None:
         """Process what is here, push it a last time, leave within `seconds`. Safe twice and before the start."""
@@ -372,11 +406,9 @@ class Telemetry:
         await self._consumer.drained(_DRAIN_SECONDS)
         if self._pusher is not None:
             await self._push(self._pusher)
-        publishers = (self._spans, self._pusher, self._payloads)
-        found = [publisher for publisher in publishers if publisher is not None]
         publish = min(_PUBLISH_SECONDS, max(0.0, seconds - _DRAIN_SECONDS - _LAST_SECONDS))
-        stops = [asyncio.to_thread(one.stop, publish) for one in found]
-        await asyncio.gather(*stops, self._last_keep(max(_LAST_SECONDS, publish)))
+        stops = [asyncio.to_thread(one.stop, publish) for one in self._senders]
+        await asyncio.gather(*stops, self._keeper.finish(self._engine, max(_LAST_SECONDS, publish)))
         for task in self._tasks:
             task.cancel()
         await self._admin.cleanup()
@@ -385,19 +417,3 @@ class Telemetry:
 def _known(config: Config) -> Known:
     """What the owner configured about the model."""
     return Known(**{field.name: getattr(config, field.name) for field in fields(Known)})
-
-
-def load_profiles(places: tuple[str, ...]) -> list[Profile]:
-    """Profiles from files and folders; an invalid one is logged and left out, for the model's path comes first."""
-    found: list[Profile] = []
-    for place in places:
-        path = Path(place)
-        files = sorted((*path.glob("*.json"), *path.glob("*.json.gz"))) if path.is_dir() else [path]
-        if not files:
-            log.error("reference %s: no profile in this folder; *.json or *.json.gz expected", place)
-        for file in files:
-            try:
-                found.append(load(file))
-            except (ProfileError, OSError) as error:
-                log.error("reference %s is not used: %s", file, error)
-    return found

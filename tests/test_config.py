@@ -75,6 +75,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "analysis_cpu": ("0.1", "0.2", "0.3"),
     "analysis_memory": ("1", "2", "3"),
     "log_level": ("debug", "warning", "ERROR"),
+    "late_spans": ("1", "2", "3"),
     "log_format": ("text", "json", "text"),
     "forward": (":1=http://a", ":1=unix:/b,unix:/a=tcp://b:2", "[::1]:3=https://c"),
     "mode": ("observe", "gate", "STRICT"),

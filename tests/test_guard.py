@@ -236,6 +236,15 @@ def test_a_renewed_certificate_is_shown(tmp_path: Path) -> None:
             clock.now += 2.0
             guard.refresh()
         assert await serial(url) != before
+        assert reloads == ["success"]
+        (tmp_path / "server.pem").unlink()
+        for _ in range(2):
+            clock.now += 2.0
+            guard.refresh()
+        assert reloads == ["success", "failure"]
+
+    reloads: list[str] = []
+    guard.reloaded = reloads.append
 
     serve(guard, body, "https")
 

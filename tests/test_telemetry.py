@@ -29,7 +29,7 @@ from exporter.records.status import Status
 from exporter.records.totals import Layout, Writer
 from exporter.stats import save
 from exporter.stats.profile_levels import Level
-from exporter.telemetry import Telemetry, load_profiles
+from exporter.telemetry import Telemetry
 from tests.analysis.generations import told
 from tests.analysis.world import BOUNDS, LABELS, TRACE, bump, profile, v2
 from tests.decode import exchanges
@@ -322,7 +322,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     (tmp_path / "web.yml").write_text("http_server_config: {http2: false}")
     given = {"web_config": str(tmp_path / "web.yml"), "payload_log_target": str(tmp_path / "payloads")}
     given |= {"upstream_metrics": metrics, "state_dir": str(tmp_path)}
-    run(body, reference=(str(tmp_path),), max_concurrency=4, **given)
+    run(body, reference=(str(tmp_path),), max_concurrency=4, late_spans=1, **given)
 
 
 # What servers tell in their metrics, and what one tells in an answer.
@@ -410,22 +410,6 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[OtlpReceiver]:
 def test_stop_before_the_start_is_nothing() -> None:
     """A role that was told to stop before it was told to start just ends."""
     asyncio.run(Telemetry().stop())
-
-
-def test_profiles_that_cannot_be_used_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Files and folders are read; what is invalid, missing or empty is logged with its name and what was expected."""
-    good, empty = tmp_path / "good", tmp_path / "empty"
-    good.mkdir()
-    empty.mkdir()
-    save(profile("a"), good / "a.json")
-    save(profile("b"), good / "b.json.gz")
-    (good / "broken.json").write_text("{")
-    (good / "notes.txt").write_text("no profile")
-    found = load_profiles((str(good), str(empty), str(tmp_path / "none.json"), str(good / "a.json")))
-    assert [one.model_name for one in found] == ["a", "b", "a"]
-    assert len(caplog.records) == 3
-    for name in ("broken.json", "empty", "none.json"):
-        assert name in caplog.text
 
 
 def test_what_is_in_hand_has_the_name_of_the_dialect_that_claims_it() -> None:

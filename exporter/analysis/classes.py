@@ -35,6 +35,10 @@ class Classes:
         self._numeric: dict[str, bool] = {}
         self._room: dict[str, int] = {}
 
+    def declare(self, declared: Mapping[str, frozenset[str]]) -> None:
+        """Another profile names other classes; what was counted stays."""
+        self._declared = declared
+
     def count(self, output: str, columns: Sequence[Column], nature: Nature | None = None) -> None:
         """The columns of one output, of one kind, one per exchange; `nature`: what the output is, if that is known."""
         if output not in self._numeric:

@@ -101,11 +101,25 @@ class Engine:
         self.exemplars = Exemplars(bounds)
         self.generations = Generations(now)
         self._headers = ServerHeaders(bounds, now)
+        self._expect(now)
+
+    def _expect(self, now: float) -> None:
         for profile in self._profiles:
-            name = known.model_name or _literal(profile.model_name)
+            name = self._known.model_name or _literal(profile.model_name)
             if name and fnmatchcase(name, profile.model_name):
-                version = known.model_version or _literal(profile.model_version) or UNKNOWN
+                version = self._known.model_version or _literal(profile.model_version) or UNKNOWN
                 self._find((name, version, LIVE), "", now)
+
+    def use(self, profiles: Sequence[Profile], now: float) -> None:
+        """Compare with these from now on; where that is another reference, bins and windows begin anew."""
+        self.flush(now)
+        self._profiles = tuple(profiles)
+        for (name, version, _), series in self._series.items():
+            chosen, found = self._choose(name, version)
+            series.key = replace(series.key, match=found)
+            if (chosen and chosen.reference) != (series.profile and series.profile.reference):
+                series.refer(chosen, now)
+        self._expect(now)
 
     def understand(self, exchange: Exchange) -> Observation | str:
         """What the exchange says, or one word why nothing is or could be read.
@@ -275,12 +289,17 @@ class Engine:
         log.info("model %s version %s (%s) is no longer exported: others are in use", *oldest)
         return True
 
-    def _make(self, place: tuple[str, str, str], protocol: str, now: float) -> Series:
-        name, version, role = place
+    def _choose(self, name: str, version: str) -> tuple[Profile | None, str]:
+        """The profile of a model version, and how it was found."""
         exact = [p for p in self._profiles if p.matches(name, version)]
         inherited = [p for p in self._profiles if fnmatchcase(name, p.model_name)] if not exact else []
         chosen = max(exact or inherited, key=_specificity, default=None)
         found = "exact" if exact else "inherited" if inherited else "none"
+        return chosen, found
+
+    def _make(self, place: tuple[str, str, str], protocol: str, now: float) -> Series:
+        name, version, role = place
+        chosen, found = self._choose(name, version)
         key = Key(name, version, protocol, found, role)
         wide = sum([one.columns for one in self._series.values()]) < MAX_COUNTED
         made = self._series[place] = Series(key, chosen, self._known, now, wide)

@@ -6,6 +6,7 @@ reason, and `nulls` of a column counts all but NaN and the empty text.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -13,7 +14,7 @@ import numpy as np
 
 from exporter.records.observation import Column
 
-REASONS: Final = ("absent", "null", "nan", "empty", "sentinel")
+_ABSENT: Final = attrgetter("absent")
 
 
 @dataclass(slots=True)
@@ -28,13 +29,13 @@ class Missing:
     def __post_init__(self) -> None:
         self._numbers = tuple([number for number in map(_number, self.declared) if number is not None])
 
-    def cleared(self, columns: Sequence[Column]) -> list[Column]:
+    def cleared(self, columns: list[Column]) -> list[Column]:
         """The columns, with nulls in place of what is declared to be missing."""
-        return [self._cleared(column) for column in columns] if self.declared else list(columns)
+        return list(map(self._cleared, columns)) if self.declared else columns
 
     def count(self, name: str, before: Sequence[Column], after: Sequence[Column]) -> None:
         """Columns of one name that were counted, as they came and as they were cleared."""
-        absent = sum([column.absent for column in before])
+        absent = sum(map(_ABSENT, before))
         if absent:
             self.absent[name] = self.absent.get(name, 0) + absent
         if self.declared:

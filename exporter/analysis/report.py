@@ -6,8 +6,9 @@ from exporter.analysis.classes import word
 from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
 from exporter.records.observation_metrics import BATCH_BUCKETS
-from exporter.records.sample import Histogram, Sample
+from exporter.records.sample import Exponential, Histogram, Sample
 from exporter.stats import Bins, NumericBins
+from exporter.stats.exponential import SCALE, ZERO_THRESHOLD
 
 _BIN_FAMILIES = {"feature": "model.feature.bin", "prediction": "model.prediction.bin"}
 
@@ -53,7 +54,9 @@ def _values(state: State, side: SideState) -> Iterator[Sample]:
         counts = tuple(side.totals.counts(output)[: bins.ranges].tolist())
         # A sum that can fall would read as a counter reset, and OpenMetrics forbids one beside negative bounds.
         signed = negative > 0.0 or any(edge < 0.0 for edge in bins.edges[:1])
-        value = Histogram(bins.edges, counts, None if signed else positive)
+        # Nothing counted yet is nothing in base 2 as well: a series keeps its kind.
+        base2 = side.exponentials.get(output, Exponential(SCALE, 0, ZERO_THRESHOLD, 0, ()))
+        value = Histogram(bins.edges, counts, None if signed else positive, base2)
         labels = (
             state.key.model_name,
             state.key.model_version,
@@ -61,7 +64,7 @@ def _values(state: State, side: SideState) -> Iterator[Sample]:
             side.reference(output),
             state.key.role,
         )
-        yield Sample("model.prediction.value", labels, value, state.created)
+        yield Sample("model.prediction.value", labels, value, state.since)
 
 
 def _missing(state: State, side: SideState) -> Iterator[Sample]:
@@ -77,7 +80,7 @@ def _missing(state: State, side: SideState) -> Iterator[Sample]:
         labels = (state.key.model_name, state.key.model_version, name)
         for reason, count in found.items():
             if count > 0:
-                yield Sample("model.feature.missing", (*labels, reason, state.key.role), count, state.created)
+                yield Sample("model.feature.missing", (*labels, reason, state.key.role), count, state.since)
 
 
 def _bins(state: State, side: SideState) -> Iterator[Sample]:
@@ -88,7 +91,7 @@ def _bins(state: State, side: SideState) -> Iterator[Sample]:
         labels = (state.key.model_name, state.key.model_version, column.name, side.reference(column.name))
         counts = side.totals.counts(column.name).tolist()
         for label, count in zip(_labels(column.bins), counts, strict=True):
-            yield Sample(family, (*labels, label, state.key.role), count, state.created)
+            yield Sample(family, (*labels, label, state.key.role), count, state.since)
 
 
 def _clusters(state: State, side: SideState) -> Iterator[Sample]:
@@ -100,8 +103,8 @@ def _clusters(state: State, side: SideState) -> Iterator[Sample]:
         known, rows, bins = side.totals.clusters[:, places[place]].tolist()
         alone = side.totals.rows(name) - known
         labels = (*column_labels(state.key, side, name), side.reference(name), state.key.role)
-        yield Sample("model.column.squared_rows", labels, rows + alone, state.created)
-        yield Sample("model.column.squared_bins", labels, bins + alone, state.created)
+        yield Sample("model.column.squared_rows", labels, rows + alone, state.since)
+        yield Sample("model.column.squared_bins", labels, bins + alone, state.since)
 
 
 def _sums(state: State, side: SideState) -> Iterator[Sample]:
@@ -109,8 +112,8 @@ def _sums(state: State, side: SideState) -> Iterator[Sample]:
     for name, (positive, negative) in side.signed.items():
         if name not in side.hidden:
             labels = (*column_labels(state.key, side, name), side.reference(name), state.key.role)
-            yield Sample("model.column.positive_sum", labels, positive, state.created)
-            yield Sample("model.column.negative_sum", labels, negative, state.created)
+            yield Sample("model.column.positive_sum", labels, positive, state.since)
+            yield Sample("model.column.negative_sum", labels, negative, state.since)
 
 
 def _reference(key: Key, side: SideState) -> Iterator[Sample]:

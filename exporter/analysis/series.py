@@ -41,11 +41,13 @@ class Key:
 class State:
     """A copy of what one model version has counted; safe to read from any thread.
 
-    `batches`: exchanges per bucket of their rows. `left_out`: columns without counters, by reason.
+    `batches`: exchanges per bucket of their rows. `left_out`: columns without counters, by reason. `since` is when its
+    reference came into force: what columns count is from then on, all else from `created`.
     """
 
     key: Key
     created: float
+    since: float
     reference: str
     sides: tuple[SideState, ...]
     classes: dict[tuple[str, str], int]
@@ -65,22 +67,33 @@ class Series:
     ) -> None:
         """`wide`: there is room to count columns that have no counters."""
         self.key = key
-        self.created = created
+        self.created = self.since = created
         self.used = created
         self.pristine = True  # nothing was ever counted
-        self.profile = profile
         self.seen = 0  # exchanges, those of the warm-up included
         self.outputs = Outputs(known, profile.task if profile is not None else "")
         self._ids = known.id_columns
-        chosen = columns_of(profile, known.series_budget, wide)
-        self.columns = len(chosen.counted)
-        self._left_out = dict(chosen.left_out or {})
-        self._inputs = Side("feature", profile, known, chosen)
-        self._outputs = Side("prediction", profile, known, chosen)
+        self._known = known
+        self._wide = wide
+        self._refer(profile)
         self._classes = Classes(_declared(profile))
         self._batches = [0] * (len(BATCH_BUCKETS) + 1)
         self._rows = 0
         self._pending: list[Observation] = []
+
+    def _refer(self, profile: Profile | None) -> None:
+        self.profile = profile
+        chosen = columns_of(profile, self._known.series_budget, self._wide)
+        self.columns = len(chosen.counted)
+        self._left_out = dict(chosen.left_out or {})
+        self._inputs = Side("feature", profile, self._known, chosen)
+        self._outputs = Side("prediction", profile, self._known, chosen)
+
+    def refer(self, profile: Profile | None, now: float) -> None:
+        """Compare with another reference: other bins, empty windows; classes count on. Flush before."""
+        self.since = now
+        self._refer(profile)
+        self._classes.declare(_declared(profile))
 
     def add(self, observation: Observation) -> None:
         """Keep one observation for the next `flush`."""
@@ -137,7 +150,7 @@ class Series:
     def shape(self) -> tuple[object, ...]:
         """Changes when there is a series more to export."""
         sizes = self._inputs.layout.size, self._outputs.layout.size
-        return *sizes, len(self._classes.counts), self.outputs.task
+        return self.since, *sizes, len(self._classes.counts), self.outputs.task
 
     def state(self, now: float | None = None) -> State:
         """A copy; with the rolling windows as of `now`, unless that is None."""
@@ -146,7 +159,7 @@ class Series:
         outputs = self.outputs
         left_out = self._left_out | {"unprofiled": self._inputs.refused + self._outputs.refused}
         return State(
-            *(self.key, self.created, reference, sides, dict(self._classes.counts)),
+            *(self.key, self.created, self.since, reference, sides, dict(self._classes.counts)),
             task=outputs.task,
             task_source=outputs.source,
             contradictions=outputs.contradictions,

@@ -21,6 +21,7 @@ from exporter.analysis.known import Known
 from exporter.analysis.missing import Missing
 from exporter.records.exchange import OTHER
 from exporter.records.observation import Column
+from exporter.records.sample import Exponential
 from exporter.stats import (
     ColumnSpec,
     Layout,
@@ -34,6 +35,7 @@ from exporter.stats import (
     fine_bins,
     from_bytes,
 )
+from exporter.stats.exponential import SCALE, ZERO_THRESHOLD, Exponentials
 from exporter.stats.profile_column import PayloadColumn
 
 MAX_UNPROFILED = 20
@@ -60,8 +62,8 @@ class SideState:
 
     `profile` is None where no column of this role is profiled. `derived`: columns that no reference has. `signed`:
     positive and negative sums of the numeric columns. `reasons`: by payload column, the counted column that tells its
-    nulls, and how many of those were absent and declared. `judge` compares the windows. `hidden`: columns that are
-    counted in windows only.
+    nulls, and how many of those were absent and declared. `exponentials`: base-2 buckets of the numeric predictions.
+    `judge` compares the windows. `hidden`: columns that are counted in windows only.
     """
 
     role: Role
@@ -72,6 +74,7 @@ class SideState:
     signed: dict[str, tuple[float, float]]
     windows: dict[float, View]
     reasons: dict[str, tuple[str, int, int]]
+    exponentials: dict[str, Exponential]
     judge: Judge
     hidden: frozenset[str]
 
@@ -102,6 +105,7 @@ class Side:
         self._judge = Judge(self.profile, role, known.drift_effects)
         self._derived: set[str] = set()
         self._missing = Missing(known.missing_values if role == "feature" else ())
+        self._exponentials: dict[str, Exponentials] = {}
         payload = profile.payload if profile is not None else ()
         self._natures = profiled(counted, payload)
         # Of all columns of the profile, those that are not counted included.
@@ -178,7 +182,15 @@ class Side:
         if derived:
             batch |= self._with_derived(derived)
         self._windows.update(times.now, batch, nulls, requests=_requests(members), at=times.at)
+        if self.role == "prediction":
+            self._scale(batch)
         return self._misfits(names, wrong, len(members))
+
+    def _scale(self, batch: dict[str, NDArray[Any]]) -> None:
+        for name, values in batch.items():
+            place = self.layout.places.get(name)
+            if place is not None and isinstance(self.layout.columns[place].bins, NumericBins):
+                self._exponentials.setdefault(name, Exponentials()).update(np.asarray(values, np.float64))
 
     def _admitted(self, name: str, columns: list[Column]) -> Nature | None:
         """What a new column is, if it is to be counted: none beside a profile, and none beyond the bound."""
@@ -287,7 +299,8 @@ class Side:
         }
         views = {} if now is None else {length: windows.read(now, length) for length in windows.lengths}
         copied = self.role, self.profile, layout, frozenset(self._derived), windows.totals(), signed, views
-        return SideState(*copied, self._reasons(), self._judge, self._hidden)
+        base2 = {name: _exponential(found) for name, found in self._exponentials.items()}
+        return SideState(*copied, self._reasons(), base2, self._judge, self._hidden)
 
     def _reasons(self) -> dict[str, tuple[str, int, int]]:
         places = self.layout.places
@@ -308,6 +321,10 @@ def _order(payload: Sequence[PayloadColumn], role: Role) -> tuple[str, ...]:
     roles = ("feature",) if role == "feature" else ("prediction", "score")
     own = [column for column in payload if column.role in roles]
     return () if any(column.type == "image" for column in own) else tuple([column.name for column in own])
+
+
+def _exponential(found: Exponentials) -> Exponential:
+    return Exponential(SCALE, found.zero, ZERO_THRESHOLD, *found.used(False), *found.used(True))
 
 
 def _as_wide(members: Members, width: int) -> bool:

@@ -27,8 +27,6 @@ from exporter.stats.outputs import certainty, distributions, in_unit, two_classe
 GUESS_ROWS: Final = 1000
 # The output under which classes are counted that were chosen here, from probabilities.
 PREDICTED: Final = "predicted_class"
-DERIVED: Final = ("confidence", "margin", "entropy", "width")
-SOURCES: Final = ("configured", "profile", "server", "guessed", UNKNOWN)
 # Of these nothing follows and nothing can contradict them.
 _INERT: Final = ("ranking", UNKNOWN)
 _PLACED: Final = re.compile(r"(.*)_(\d+)")
@@ -45,7 +43,7 @@ class Reading:
 
 
 class Outputs:
-    """The task of one model version. `task` is one of TASKS, `source` one of SOURCES."""
+    """The task of one model version. `task` is one of TASKS; `source` says who told it."""
 
     def __init__(self, known: Known, profiled: str | None = "") -> None:
         self._known = known

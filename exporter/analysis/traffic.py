@@ -13,6 +13,7 @@ from exporter.records.exchange import ERROR_TYPES
 from exporter.records.sample import Exemplar, Exponential, Histogram, Sample
 from exporter.records.totals import (
     CAPTURE_REASONS,
+    CERTIFICATE_OUTCOMES,
     CONNECTION_PROTOCOLS,
     DROP_REASONS,
     EXPONENTIAL_OFFSET,
@@ -69,6 +70,19 @@ class Traffic:
         finished, _ = self._blocks()
         passed = sum(int(block[end]) for block in finished.values() for end in ends)
         return passed, self._reasons("capture_bytes", ("too_large",))["too_large"]
+
+    def troubles(self) -> dict[str, dict[str, int]]:
+        """Desyncs and dropped exchanges so far, by reason; cheap."""
+        found = {"drops": self._reasons("dropped", DROP_REASONS), "desyncs": {}}
+        for group in ("desync_request", "desync_response"):
+            for reason, count in self._reasons(group, self._readers[0].reasons(group)).items():
+                found["desyncs"][reason] = found["desyncs"].get(reason, 0) + count
+        return found
+
+    def reloads(self) -> dict[tuple[str, str], int]:
+        """How often workers read certificates again, by kind and outcome."""
+        found = self._reasons("certificates", CERTIFICATE_OUTCOMES)
+        return {("certificate", outcome): count for outcome, count in found.items()}
 
     def samples(self, exemplars: Exemplars) -> Iterator[Sample]:
         """All of them, families together."""

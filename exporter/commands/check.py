@@ -45,6 +45,7 @@ class Found:
     config: Config
     profiles: tuple[Profile, ...]
     metrics_over_otlp: bool
+    events: bool
     traces: bool
 
 
@@ -57,7 +58,9 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.profile.", lambda found: bool(found.profiles), "--reference"),
     ("modeltap.admin.", lambda found: bool(found.config.web_config), "--web-config"),
     ("modeltap.payload_log.", lambda found: bool(found.config.payload_log_target), "--payload-log-target"),
+    ("modeltap.spans.late", lambda found: found.traces and found.config.late_spans > 0, "--late-spans"),
     ("modeltap.spans.", lambda found: found.traces, "an OTLP endpoint for traces"),
+    ("modeltap.events.", lambda found: found.events, "an OTLP endpoint for logs"),
     ("modeltap.otlp.", lambda found: found.metrics_over_otlp, "an OTLP endpoint for metrics"),
 )
 # Families that are there before any traffic.
@@ -99,7 +102,7 @@ def _told(problems: Sequence[str]) -> int:
 
 def _found(config: Config, profiles: Sequence[Profile]) -> Found:
     otlp, _ = read_config(os.environ)
-    return Found(config, tuple(profiles), otlp.metrics, tracing_configured(os.environ))
+    return Found(config, tuple(profiles), otlp.metrics, otlp.logs, tracing_configured(os.environ))
 
 
 # ---------------------------------------------------------------- what is there

@@ -11,33 +11,26 @@ import argparse
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from exporter import values
-from exporter.analysis.aspects import sighted
-from exporter.analysis.keys import row_keys
 from exporter.analysis.known import JOIN_KEYS, Known
-from exporter.analysis.names import told_name
-from exporter.analysis.role import Sorter
 from exporter.analysis.speakers import Speakers
+from exporter.commands.observed import SHOWN, plain, report
 from exporter.config import ConfigError, load, owner_paths
 from exporter.decode import DIALECTS, Dialect, observe
 from exporter.records.exchange import UNKNOWN, Exchange, header
-from exporter.records.observation import Column, Generation, Observation, Undecodable
+from exporter.records.observation import Observation, Undecodable
 from exporter.records.routes import match, path_of
 from exporter.wire.events import Data, Desync, End, Head, Tunnel
 from exporter.wire.head import RequestHead, ResponseHead
 from exporter.wire.http1 import RequestFollower, ResponseFollower
 
 MAX_FILE: Final = 256 << 20
-_KEYED: Final = 3  # rows whose keys are shown
-_SHOWN: Final = 20  # values of a column
 _FORM: Final = "expected an HTTP/1 request and its answer as they were on the wire, with line ends CR LF"
 
 # What each reason means, and what was expected instead.
@@ -120,25 +113,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--id-columns",
         type=_told(values.labels()),
-        default=(),
         metavar="NAMES",
         help="columns that identify a row",
     )
     add(
         *("--join-keys",),
         type=_told(values.labels(*JOIN_KEYS)),
-        default=JOIN_KEYS,
         metavar="SOURCES",
         help=f"order of the rows' keys (default {','.join(JOIN_KEYS)})",
     )
     add(
         "--role-header",
         type=_told(values.field_name),
-        default="",
         metavar="NAME",
         help="field that tells the role",
     )
-    add("--values", action="store_true", help=f"show the first {_SHOWN} values of each column too")
+    add("--values", action="store_true", help=f"show the first {SHOWN} values of each column too")
 
 
 def _told(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
@@ -156,7 +146,7 @@ def _told(parse: Callable[[Any], Any]) -> Callable[[str], Any]:
 def run(args: argparse.Namespace) -> int:
     """Print what was understood; 0, 1 with the reason why nothing was, or 2 with a message on stderr."""
     try:
-        speakers = _speakers(args.config)
+        speakers, known = _settings(args)
         exchange = _routed(_exchange(args), speakers)
     except (ConfigError, InputError, OSError) as error:
         print(f"modeltap decode: error: {error}", file=sys.stderr)
@@ -164,14 +154,13 @@ def run(args: argparse.Namespace) -> int:
     dialects = speakers.dialects
     if args.dialect:
         dialects = tuple([Forced(dialect) for dialect in DIALECTS if args.dialect == dialect.NAME])
-    print(f"{_plain(exchange.method)} {_plain(exchange.path)} -> {exchange.status}")
+    print(f"{plain(exchange.method)} {plain(exchange.path)} -> {exchange.status}")
     try:
         found = observe(exchange, dialects)
     except Undecodable as refusal:
         print(_refusal(exchange, refusal.reason, dialects))
         return 1
-    known = Known(id_columns=args.id_columns, join_keys=args.join_keys, role_header=args.role_header)
-    print(_report(exchange, found, known, args.values))
+    print(report(exchange, found, known, args.values))
     return 0
 
 
@@ -198,13 +187,18 @@ def _exchange(args: argparse.Namespace) -> Exchange:
     return _made(cast(RequestHead, request), request_body, cast(ResponseHead, answer), answer_body)
 
 
-def _speakers(file: str | None) -> Speakers:
-    """Who reads exchanges where a sidecar has these settings. ConfigError for a file that cannot be used."""
-    found = Speakers()
-    if file:
-        config = load({"config": file, "upstream": "http://localhost"}, {})
-        found.use(config.custom, owner_paths(config))
-    return found
+def _settings(args: argparse.Namespace) -> tuple[Speakers, Known]:
+    """Who reads exchanges, and what rows mean, where a sidecar has these settings; flags are stronger than the file.
+
+    ConfigError for a file that cannot be used.
+    """
+    speakers, known = Speakers(), Known()
+    if args.config:
+        config = load({"config": args.config, "upstream": "http://localhost"}, {})
+        speakers.use(config.custom, owner_paths(config))
+        known = Known(**{field.name: getattr(config, field.name) for field in fields(Known)})
+    given = {name: getattr(args, name) for name in ("id_columns", "join_keys", "role_header")}
+    return speakers, replace(known, **{name: value for name, value in given.items() if value is not None})
 
 
 def _routed(exchange: Exchange, speakers: Speakers) -> Exchange:
@@ -285,7 +279,7 @@ def _made(request: RequestHead, request_body: bytes, answer: ResponseHead, answe
     )
 
 
-# ---------------------------------------------------------------- outcome -> text
+# ---------------------------------------------------------------- reasons -> text
 
 
 def _refusal(exchange: Exchange, reason: str, dialects: tuple[Dialect, ...]) -> str:
@@ -304,99 +298,3 @@ def _refusal(exchange: Exchange, reason: str, dialects: tuple[Dialect, ...]) -> 
 def _first_line(dialect: Dialect) -> str:
     inner = dialect.dialect if isinstance(dialect, Forced) else dialect
     return (inspect.getdoc(inner) or "").partition("\n\n")[0].replace("\n", " ")
-
-
-def _report(exchange: Exchange, found: Observation, known: Known, shown: bool) -> str:
-    sorter = Sorter(known)
-    lines = [
-        f"operation   {exchange.operation}",
-        f"dialect     {found.protocol}",
-        f"model       {_plain(exchange.model_name or told_name(exchange, found)) or UNKNOWN}",
-        f"version     {_plain(exchange.model_version or found.model_version) or UNKNOWN}",
-        f"request id  {_plain(found.request_id or exchange.request_id) or 'none'}",
-        f"role        {sorter.role(exchange)}",
-        f"task        {_task(found)}",
-        f"rows        {found.rows}",
-        *_keys(exchange, found, known),
-    ]
-    if found.generation is not None:
-        lines += ["", *_generation(found.generation)]
-    for side, columns in (("inputs", found.inputs), ("outputs", found.outputs)):
-        lines += ["", *_table(side, columns, known.id_columns)]
-        if shown:
-            lines += [f"    {_plain(column.name)}: {_first_values(column)}" for column in columns]
-    return "\n".join(lines)
-
-
-def _generation(made: Generation) -> list[str]:
-    """What was told of a generation, one line each; names are a payload's."""
-    fields = {name: getattr(made, name) for name in made.__struct_fields__ if name != "parameters"}
-    shown = {name: value for name, value in fields.items() if value not in (None, "", ())}
-    return ["generation", *[f"    {name:<22} {_plain(str(value))}" for name, value in shown.items()]]
-
-
-def _task(found: Observation) -> str:
-    return f"{found.task}, as the server tells" if found.task else "not told by the server; guessed from rows"
-
-
-def _keys(exchange: Exchange, found: Observation, known: Known) -> list[str]:
-    """The keys of the first rows, the sources of all: by these a label finds its row."""
-    rows = row_keys(exchange, found, known.id_columns, known.join_keys)
-    if not any(rows):
-        return ["keys        none: a label that comes later finds no row of this exchange"]
-    lines = [
-        f"keys        row {number}: "
-        + ", ".join(f"{key.source} {_plain(key.id)} #{key.number}" for key in keys)
-        for number, keys in enumerate(rows[:_KEYED])
-    ]
-    more = len(rows) - _KEYED
-    return [*lines, f"            and those of {more} more rows"] if more > 0 else lines
-
-
-def _table(side: str, columns: tuple[Column, ...], ids: tuple[str, ...]) -> list[str]:
-    if not columns:
-        return [f"{side}: no columns (bytes, no rows, or wide rows that are no numbers)"]
-    head = (side, "kind", "counted as", "count", "nulls", "absent", "min", "mean", "max", "")
-    table = [head, *[_row(column, column.name in ids) for column in columns]]
-    widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if place < 3 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ).rstrip()
-        for cells in table
-    ]
-
-
-def _row(column: Column, identifies: bool) -> tuple[str, ...]:
-    counted_as = "id" if identifies else sighted([column]).type
-    counts = len(column.values), column.nulls, column.absent
-    head = (_plain(column.name), column.kind, counted_as, *map(str, counts))
-    if column.kind == "categorical":
-        distinct = len(set(column.values.tolist()) - {None})
-        return *head, "", "", "", f"{distinct} distinct"
-    numbers = cast("NDArray[np.float64]", column.values)
-    width = numbers.shape[1] if column.kind == "vector" else 1
-    there = numbers[~np.isnan(numbers)]
-    nans = numbers.size - len(there) - column.nulls * width
-    notes = [f"{width} wide"] * (column.kind == "vector") + [f"{nans} NaN"] * (nans > 0)
-    if not len(there):
-        return *head, "", "", "", ", ".join(notes)
-    with np.errstate(all="ignore"):  # infinities have a mean too
-        shown = tuple(f"{number:.6g}" for number in (there.min(), there.mean(), there.max()))
-    return *head, *shown, ", ".join(notes)
-
-
-def _first_values(column: Column) -> str:
-    shown = ", ".join(_value(value) for value in column.values[:_SHOWN].tolist())
-    more = len(column.values) - _SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _value(value: Any) -> str:
-    return ascii(value) if isinstance(value, str) and not value.isprintable() else str(value)
-
-
-def _plain(text: str) -> str:
-    """Text from a payload as it may go to a terminal."""
-    return text if text.isprintable() else ascii(text)

@@ -23,7 +23,7 @@ def edit(head: RequestHead, trace: Trace | None, request_id: str, client: str = 
     raw = head.raw
     lines = b""
     if trace is not None:
-        if trace.parent_id:
+        if head.trace_count:
             # Before anything that moves offsets.
             raw = _overwrite(raw, head.trace_start, trace)
         else:

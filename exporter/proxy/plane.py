@@ -135,7 +135,8 @@ class Plane:
                 pair.forgive(stood)
         self.deadlines.run(now)
         self.admission.sweep()
-        self.tls.refresh()
+        for outcome in self.tls.refresh():
+            self.totals.count("certificates", outcome)
 
     def close(self) -> None:
         """Nothing more is asked of anybody. Safe twice."""

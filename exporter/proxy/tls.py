@@ -139,19 +139,23 @@ class _Loaded:
     def _stamps(self) -> _Stamps:
         return tuple(_stamp(file) for file in self._files)
 
-    def refresh(self) -> None:
-        """Make it anew if a file changed, once all have been still since the last call: they change one by one."""
+    def refresh(self) -> str:
+        """Make it anew if a file changed, once all have been still since the last call: they change one by one.
+
+        Returns `success` or `failure` if it was tried, else "".
+        """
         stamps = self._stamps()
         still, self._seen = stamps == self._seen, stamps
         if not still or stamps == self._tried:
-            return
+            return ""
         self._tried = stamps
         try:
             self.context = self._make()
         except TlsError as error:
             log.error("%s; the certificates read before serve on", error)
-        else:
-            log.info("read again: %s", ", ".join(self._files))
+            return "failure"
+        log.info("read again: %s", ", ".join(self._files))
+        return "success"
 
 
 def _stamp(file: str) -> tuple[int, int, int] | None:
@@ -188,11 +192,10 @@ class Contexts:
         assert self._clients is not None
         handshake.context = self._clients.context
 
-    def refresh(self) -> None:
-        """Once in a while: follow changes of the files."""
-        for loaded in (self._clients, self._upstream):
-            if loaded is not None:
-                loaded.refresh()
+    def refresh(self) -> list[str]:
+        """Once in a while: follow changes of the files; `success` or `failure` for each set that was read again."""
+        found = [loaded.refresh() for loaded in (self._clients, self._upstream) if loaded is not None]
+        return [outcome for outcome in found if outcome]
 
     def serving(self) -> dict[str, Any]:
         """Further arguments of `create_server`."""

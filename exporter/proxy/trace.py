@@ -1,13 +1,14 @@
-"""Whether a request gets a server span, decided before its head leaves; the only place where ids are made.
+"""Whether a request gets a server span, decided before its head leaves; the only place where such a span gets its ids.
 
-W3C Trace Context, version 00 and forward-compatible later ones. A context that is malformed, repeated or not sampled
-is left untouched. Root spans are bounded per second, whatever the sampler says.
+W3C Trace Context, version 00 and forward-compatible later ones; B3's or Jaeger's where there is none. A context that is
+malformed, repeated or not sampled is left untouched. Root spans are bounded per second, whatever the sampler says.
 """
 
 import random
 import re
 from collections.abc import Callable
 
+from exporter.proxy.foreign import DENIED, parent
 from exporter.records.exchange import Trace
 from exporter.wire.head import RequestHead
 
@@ -46,6 +47,19 @@ class Sampler:
             return "repeated", None
         if head.trace_count == 1:
             return self._with_parent(head)
+        found = parent(head.raw)
+        if found is None:
+            return self._root(now)
+        if isinstance(found, str):
+            return found, None
+        sampled = found.sampled
+        if found is not DENIED and (sampled is None or not self._parent_based):
+            sampled = self._chosen(found.trace_id)
+        if not sampled:
+            return "unsampled", None
+        return "child", Trace(found.trace_id, self._span_id(), found.span_id)
+
+    def _root(self, now: int) -> tuple[str, Trace | None]:
         trace_id = self._bits(128)
         if not trace_id or trace_id & 0xFFFFFFFFFFFFFFFF >= self._bound:
             return "unsampled", None
@@ -72,10 +86,13 @@ class Sampler:
         if self._parent_based:
             sampled = bool(int(flags, 16) & 1)
         else:
-            sampled = int(trace_id[16:], 16) < self._bound
+            sampled = self._chosen(trace_id.decode())
         if not sampled:
             return "unsampled", None
         return "child", Trace(trace_id.decode(), self._span_id(), parent_id.decode())
+
+    def _chosen(self, trace_id: str) -> bool:
+        return int(trace_id[16:], 16) < self._bound
 
     def _span_id(self) -> str:
         return f"{self._bits(64) or 1:016x}"

@@ -1,4 +1,4 @@
-"""Samples -> Prometheus, OTLP; exchanges -> spans, the payload log. Knows no models and computes nothing.
+"""Samples -> Prometheus, OTLP; exchanges -> spans, the payload log; events -> log records. Knows no models.
 
 To add a publisher: one file whose class has the methods of `Publisher`, and one line in `PUBLISHERS`.
 """
@@ -6,9 +6,11 @@ To add a publisher: one file whose class has the methods of `Publisher`, and one
 from collections.abc import Iterable
 from typing import Protocol
 
+from exporter.publish.late import Late
+from exporter.publish.logs import LogPusher
 from exporter.publish.otlp import Pusher
 from exporter.publish.payload_log import PayloadLog, PayloadLogConfig
-from exporter.publish.server_span import Span, server_span
+from exporter.publish.server_span import Decoded, Span, server_span
 from exporter.publish.settings import OtlpConfig, read_config
 from exporter.publish.spans import SpanPusher
 from exporter.records.sample import Sample
@@ -30,10 +32,13 @@ class Publisher(Protocol):
         """What this publisher counted; from any thread, at any time."""
 
 
-PUBLISHERS: tuple[type[Publisher], ...] = (Pusher, SpanPusher, PayloadLog)
+PUBLISHERS: tuple[type[Publisher], ...] = (Pusher, SpanPusher, LogPusher, PayloadLog)
 
 __all__ = [
     "PUBLISHERS",
+    "Decoded",
+    "Late",
+    "LogPusher",
     "OtlpConfig",
     "PayloadLog",
     "PayloadLogConfig",

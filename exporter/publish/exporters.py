@@ -6,14 +6,15 @@ environment are honoured by the exporters themselves. gRPC is imported only if i
 Over 4,000 points a snapshot goes out in several messages; with delta temporality a failure behind the first of them has
 it told again.
 
-The exporters discard what a collector answers in a success: spans and points refused in a "partial success" count as
-delivered.
+What a collector refuses in a "partial success" is counted apart; its batch counts as delivered.
 """
 
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
 
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -21,14 +22,19 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporter import __version__
 from exporter.publish.delta import Deltas
+from exporter.publish.log_data import readable_record
 from exporter.publish.metrics_data import Shape, metrics_data
+from exporter.publish.partial import Answers
+from exporter.publish.sender import Connection
 from exporter.publish.server_span import Span
 from exporter.publish.settings import OtlpConfig, Signal
 from exporter.publish.span_data import readable_span
+from exporter.records.event import Event
 from exporter.records.sample import Sample
 
 # A histogram point takes about 0.6 KB, and collectors refuse messages over 4 MiB unless told otherwise.
 POINTS_PER_MESSAGE = 4000
+Item = TypeVar("Item")
 _SCOPE = InstrumentationScope("modeltap", __version__)
 
 
@@ -41,6 +47,7 @@ class MetricConnection:
         self._shape = shape
         self._deltas = Deltas() if shape.delta else None
         self._closed = False
+        self.refused = Answers("metrics", exporter).refused
 
     def send(self, batch: tuple[Sequence[Sample], float]) -> bool:
         """Samples and the unix time in seconds at which they were gathered; True if the collector took all of it."""
@@ -59,18 +66,19 @@ class MetricConnection:
             self._exporter.shutdown()
 
 
-class SpanConnection:
-    """Spans through an OTLP span exporter."""
+class _Items(Generic[Item]):
+    """Items, each made into what the exporter takes, through that exporter."""
 
-    def __init__(self, exporter: SpanExporter, resource: Resource) -> None:
+    def __init__(self, signal: Signal, exporter: Any, success: object, made: Callable[[Item], Any]) -> None:
         self._exporter = exporter
-        self._resource = resource
+        self._success = success
+        self._made = made
         self._closed = False
+        self.refused = Answers(signal, exporter).refused
 
-    def send(self, batch: list[Span]) -> bool:
+    def send(self, batch: list[Item]) -> bool:
         """True if the collector took the batch."""
-        spans = [readable_span(span, self._resource, _SCOPE) for span in batch]
-        return self._exporter.export(spans) is SpanExportResult.SUCCESS
+        return self._exporter.export([self._made(item) for item in batch]) is self._success
 
     def close(self) -> None:
         """Release the exporter's sockets."""
@@ -95,7 +103,7 @@ def connect_metrics(config: OtlpConfig) -> MetricConnection:
     return MetricConnection(exporter, resource_of(config), Shape(config.exponential, config.delta))
 
 
-def connect_spans(config: OtlpConfig) -> SpanConnection:
+def connect_spans(config: OtlpConfig) -> Connection[list[Span]]:
     """Raises what the exporter raises for settings that it cannot use."""
     endpoint = _endpoint(config, "traces")
     exporter: SpanExporter
@@ -108,11 +116,36 @@ def connect_spans(config: OtlpConfig) -> SpanConnection:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as OverHttp
 
         exporter = OverHttp(endpoint=endpoint)
-    return SpanConnection(exporter, resource_of(config))
+    resource = resource_of(config)
+    return _Items(
+        "traces", exporter, SpanExportResult.SUCCESS, lambda span: readable_span(span, resource, _SCOPE)
+    )
+
+
+def connect_logs(config: OtlpConfig) -> Connection[list[Event]]:
+    """Raises what the exporter raises for settings that it cannot use."""
+    endpoint = _endpoint(config, "logs")
+    exporter: LogRecordExporter
+    if config.logs_protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as OverGrpc
+
+        _tell_every_failure()
+        exporter = OverGrpc(endpoint=endpoint)
+    else:
+        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as OverHttp
+
+        exporter = OverHttp(endpoint=endpoint)
+    resource = resource_of(config)
+    return _Items(
+        "logs",
+        exporter,
+        LogRecordExportResult.SUCCESS,
+        lambda event: readable_record(event, resource, _SCOPE),
+    )
 
 
 def _tell_every_failure() -> None:
-    """Both signals log through one logger, whose filter drops what it passed in the same 20 s, whoever says it.
+    """All signals log through one logger, whose filter drops what it passed in the same 20 s, whoever says it.
 
     The second signal would then fail without a reason. The sender keeps these records out of the log itself.
     """

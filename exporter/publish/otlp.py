@@ -59,8 +59,8 @@ class Pusher:
                 self._changed.notify()
 
     def samples(self) -> Iterator[Sample]:
-        """Exports by outcome."""
-        return self._sender.outcomes.samples()
+        """Exports by outcome, and what was rejected."""
+        return self._sender.samples()
 
     def _take(self) -> Snapshot | None:
         with self._changed:

@@ -1,4 +1,4 @@
-"""One thread that takes batches and hands them to a standard OTLP exporter; shared by metrics and spans.
+"""One thread that takes batches and hands them to a standard OTLP exporter; shared by all signals.
 
 Refuses to know what a batch is and how it is encoded. Invariant: whatever the collector does, the one who offers never
 waits for it; each delivery is counted once, and the log gets one line per change of state, not one per failure.
@@ -26,6 +26,9 @@ class Connection(Protocol[Batch_contra]):
 
     def send(self, batch: Batch_contra) -> bool:
         """True if the collector took it. Called from the sender's thread only."""
+
+    def refused(self) -> tuple[int, str]:
+        """How many items of what it took since the last call the collector refused all the same, and why."""
 
     def close(self) -> None:
         """Release sockets; also called from another thread while `send` runs, and possibly twice."""
@@ -69,6 +72,7 @@ class Sender(Generic[Batch]):
         done: Callable[[Batch, bool], None],
     ) -> None:
         self.outcomes = Tally("modeltap.otlp.exports", ((signal, "success"), (signal, "failure")), created)
+        self.rejected = Tally("modeltap.otlp.rejected", ((signal,),), created)
         self._signal = signal
         self._connect = connect
         self._take = take
@@ -76,6 +80,7 @@ class Sender(Generic[Batch]):
         self._connection: Connection[Batch] | None = None
         self._thread: threading.Thread | None = None
         self._works: bool | None = None
+        self._refuses = False
         self._given_up = False
 
     def start(self) -> None:
@@ -115,12 +120,25 @@ class Sender(Generic[Batch]):
             if self._connection is not None:
                 self._connection.close()
 
+    def samples(self) -> Iterator[Sample]:
+        """Exports by outcome, and what was rejected of those that arrived."""
+        yield from self.outcomes.samples()
+        yield from self.rejected.samples()
+
+    def _partial(self, count: int, text: str) -> None:
+        self.rejected.add((self._signal,), count)
+        if (count > 0) is not self._refuses:
+            self._refuses = count > 0
+            if count:
+                _log.warning("OTLP %s: the collector refuses a part: %d items: %s", self._signal, count, text)
+
     def _deliver(self, batch: Batch, words: "LastWords") -> bool:
         words.text = ""
         try:
             if self._connection is None:
                 self._connection = self._connect()
             delivered = self._connection.send(batch)
+            self._partial(*self._connection.refused())
         except (MemoryError, SystemError):
             raise  # memory is out: it ends the process
         except Exception as error:  # noqa: BLE001 - see below

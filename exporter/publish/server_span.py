@@ -21,8 +21,25 @@ Value = str | int | float | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Decoded:
+    """What the analysis made of the exchange: `outcome` is decoded or the reason why not, "" where it was not asked;
+    `rows` is the batch size where it was decoded; `generation` is what was decoded of a generative model.
+    """
+
+    outcome: str = ""
+    rows: int = 0
+    generation: Generation | None = None
+
+
+NOTHING = Decoded()
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
-    """One finished server span. Ids as in `trace`; times in unix nanoseconds; `events` are (name, time)."""
+    """One finished server span. Ids as in `trace`; times in unix nanoseconds; `events` are (name, time).
+
+    `decoded` is the outcome of decoding, "" if it is not known.
+    """
 
     name: str
     trace: Trace
@@ -32,13 +49,13 @@ class Span:
     attributes: dict[str, Value]
     events: tuple[tuple[str, int], ...]
     error: bool
+    decoded: str = ""
 
 
 def server_span(
-    exchange: Exchange, rows: int = 0, rules: Iterable[Rule] = ROUTES, generation: Generation | None = None
+    exchange: Exchange, decoded: Decoded = NOTHING, rules: Iterable[Rule] = ROUTES, late: bool = False
 ) -> Span:
-    """The server span of a sampled exchange; `rows` is the batch size where it was decoded, else 0; `generation`
-    is what was decoded of a generative model.
+    """The server span of a sampled exchange; `late` marks one that was chosen when it was over.
 
     Names and values follow the HTTP semantic conventions 1.44. ValueError for an exchange without a trace.
     """
@@ -55,11 +72,13 @@ def server_span(
         end=exchange.start + max(exchange.duration, 0),
         attributes={
             **_http_attributes(exchange, method, route),
-            **_model_attributes(exchange, rows),
-            **(_generation_attributes(generation) if generation is not None else {}),
+            **_model_attributes(exchange, decoded.rows),
+            **(_generation_attributes(decoded.generation) if decoded.generation is not None else {}),
+            **({"modeltap.sampled": "late"} if late else {}),
         },
         events=_events(exchange),
         error=server_failed,
+        decoded=decoded.outcome,
     )
 
 
@@ -155,6 +174,8 @@ def _events(exchange: Exchange) -> tuple[tuple[str, int], ...]:
         found.append(("model.queue.wait.end", exchange.start + exchange.queue_wait))
     if exchange.time_to_first_byte > 0:
         found.append(("model.response.first_byte", exchange.start + exchange.time_to_first_byte))
+        if ERROR_OWNERS.get(exchange.error_type) is None or exchange.error_type in ("4xx", "5xx"):
+            found.append(("model.response.last_byte", exchange.start + exchange.duration))
     return tuple(found)
 
 

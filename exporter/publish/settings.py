@@ -11,8 +11,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Literal
 
-Signal = Literal["metrics", "traces"]
-SIGNALS: tuple[Signal, ...] = ("metrics", "traces")
+Signal = Literal["metrics", "traces", "logs"]
+SIGNALS: tuple[Signal, ...] = ("metrics", "traces", "logs")
 PROTOCOLS = ("grpc", "http/protobuf")
 _AGGREGATIONS = ("explicit_bucket_histogram", "base2_exponential_bucket_histogram")
 # "lowmemory" is delta wherever that saves its sender memory; ours keeps the cumulative counts in any case.
@@ -21,28 +21,51 @@ _COMPRESSIONS = {"grpc": ("gzip",), "http/protobuf": ("none", "gzip", "deflate")
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How many items may wait, how many go out at once, and for how many seconds the first of them waits for others."""
+
+    queue: int = 2048
+    batch: int = 512
+    delay_seconds: float = 1.0
+
+    def problems(self, what: str) -> list[str]:
+        """Every problem; `what` is waiting."""
+        found = []
+        if self.delay_seconds <= 0 or not isfinite(self.delay_seconds):
+            found.append(f"{what} delay {self.delay_seconds}: expected seconds above 0")
+        if not 0 < self.batch <= self.queue:
+            found.append(
+                f"{what} batch {self.batch} with a queue of {self.queue}: expected 0 < batch <= queue"
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class OtlpConfig:
     """All off by default. `endpoint` is the base address from our own settings, "" if the environment names it.
 
     `instance` becomes service.instance.id; it should outlive a restart of this process, as the counters do. "" takes
-    the host's name. Delays are in seconds, queue and batch in spans.
+    the host's name.
     """
 
     metrics: bool = False
     traces: bool = False
+    logs: bool = False
     endpoint: str = ""
     metrics_protocol: str = "grpc"
     traces_protocol: str = "grpc"
+    logs_protocol: str = "grpc"
     exponential: bool = False
     delta: bool = False
     interval_seconds: float = 60.0
     instance: str = ""
-    span_queue: int = 2048
-    span_batch: int = 512
-    span_delay_seconds: float = 1.0
+    span_limits: Limits = Limits()
+    log_limits: Limits = Limits()
 
     def protocol(self, signal: Signal) -> str:
         """How that signal is sent: grpc or http/protobuf."""
+        if signal == "logs":
+            return self.logs_protocol
         return self.metrics_protocol if signal == "metrics" else self.traces_protocol
 
     def validate(self) -> list[str]:
@@ -54,12 +77,7 @@ class OtlpConfig:
         ]
         if self.interval_seconds <= 0 or not isfinite(self.interval_seconds):
             problems.append(f"OTLP interval {self.interval_seconds}: expected seconds above 0")
-        if self.span_delay_seconds <= 0 or not isfinite(self.span_delay_seconds):
-            problems.append(f"span delay {self.span_delay_seconds}: expected seconds above 0")
-        if not 0 < self.span_batch <= self.span_queue:
-            problems.append(
-                f"span batch {self.span_batch} with a queue of {self.span_queue}: expected 0 < batch <= queue"
-            )
+        problems += self.span_limits.problems("span") + self.log_limits.problems("log")
         return problems
 
 
@@ -74,21 +92,24 @@ def read_config(
     config = OtlpConfig(
         metrics=read.enabled("METRICS", endpoint),
         traces=read.enabled("TRACES", endpoint),
+        logs=read.enabled("LOGS", endpoint),
         endpoint=endpoint,
         metrics_protocol=protocol or read.signal("METRICS", "PROTOCOL") or "grpc",
         traces_protocol=protocol or read.signal("TRACES", "PROTOCOL") or "grpc",
+        logs_protocol=protocol or read.signal("LOGS", "PROTOCOL") or "grpc",
         exponential=read.exponential(),
         delta=read.delta(),
         interval_seconds=read.whole("OTEL_METRIC_EXPORT_INTERVAL", 60_000) / 1000,
         instance=instance,
-        span_queue=read.whole("OTEL_BSP_MAX_QUEUE_SIZE", 2048),
-        span_batch=read.whole("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512),
-        span_delay_seconds=read.whole("OTEL_BSP_SCHEDULE_DELAY", 1000) / 1000,
+        span_limits=read.limits("BSP"),
+        log_limits=read.limits("BLRP"),
     )
     if config.metrics:
         read.check("METRICS", config.metrics_protocol)
     if config.traces:
         read.check("TRACES", config.traces_protocol)
+    if config.logs:
+        read.check("LOGS", config.logs_protocol)
     return config, list(dict.fromkeys(read.problems + config.validate()))
 
 
@@ -135,6 +156,14 @@ class _Environment:
             return int(value)
         self.problems.append(f"{name}={value!r}: expected a whole number above 0")
         return default
+
+    def limits(self, processor: str) -> Limits:
+        """Those of a batch processor: BSP for spans, BLRP for log records."""
+        return Limits(
+            self.whole(f"OTEL_{processor}_MAX_QUEUE_SIZE", 2048),
+            self.whole(f"OTEL_{processor}_MAX_EXPORT_BATCH_SIZE", 512),
+            self.whole(f"OTEL_{processor}_SCHEDULE_DELAY", 1000) / 1000,
+        )
 
     def check(self, signal: str, protocol: str) -> None:
         """What the exporters would reject only when they are made, or not at all."""

@@ -29,10 +29,18 @@ def readable_span(span: Span, resource: Resource, scope: InstrumentationScope) -
         parent=parent,
         resource=resource,
         attributes=span.attributes,
-        events=[Event(name, timestamp=at) for name, at in span.events],
+        events=_events(span),
         kind=SpanKind.SERVER,
         status=_ERROR if span.error else _UNSET,
         start_time=span.start,
         end_time=span.end,
         instrumentation_scope=scope,
     )
+
+
+def _events(span: Span) -> list[Event]:
+    found = [Event(name, timestamp=at) for name, at in span.events]
+    if span.decoded:
+        # It was decoded later, for which an event of the span has no place.
+        found.append(Event("model.decoded", {"model.decode.outcome": span.decoded}, span.end))
+    return found

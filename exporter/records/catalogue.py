@@ -9,6 +9,7 @@ alert rules and chart against this table.
 import re
 
 from exporter.records.drift_metrics import DRIFT
+from exporter.records.export_metrics import EXPORT
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.metric import LATENCY_BUCKETS, Metric
 from exporter.records.observation_metrics import OBSERVATION
@@ -410,11 +411,7 @@ CATALOGUE: tuple[Metric, ...] = (
         ("outcome",),
         "What was done with the trace context of requests while tracing is on.",
     ),
-    Metric("modeltap.spans.exported", "counter", "{span}", (), "Spans handed to the collector with success."),
-    Metric("modeltap.spans.dropped", "counter", "{span}", ("reason",), "Spans lost, by reason."),
-    Metric(
-        "modeltap.otlp.exports", "counter", "{export}", ("signal", "outcome"), "OTLP exports, by outcome."
-    ),
+    *EXPORT,
     *PAYLOAD_LOG,
     Metric(
         "modeltap.writes",
@@ -429,6 +426,20 @@ CATALOGUE: tuple[Metric, ...] = (
         "{restart}",
         ("component", "reason"),
         "Restarts of the sidecar's own processes, by component (analysis, data_plane) and reason.",
+    ),
+    Metric(
+        "modeltap.reloads",
+        "counter",
+        "{reload}",
+        ("kind", "outcome"),
+        "Files read again, changed or on demand; a failure leaves in force what was read before.",
+    ),
+    Metric(
+        "modeltap.config",
+        "info",
+        "1",
+        ("hash",),
+        "1, labelled with a hash of the configuration in force: equal where two sidecars are configured alike.",
     ),
     Metric(
         "modeltap.collector.duration", "gauge", "s", ("collector",), "How long the collector's last run took."

@@ -1,4 +1,4 @@
-"""A page shared by the root and the analysis: restart counts (root writes), the work in hand (analysis writes).
+"""A page shared by the root and the analysis: restarts (root writes), the work in hand (analysis writes), reloads.
 
 When the analysis dies, the root reads what it was working on; a dialect that kills it three times is switched off.
 What a dying process left half-written is read as some text, never as an error.
@@ -11,6 +11,9 @@ RESTARTS = (
     *(("analysis", reason) for reason in ("exit", "signal", "hung", "memory")),
     *(("data_plane", reason) for reason in ("exit", "signal", "hung", "memory")),
 )
+# What is read again while the sidecar runs; each kind has one writer: config the root, the others the analysis.
+OUTCOMES = ("success", "failure")
+RELOADS = tuple((kind, outcome) for kind in ("config", "profile", "web_config") for outcome in OUTCOMES)
 _SIZE = 4096
 _IN_HAND = 1024
 
@@ -36,6 +39,14 @@ class Status:
     def restarts(self) -> dict[tuple[str, str], int]:
         """All restart counts."""
         return {key: self._slots[index] for index, key in enumerate(RESTARTS)}
+
+    def reloaded(self, kind: str, outcome: str) -> None:
+        """Count a reload; ValueError for a pair that is not in RELOADS."""
+        self._slots[len(RESTARTS) + RELOADS.index((kind, outcome))] += 1
+
+    def reloads(self) -> dict[tuple[str, str], int]:
+        """All reload counts."""
+        return {key: self._slots[len(RESTARTS) + index] for index, key in enumerate(RELOADS)}
 
     def take(self, protocol: str, path: str) -> None:
         """The analysis starts on an exchange; "" when it is done."""

@@ -72,6 +72,7 @@ PAUSE_REASONS = ("max_connections", "descriptors")
 TLS_REASONS = ("certificate", "timeout", "eof", "protocol")
 # What became of asking for the usage of streams in a client's place.
 USAGE_OUTCOMES = ("asked", "hidden", "not_whole", "untouchable", "rejected", "given_up")
+CERTIFICATE_OUTCOMES = ("success", "failure")  # of reading them again
 LATENCY_FAMILIES = ("duration", "time_to_first_byte", "client_wait", "queue_wait")
 SIZE_FAMILIES = ("request_size", "response_size")
 
@@ -153,6 +154,7 @@ REASONS: dict[str, tuple[str, ...]] = {
     "usage": USAGE_OUTCOMES,
     "tls_listener": TLS_REASONS,
     "tls_upstream": TLS_REASONS,
+    "certificates": CERTIFICATE_OUTCOMES,
 }
 
 

@@ -134,3 +134,25 @@ def test_moments_and_signed_sums() -> None:
     place = ("iris", "1", "", "age", profile("iris", "1").reference, "live")
     assert found(counters, "model.column.positive_sum")[place] == 35.0
     assert found(counters, "model.column.negative_sum")[place] == 2.0
+
+
+def test_predictions_keep_base_two_buckets() -> None:
+    """As many values as the classic buckets hold, signed ones too; there from the start, and empty then."""
+    made = Engine([profile("iris", "1")], Known(windows=(300.0,)), BOUNDS, NOW)
+
+    def value() -> Histogram:
+        (found,) = [one.value for one in made.snapshot(NOW).samples() if one.name == "model.prediction.value"]
+        assert isinstance(found, Histogram)
+        return found
+
+    empty = value().exponential
+    assert empty is not None
+    assert (empty.zero_count, empty.positive, empty.negative) == (0, (), ())
+    predictions = [0.0, 1.0, 2.0, -4.0, 3.5]
+    feed(made, [v2({"age": [40.0] * 5, "city": ["rome"] * 5}, {"label": predictions})])
+    found = value()
+    base2 = found.exponential
+    assert base2 is not None
+    assert base2.zero_count + sum(base2.positive) + sum(base2.negative) == found.count == 5
+    assert (base2.scale, base2.positive_offset, base2.positive[0]) == (3, -1, 1)
+    assert (base2.negative_offset, base2.negative) == (15, (1,))

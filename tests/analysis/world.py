@@ -70,14 +70,16 @@ def column(values: Sequence[Any], nulls: int = 0, name: str = "x") -> Column:
     return Column(name, "numeric" if numeric else "categorical", array, nulls)
 
 
-def profile(model_name: str = "*", model_version: str = "*", label: str = "numbers") -> Profile:
+def profile(
+    model_name: str = "*", model_version: str = "*", label: str = "numbers", rows: int = 900
+) -> Profile:
     """Features `age` and `city`; prediction `label`, either the numbers 0, 1, 2 or the texts a, b, c."""
     rng = np.random.default_rng(7)
-    codes = rng.integers(0, 3, 900)
+    codes = rng.integers(0, 3, rows)
     words: Any = codes if label == "numbers" else np.array(list("abc"), object)[codes]
     columns = {
-        "age": Data(rng.normal(40.0, 10.0, 900)),
-        "city": Data(np.array(["rome", "oslo", ""], object)[rng.integers(0, 3, 900)]),
+        "age": Data(rng.normal(40.0, 10.0, rows)),
+        "city": Data(np.array(["rome", "oslo", ""], object)[rng.integers(0, 3, rows)]),
         "label": Data(words, "prediction"),
     }
     return build(columns, ProfileConfig(model_name, model_version))

@@ -5,8 +5,8 @@ Elsewhere the sidecar's own bounds are set to what it would have found there, an
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,17 +36,25 @@ def quota() -> Iterator[Quota]:
     """Bounds for a command that ends within the block."""
     groups: list[Path] = []
     try:
-        for make in (_v1, _v2):
-            with suppress(OSError):
-                make(groups)
-                joining = f"GROUPS_TO_JOIN={' '.join(map(str, groups))}"
-                yield Quota(("env", joining, "sh", "-c", _JOIN, "sh"), (), groups[-1])
-                return
-            _remove(groups)
-        core = str(min(os.sched_getaffinity(0)))
-        yield Quota(("taskset", "-c", core), ("--analysis-memory", str(80 << 20), "--analysis-cpu", "0.075"))
+        if not any(_bounded(make, groups) for make in (_v1, _v2)):
+            core = str(min(os.sched_getaffinity(0)))
+            flags = ("--analysis-memory", str(80 << 20), "--analysis-cpu", "0.075")
+            yield Quota(("taskset", "-c", core), flags)
+            return
+        joining = f"GROUPS_TO_JOIN={' '.join(map(str, groups))}"
+        yield Quota(("env", joining, "sh", "-c", _JOIN, "sh"), (), groups[-1])
     finally:
         _remove(groups)
+
+
+def _bounded(make: Callable[[list[Path]], None], groups: list[Path]) -> bool:
+    """Whether groups could be made; none is left if not."""
+    try:
+        make(groups)
+    except OSError:
+        _remove(groups)
+        return False
+    return True
 
 
 def _own(controller: str) -> str:

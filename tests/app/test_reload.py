@@ -159,6 +159,11 @@ def test_bounds_change_under_connections(start: Start, tmp_path: Path, workers: 
     for one in kept:
         one.close()
     assert len(re.findall("listening on", sidecar.text())) == 1
+    counts = {
+        outcome: sidecar.metrics().total("modeltap_reloads_total", kind="config", outcome=outcome)
+        for outcome in ("success", "failure")
+    }
+    assert counts == {"success": 1, "failure": 2}
 
 
 def test_a_new_process_has_the_new_settings(start: Start, tmp_path: Path) -> None:

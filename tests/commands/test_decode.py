@@ -263,3 +263,16 @@ def test_the_owners_dialects(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     settings.write_text("custom: {path: odd}\n")
     assert _run(file, "--config", settings) == 2
     assert "custom: path: 'odd', expected a path" in capsys.readouterr().err
+
+
+def test_settings_of_the_sidecar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What its file says of task and ids holds here too; a flag is stronger."""
+    settings = tmp_path / "modeltap.yaml"
+    settings.write_text("task: regression\nid_columns: city\njoin_keys: column\n")
+    file = _file(tmp_path, _exchange(*TABLES))
+    assert _run(file, "--config", settings) == 0
+    told = capsys.readouterr().out
+    assert "task        regression, as configured" in told
+    assert "row 0: column Oslo #0\n" in told
+    assert _run(file, "--config", settings, "--join-keys", "request_id") == 0
+    assert "row 0: request_id r-1 #0\n" in capsys.readouterr().out

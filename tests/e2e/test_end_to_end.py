@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
-from dashboards import generation
+from dashboards import generation, payloads
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
 from tests.e2e import mlserver, sidecar, telemetry
@@ -46,6 +46,8 @@ WITHOUT_DATA = {
     "GPU temperature": "this machine may have no GPU",
     "GPU power": "this machine may have no GPU",
     **{panel["title"]: "the model is not generative" for panel in generation.panels()},
+    **{panel["title"]: "the payload log is off here" for panel in payloads.panels()},
+    "Turned away at the admin side": "there is no web.config here",
     **dict.fromkeys(
         (
             *("Server queue", "Batch size", "Time in the server", "KV cache", "Prefix cache", "Preemptions"),

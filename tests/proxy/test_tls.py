@@ -445,9 +445,9 @@ def test_files_are_read_when_they_are_still(tmp_path: Path) -> None:
     shutil.copy(file("renewed.pem"), tmp_path / "tls.pem")
     contexts.refresh()
     shutil.copy(file("renewed.key"), tmp_path / "tls.key")
-    contexts.refresh()
+    assert contexts.refresh() == []
     assert contexts._clients.context is first
-    contexts.refresh()
+    assert contexts.refresh() == ["success"]
     assert contexts._clients.context is not first
 
 
@@ -457,8 +457,7 @@ def test_files_that_vanish(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
     settings = Tls(cert=str(tmp_path / "tls.pem"), key=str(tmp_path / "tls.key"))
     contexts = Contexts(Settings(upstreams=(), tls=settings))
     (tmp_path / "tls.pem").unlink()
-    for _ in range(5):
-        contexts.refresh()
+    assert [contexts.refresh() for _ in range(5)] == [[], ["failure"], [], [], []]
     assert [record.message for record in caplog.records] == [
         f"--tls-cert {tmp_path}/tls.pem: cannot be read: No such file or directory; expected a PEM file with the "
         "certificate and its chain; the certificates read before serve on"

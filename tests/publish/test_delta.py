@@ -111,7 +111,7 @@ def test_receiver_gets_deltas(receiver: OtlpReceiver, monkeypatch: pytest.Monkey
         return sum(
             one.value
             for one in pusher.samples()
-            if one.labels[1] == outcome and not isinstance(one.value, Histogram)
+            if one.labels[1:] == (outcome,) and not isinstance(one.value, Histogram)
         )
 
     try:

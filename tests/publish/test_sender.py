@@ -46,6 +46,10 @@ class Recorder:
             raise OSError("cable cut")
         return batch % 2 == 0
 
+    def refused(self) -> tuple[int, str]:
+        """One item of each batch of 4 and more."""
+        return (1, "too old") if self.sent[-1] >= 4 else (0, "")
+
     def close(self) -> None:
         """Count."""
         self.closed += 1
@@ -67,8 +71,13 @@ def test_each_batch_is_delivered_once_and_told(caplog: pytest.LogCaptureFixture)
         assert sender.stop(10)
     assert told == [(2, True), (4, True), (1, False), (3, False), (5, False), (6, True)]
     assert recorder.closed == 1
-    assert [sample.value for sample in sender.outcomes.samples()] == [3, 3]
-    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "INFO"]
+    assert [sample.value for sample in sender.samples()] == [3, 3, 2]
+    assert [record.getMessage() for record in caplog.records if "part" in record.getMessage()] == [
+        "OTLP traces: the collector refuses a part: 1 items: too old",
+        "OTLP traces: the collector refuses a part: 1 items: too old",
+    ]
+    others = [record.levelname for record in caplog.records if "part" not in record.getMessage()]
+    assert others == ["INFO", "WARNING", "INFO"]
 
 
 def test_a_first_export_that_raises_leaves_a_traceback(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.publish.server_span import route_of, server_span
+from exporter.publish.server_span import Decoded, route_of, server_span
 from exporter.records.exchange import ERROR_OWNERS
 from exporter.records.observation import Generation
 
@@ -25,7 +25,7 @@ def test_attributes_of_a_generation() -> None:
         finish_reasons=("stop",),
         parameters=(("gen_ai.request.max_tokens", 50), ("gen_ai.request.temperature", 0.5)),
     )
-    found = server_span(EXCHANGE, 1, generation=made).attributes
+    found = server_span(EXCHANGE, Decoded(generation=made, rows=1)).attributes
     assert {key: value for key, value in found.items() if key.startswith("gen_ai.")} == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
@@ -44,7 +44,7 @@ def test_attributes_of_a_generation() -> None:
     little = Generation(
         operation="chat", provider="openai", output_tokens=5, estimated=True, error="stream_error"
     )
-    found = server_span(EXCHANGE, generation=little).attributes
+    found = server_span(EXCHANGE, Decoded(generation=little)).attributes
     assert {key for key in found if key.startswith("gen_ai.")} == {
         "gen_ai.operation.name",
         "gen_ai.provider.name",
@@ -54,7 +54,7 @@ def test_attributes_of_a_generation() -> None:
 
 def test_attributes() -> None:
     """An exchange gives exactly these attributes, with the names of the semantic conventions and ours."""
-    assert server_span(EXCHANGE, rows=7).attributes == {
+    assert server_span(EXCHANGE, Decoded("decoded", 7)).attributes == {
         "http.request.method": "POST",
         "url.scheme": "http",
         "http.route": "/v2/models/{name}/versions/{version}/infer",
@@ -84,8 +84,17 @@ def test_name_times_and_events() -> None:
     assert span.events == (
         ("model.queue.wait.end", START + 1_000_000),
         ("model.response.first_byte", START + 7_000_000),
+        ("model.response.last_byte", START + 9_000_000),
     )
     assert server_span(changed(queue_wait=0, time_to_first_byte=0)).events == ()
+    cut = server_span(changed(error_type="incomplete"))
+    assert [name for name, _ in cut.events] == ["model.queue.wait.end", "model.response.first_byte"]
+
+
+def test_the_result_of_decoding_is_told() -> None:
+    """As it was found; not where nothing was asked."""
+    assert server_span(EXCHANGE, Decoded("not_json")).decoded == "not_json"
+    assert server_span(EXCHANGE).decoded == ""
 
 
 def test_unsampled_exchange_is_refused() -> None:

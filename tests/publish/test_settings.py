@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.publish.settings import OtlpConfig, read_config
+from exporter.publish.settings import Limits, OtlpConfig, read_config
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}
 
@@ -33,6 +33,23 @@ def test_what_turns_otlp_on(environ: dict[str, str], endpoint: str, metrics: boo
     assert (config.metrics, config.traces, problems) == (metrics, traces, [])
 
 
+@pytest.mark.parametrize(
+    ("environ", "logs"),
+    [
+        ({}, False),
+        (ENDPOINT, True),
+        ({"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://c:1"}, True),
+        (ENDPOINT | {"OTEL_LOGS_EXPORTER": "none"}, False),
+        (ENDPOINT | {"OTEL_LOGS_EXPORTER": "console,otlp"}, True),
+        (ENDPOINT | {"OTEL_SDK_DISABLED": "true"}, False),
+    ],
+)
+def test_what_turns_logs_on(environ: dict[str, str], logs: bool) -> None:
+    """Logs obey their own variables."""
+    config, problems = read_config(environ)
+    assert (config.logs, problems) == (logs, [])
+
+
 def test_values() -> None:
     """Protocols, interval, aggregation and queue come from their variables; the signal's own one wins."""
     config, problems = read_config(
@@ -45,6 +62,8 @@ def test_values() -> None:
             "OTEL_BSP_MAX_QUEUE_SIZE": "10",
             "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "5",
             "OTEL_BSP_SCHEDULE_DELAY": "250",
+            "OTEL_BLRP_MAX_QUEUE_SIZE": "512",
+            "OTEL_LOGS_EXPORTER": "none",
         },
         instance="host:9464",
     )
@@ -53,13 +72,13 @@ def test_values() -> None:
         metrics=True,
         traces=True,
         metrics_protocol="http/protobuf",
+        logs_protocol="http/protobuf",
         traces_protocol="grpc",
         exponential=True,
         interval_seconds=1.5,
         instance="host:9464",
-        span_queue=10,
-        span_batch=5,
-        span_delay_seconds=0.25,
+        span_limits=Limits(10, 5, 0.25),
+        log_limits=Limits(512, 512, 1.0),
     )
 
 
@@ -92,11 +111,17 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
         *(
             "protocol for metrics 'http/json': expected grpc or http/protobuf",
             "protocol for traces 'http/json'",
+            "protocol for logs 'http/json'",
         ),
         *("OTEL_METRIC_EXPORT_INTERVAL='soon': expected a whole number above 0", "AGGREGATION='sketch'"),
         *("OTEL_BSP_MAX_QUEUE_SIZE='0'", "span batch 4000 with a queue of 2048"),
         *("timeout for metrics '-1': expected seconds above 0", "timeout for traces '-1'"),
-        *("certificate for metrics", "certificate for traces"),
+        *(
+            "timeout for logs '-1'",
+            "certificate for metrics",
+            "certificate for traces",
+            "certificate for logs",
+        ),
     )
     assert len(problems) == len(wanted)
     for text in wanted:

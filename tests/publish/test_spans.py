@@ -8,9 +8,10 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Received
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from exporter.publish.server_span import Span, server_span
+from exporter.publish.queued import DROP_REASONS
+from exporter.publish.server_span import Decoded, Span, server_span
 from exporter.publish.settings import OtlpConfig, read_config
-from exporter.publish.spans import DROP_REASONS, SpanPusher
+from exporter.publish.spans import SpanPusher
 from exporter.records.exchange import Trace
 from exporter.records.sample import Histogram
 from tests.receivers.otlp import OtlpReceiver, attributes, until
@@ -66,7 +67,7 @@ def test_a_span_arrives(receiver: OtlpReceiver, protocol: str) -> None:
     """The receiver gets the span between the caller's and the model's, with kind, times, events and resource."""
     pusher = pusher_to(receiver, protocol)
     pusher.start()
-    assert pusher.offer(server_span(EXCHANGE, rows=7))
+    assert pusher.offer(server_span(EXCHANGE, Decoded("decoded", 7)))
     assert pusher.stop(10)
     ((found, resource),) = receiver.spans_with_resources
     assert (found.trace_id.hex(), found.span_id.hex(), found.parent_span_id.hex()) == (
@@ -81,9 +82,12 @@ def test_a_span_arrives(receiver: OtlpReceiver, protocol: str) -> None:
     assert [(event.name, event.time_unix_nano - START) for event in found.events] == [
         ("model.queue.wait.end", 1_000_000),
         ("model.response.first_byte", 7_000_000),
+        ("model.response.last_byte", 9_000_000),
+        ("model.decoded", 9_000_000),
     ]
+    assert attributes(found.events[-1].attributes) == {"model.decode.outcome": "decoded"}
     assert found.status.code == Status.STATUS_CODE_UNSET
-    assert attributes(found.attributes) == server_span(EXCHANGE, rows=7).attributes
+    assert attributes(found.attributes) == server_span(EXCHANGE, Decoded("decoded", 7)).attributes
     assert attributes(resource.attributes)["service.name"] == "modeltap"
     assert attributes(resource.attributes)["service.instance.id"] == "host:9464"
     assert counts(pusher) == {"exported": 1, "success": 1}
@@ -213,6 +217,7 @@ def test_series_exist_from_the_start() -> None:
         *[("modeltap.spans.dropped", (reason,), 0) for reason in DROP_REASONS],
         ("modeltap.otlp.exports", ("traces", "success"), 0),
         ("modeltap.otlp.exports", ("traces", "failure"), 0),
+        ("modeltap.otlp.rejected", ("traces",), 0),
     ]
 
 

@@ -18,31 +18,44 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 
 import grpc  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs_service
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics_service
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_service
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 # "error" refuses for good (HTTP 400, INVALID_ARGUMENT), "unavailable" for now (503, UNAVAILABLE); "hang" answers
-# nothing until the behaviour changes or the receiver stops; "partial" takes one item less than it was sent.
-Behaviour = Literal["ok", "error", "unavailable", "hang", "partial"]
+# nothing until the behaviour changes or the receiver stops; "partial" takes one item less than it was sent; "garbage"
+# answers 200 with what is no message (HTTP only).
+Behaviour = Literal["ok", "error", "unavailable", "hang", "partial", "garbage"]
 Call = Any  # grpcio ships no types
 _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
-_PATHS: dict[str, Any] = {
-    "/v1/metrics": metrics_service.ExportMetricsServiceRequest,
-    "/v1/traces": trace_service.ExportTraceServiceRequest,
+Signal = Literal["metrics", "traces", "logs"]
+_SIGNALS: tuple[Signal, ...] = ("metrics", "traces", "logs")
+_REQUESTS: dict[Signal, Any] = {
+    "metrics": metrics_service.ExportMetricsServiceRequest,
+    "traces": trace_service.ExportTraceServiceRequest,
+    "logs": logs_service.ExportLogsServiceRequest,
 }
+_RESPONSES: dict[Signal, tuple[Any, str]] = {
+    "metrics": (metrics_service.ExportMetricsServiceResponse, "rejected_data_points"),
+    "traces": (trace_service.ExportTraceServiceResponse, "rejected_spans"),
+    "logs": (logs_service.ExportLogsServiceResponse, "rejected_log_records"),
+}
+_RESOURCES = {"metrics": "resource_metrics", "traces": "resource_spans", "logs": "resource_logs"}
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
     """One request as it arrived. Header names are lower case; `encoding` is "" where nothing was compressed."""
 
-    signal: Literal["metrics", "traces"]
+    signal: Signal
     transport: Literal["grpc", "http"]
     headers: dict[str, str]
     encoding: str
@@ -63,6 +76,7 @@ class OtlpReceiver:
         self._grpc = grpc.server(futures.ThreadPoolExecutor(4))
         metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(_Service(self, "metrics"), self._grpc)  # type: ignore[no-untyped-call]
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Service(self, "traces"), self._grpc)  # type: ignore[no-untyped-call]
+        logs_service_pb2_grpc.add_LogsServiceServicer_to_server(_Service(self, "logs"), self._grpc)  # type: ignore[no-untyped-call]
         self._grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
 
     @property
@@ -132,6 +146,18 @@ class OtlpReceiver:
         ]
 
     @property
+    def logs(self) -> list[LogRecord]:
+        """All log records of all requests."""
+        return [
+            record
+            for request in self.requests
+            if request.signal == "logs"
+            for resource in request.message.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+    @property
     def metrics(self) -> dict[str, Metric]:
         """The latest metric of each name."""
         return {
@@ -147,8 +173,7 @@ class OtlpReceiver:
     def resources(self) -> Iterator[dict[str, Any]]:
         """The attributes of the resource of each request."""
         for request in self.requests:
-            field = "resource_metrics" if request.signal == "metrics" else "resource_spans"
-            for one in getattr(request.message, field):
+            for one in getattr(request.message, _RESOURCES[request.signal]):
                 yield attributes(one.resource.attributes)
 
     def wait(self, condition: Callable[[], object], seconds: float = 10.0) -> bool:
@@ -169,19 +194,17 @@ class OtlpReceiver:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                message_type = _PATHS.get(self.path)
-                if message_type is None:
+                signal = next((one for one in _SIGNALS if self.path == f"/v1/{one}"), None)
+                if signal is None:
                     self._answer(404, b"")
                     return
                 encoding = self.headers.get("Content-Encoding", "")
-                message = message_type.FromString(_DECOMPRESS.get(encoding, bytes)(body))
+                message = _REQUESTS[signal].FromString(_DECOMPRESS.get(encoding, bytes)(body))
                 headers = {key.lower(): value for key, value in self.headers.items()}
-                signal: Literal["metrics", "traces"] = "metrics" if self.path == "/v1/metrics" else "traces"
                 behaviour = receiver.take(Received(signal, "http", headers, encoding, message))
                 status = {"error": 400, "unavailable": 503}.get(behaviour, 200)
-                self._answer(
-                    status, _response(signal, behaviour).SerializeToString() if status == 200 else b""
-                )
+                body = _response(signal, behaviour).SerializeToString() if status == 200 else b""
+                self._answer(status, b"\xff" * 7 if behaviour == "garbage" else body)
 
             def _answer(self, status: int, body: bytes) -> None:
                 self.send_response(status)
@@ -203,9 +226,9 @@ class OtlpReceiver:
 
 
 class _Service:
-    """Both gRPC services have the one method Export."""
+    """All gRPC services have the one method Export."""
 
-    def __init__(self, receiver: OtlpReceiver, signal: Literal["metrics", "traces"]) -> None:
+    def __init__(self, receiver: OtlpReceiver, signal: Signal) -> None:
         self._receiver = receiver
         self._signal = signal
 
@@ -230,16 +253,12 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> bool:
     return True
 
 
-def _response(signal: str, behaviour: Behaviour) -> Any:
-    metrics = signal == "metrics"
-    response: Any = (
-        metrics_service.ExportMetricsServiceResponse()
-        if metrics
-        else trace_service.ExportTraceServiceResponse()
-    )
+def _response(signal: Signal, behaviour: Behaviour) -> Any:
+    message, rejected = _RESPONSES[signal]
+    response = message()
     if behaviour == "partial":
         response.partial_success.error_message = "one item was refused"
-        setattr(response.partial_success, "rejected_data_points" if metrics else "rejected_spans", 1)
+        setattr(response.partial_success, rejected, 1)
     return response
 
 

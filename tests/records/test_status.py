@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.records.status import RESTARTS, Status, create
+from exporter.records.status import RELOADS, RESTARTS, Status, create
 
 
 @pytest.fixture
@@ -23,6 +23,18 @@ def test_restarts_are_seen_by_every_view(page: int) -> None:
         root.restarted(*key)
     root.restarted("analysis", "hung")
     assert analysis.restarts() == dict.fromkeys(RESTARTS, 1) | {("analysis", "hung"): 2}
+
+
+def test_reloads_are_seen_by_every_view(page: int) -> None:
+    """Counts by kind and outcome, beside those of restarts."""
+    root, analysis = Status(page), Status(page)
+    assert root.reloads() == dict.fromkeys(RELOADS, 0)
+    for key in RELOADS:
+        analysis.reloaded(*key)
+    assert root.reloads() == dict.fromkeys(RELOADS, 1)
+    assert root.restarts() == dict.fromkeys(RESTARTS, 0)
+    with pytest.raises(ValueError):
+        root.reloaded("mood", "success")
 
 
 def test_an_unknown_reason_is_refused(page: int) -> None:

@@ -190,7 +190,7 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
 {{- end -}}
 
 {{- define "modeltap.resourceAttributes" -}}
-{{- $pairs := list "k8s.pod.name=$(POD_NAME)" "k8s.namespace.name=$(POD_NAMESPACE)" "k8s.node.name=$(NODE_NAME)" -}}
+{{- $pairs := list "k8s.pod.name=$(POD_NAME)" "k8s.namespace.name=$(POD_NAMESPACE)" "k8s.node.name=$(NODE_NAME)" (printf "k8s.container.name=%s" .Values.sidecar.name) -}}
 {{- range $key, $value := .Values.otlp.resourceAttributes -}}
 {{- $pairs = append $pairs (printf "%s=%v" $key $value) -}}
 {{- end -}}

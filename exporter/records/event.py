@@ -1,0 +1,61 @@
+"""Event: something that happens rarely and that a person wants to know: a new version, drift, a burst of losses.
+
+Each kind has one name, one severity and one text. Attributes hold labels and counts, never payload.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["INFO", "WARN", "ERROR"]
+Value = str | int | float
+
+# Keys of attributes, as spans have them.
+MODEL_NAME, MODEL_VERSION, PROTOCOL = "model.name", "model.version", "model.protocol"
+PREVIOUS_VERSION = "model.version.previous"
+
+VERSION_CHANGED = "model.version.changed"
+DRIFT_BEGAN = "model.drift.began"
+DRIFT_ENDED = "model.drift.ended"
+DESYNC_BURST = "modeltap.desyncs.burst"
+DESYNC_BURST_ENDED = "modeltap.desyncs.burst_ended"
+DROP_BURST = "modeltap.drops.burst"
+DROP_BURST_ENDED = "modeltap.drops.burst_ended"
+RESTARTED = "modeltap.process.restarted"
+DIALECT_OFF = "modeltap.dialect.switched_off"
+DIALECT_ON = "modeltap.dialect.switched_on"
+RELOADED = "modeltap.reloaded"
+RELOAD_FAILED = "modeltap.reload_failed"
+
+KINDS: dict[str, tuple[Severity, str]] = {
+    VERSION_CHANGED: ("INFO", "The model answers with another version."),
+    DRIFT_BEGAN: ("WARN", "A column has moved away from the reference."),
+    DRIFT_ENDED: ("INFO", "A column is back where the reference has it."),
+    DESYNC_BURST: ("WARN", "Connections go on as opaque relays, their framing being uncertain."),
+    DESYNC_BURST_ENDED: ("INFO", "No more connections than usual go on as opaque relays."),
+    DROP_BURST: ("WARN", "Exchanges are counted but not analysed."),
+    DROP_BURST_ENDED: ("INFO", "Exchanges are analysed again."),
+    RESTARTED: ("ERROR", "A process of the sidecar was started again."),
+    DIALECT_OFF: ("ERROR", "A dialect is switched off: its decoder killed the analysis."),
+    DIALECT_ON: ("INFO", "A dialect is switched on again."),
+    RELOADED: ("INFO", "A file that changed was read again."),
+    RELOAD_FAILED: ("WARN", "A file that changed cannot be used; what it said before holds."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`name` is one of KINDS, `time` is unix nanoseconds."""
+
+    name: str
+    time: int
+    attributes: dict[str, Value]
+
+    @property
+    def severity(self) -> Severity:
+        """By its kind."""
+        return KINDS[self.name][0]
+
+    @property
+    def text(self) -> str:
+        """One sentence."""
+        return KINDS[self.name][1]
