@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dashboards.panels import Panel, Query, bars, coloured, empty, sized, table, timeseries
 from dashboards.promql import family
 from dashboards.queries import gauge, total
-from dashboards.variables import MODEL, OBSERVED
+from dashboards.variables import MODEL, OBSERVED, TARGET
 
 COLOURS = {"PSI": "blue", "noise floor": "text", "critical": "red"}
 NO_REFERENCE = "No reference profile"
@@ -29,6 +29,14 @@ def panels() -> Sequence[Panel]:
         live_against_reference("Live against reference: $feature", "model.feature.bin", FEATURE),
         _table(),
         _states(),
+        _statistics(),
+        _drifted(),
+        _chance(),
+        _effective(),
+        _snapshots(),
+        _left_out(),
+        _moments(),
+        _means(),
         _mismatches(),
         _missing(),
     )
@@ -121,11 +129,128 @@ def _table() -> Panel:
 
 def _states() -> Panel:
     counted = f'sum by (state) ({family("model.window.state")}{{{OBSERVED}, window="$window"}})'
-    text = "Columns by the state of their rolling window; insufficient means too few rows to compare."
+    text = (
+        "Shown columns by the state of their rolling window; insufficient means too few rows to compare, biased that "
+        "large bodies were left out."
+    )
     return coloured(
         sized(timeseries("Window state", text, "short", Query(counted, "{{state}}")), 6, 9),
-        {"ready": "green", "insufficient": "orange"},
+        {"ready": "green", "insufficient": "orange", "biased": "red"},
     )
+
+
+def _statistics() -> Panel:
+    selector = f'{OBSERVED}, window="$window"'
+    key = "output, feature, statistic"
+    judged = {
+        "distance": "model.drift",
+        "critical": "model.drift.critical_value",
+        "reference's own level": "model.drift.reference_level",
+    }
+    columns = {
+        word: (Query(f"max by ({key}) ({family(name)}{{{selector}}})", shape="table"), "short")
+        for word, name in judged.items()
+    }
+    text = (
+        "Every statistic of outputs and of the features that drifted most, largest over replicas, with what chance "
+        "and the reference's own periods would do."
+    )
+    return empty(sized(table("Statistics", text, tuple(key.split(", ")), columns), 12, 9), NO_REFERENCE)
+
+
+def _drifted() -> Panel:
+    share = f'max by (source, statistic) ({family("model.drift.drifted_columns")}{{{OBSERVED}, window="$window"}})'
+    text = "Columns above all yardsticks, of those with rows enough; largest over replicas."
+    panel = timeseries("Drifted columns", text, "percentunit", Query(share, "{{source}} {{statistic}}"))
+    return empty(sized(panel, 6, 9), NO_REFERENCE)
+
+
+def _chance() -> Panel:
+    selector = f'{OBSERVED}, window="$window"'
+    p_value = f"min by (output, feature, statistic) ({family('model.drift.p_value')}{{{selector}}})"
+    text = "Probability of a distance as large by chance, smallest over replicas; it says nothing about its size."
+    query = Query(f"bottomk(10, {p_value})", "{{output}}{{feature}} {{statistic}}")
+    return empty(sized(timeseries("Least p-values", text, "short", query), 6, 9), NO_REFERENCE)
+
+
+def _effective() -> Panel:
+    """Fleet: n_eff / N over all replicas, as exporter/stats/clusters.py forms it from the same three sums."""
+    key = "model_name, model_version, output, feature, reference, role"
+
+    def grown(name: str) -> str:
+        return f"sum by ({key}) (increase({family(name)}{{{OBSERVED}}}[$fleet_window]))"
+
+    by_bin = " or ".join(
+        f"sum by ({key}, bin) (increase({family(name)}{{{OBSERVED}}}[$fleet_window]))"
+        for name in ("model.feature.bin", "model.prediction.bin")
+    )
+    rows = f"sum by ({key}) ({by_bin})"
+    agreement = f"(sum by ({key}) (({by_bin}) ^ 2) / ({rows}) ^ 2)"
+    squared, matched = grown("model.column.squared_rows"), grown("model.column.squared_bins")
+    pairs = f"({squared} - {rows} > 0)"
+    rho = f"clamp((({matched} - {rows}) / {pairs} - {agreement}) / (1 - {agreement}), 0, 1)"
+    own = f'min by (output, feature) ({family("model.drift.effective_rows")}{{{OBSERVED}, window="$window"}})'
+    text = (
+        "Independent rows that a replica's window is worth, and the share of the fleet's rows that count as "
+        "independent: rows of one request are alike."
+    )
+    fleet_share = Query(f"1 / (1 + {rho} * {pairs} / {rows})", "{{output}}{{feature}} fleet share")
+    return empty(
+        sized(
+            timeseries("Effective rows", text, "short", Query(own, "{{output}}{{feature}}"), fleet_share),
+            12,
+            9,
+        ),
+        NO_REFERENCE,
+    )
+
+
+def _snapshots() -> Panel:
+    seen = f"increase({family('modeltap.window.snapshots')}{{{TARGET}}}[$__rate_interval])"
+    text = "Files of rolling windows by outcome; corrupt and foreign ones were set aside, and windows began empty."
+    query = Query(f"sum by (outcome) ({seen})", "{{outcome}}")
+    return empty(sized(timeseries("Window snapshots", text, "short", query), 6, 9), "No --state-dir")
+
+
+def _left_out() -> Panel:
+    seen = f"max by (reason) ({family('model.columns.left_out')}{{{OBSERVED}}})"
+    text = (
+        "Columns without counters: beyond the series budget (they are in windows and at /v1/drift), without room, left "
+        "out by the profile, or beyond what is counted without a profile."
+    )
+    return sized(timeseries("Columns left out", text, "short", Query(seen, "{{reason}}")), 6, 9)
+
+
+def _moments() -> Panel:
+    words = ("numbers", "variance", "minimum", "maximum", "range", "skewness")
+    key = ("output", "feature")
+    columns = {
+        word: (
+            Query(
+                f'max by (output, feature) ({family(f"model.window.{word}")}{{{OBSERVED}, window="$window"}})',
+                shape="table",
+            ),
+            "short",
+        )
+        for word in words
+    }
+    text = "Of outputs and of the features that drifted most, in the rolling window; largest over replicas."
+    return empty(sized(table("Moments", text, key, columns), 12, 9), "No numbers")
+
+
+def _means() -> Panel:
+    """From sums of all replicas: what a replica's own mean cannot tell."""
+    key = "output, feature"
+
+    def grown(name: str, chosen: str = "") -> str:
+        return f"sum by ({key}) (increase({family(name)}{{{OBSERVED}{chosen}}}[$fleet_window]))"
+
+    finite = ', bin!~"<null>|<nan>"'
+    rows = " or ".join(grown(name, finite) for name in ("model.feature.bin", "model.prediction.bin"))
+    total = f"{grown('model.column.positive_sum')} - {grown('model.column.negative_sum')}"
+    text = "Mean of each numeric column over all replicas; infinite numbers count as rows and not in the sum."
+    panel = timeseries("Means, fleet", text, "short", Query(f"({total}) / ({rows})", "{{output}}{{feature}}"))
+    return empty(sized(panel, 12, 9), "No numbers")
 
 
 def _mismatches() -> Panel:

@@ -24,6 +24,7 @@ Render = Callable[[str, frozenset[str]], Awaitable[tuple[bytes, str]]]
 _INDEX = """<!doctype html><title>modeltap</title><h1>modeltap</h1>
 <p><a href="/metrics">/metrics</a>: Prometheus text, OpenMetrics or protobuf, by the Accept header;
 <code>?name[]=</code> filters, <code>?include=upstream</code> merges the model server's own metrics into it.</p>
+<p><a href="/v1/drift">/v1/drift</a>: every column in every window against its reference, as JSON.</p>
 """
 
 

@@ -72,7 +72,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     capture_bytes: int = 1 << 20
     capture_total: int = 64 << 20
     latency_buckets: tuple[float, ...] = LATENCY_BUCKETS
-    windows: tuple[float, ...] = (300.0, 3600.0)
+    windows: tuple[float, ...] = (300.0, 3600.0, 86400.0, 604800.0)
+    drift_effects: tuple[str, ...] = ()
+    series_budget: int = 3000
+    state_dir: str = ""
     tick_interval: float = 5.0
     series_hold: float = 15.0
     connect_timeout: float = 1.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter import values
-from exporter.analysis.known import JOIN_KEYS
+from exporter.analysis.known import JOIN_KEYS, STATISTIC_NAMES
 from exporter.proxy.settings import MODES
 from exporter.records.observation import TASKS
 
@@ -156,7 +156,22 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "windows",
         values.numbers(8, 1, 31 * 86400),
-        "lengths of the rolling windows in seconds (default 300,3600)",
+        "lengths of the rolling windows in seconds (default 300,3600,86400,604800)",
+    ),
+    Setting(
+        "drift_effects",
+        values.sizes(*STATISTIC_NAMES),
+        "least distance that is called drift, by statistic: psi=0.2,wasserstein=0.3 (see docs/statistics.md)",
+    ),
+    Setting(
+        "series_budget",
+        values.number(0, 1_000_000, int),
+        "series of bins for the columns of one model version and role (default 3000), references included",
+    ),
+    Setting(
+        "state_dir",
+        values.file,
+        "folder in which rolling windows outlive a restart, one sidecar's own; without it they start empty",
     ),
     Setting(
         "tick_interval",

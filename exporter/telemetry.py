@@ -23,6 +23,8 @@ import msgspec
 
 import exporter
 from exporter import admin, memory
+from exporter.analysis import series
+from exporter.analysis.bias import Bias
 from exporter.analysis.budget import Budget
 from exporter.analysis.consumer import ROUND_EXCHANGES, Consumer, Link
 from exporter.analysis.engine import Engine, Snapshot
@@ -31,8 +33,8 @@ from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
 from exporter.analysis.hold import Hold
 from exporter.analysis.known import Known
-from exporter.analysis.report import gauges
 from exporter.analysis.traffic import Traffic
+from exporter.analysis.window_report import gauges
 from exporter.collect import (
     COLLECTORS,
     Finder,
@@ -48,8 +50,10 @@ from exporter.collect import run as collect
 from exporter.config import Config, owner_paths, upstream_of
 from exporter.decode import pushed
 from exporter.door import Door
+from exporter.drift_page import DriftPage
 from exporter.guard import Guard
 from exporter.included import Included
+from exporter.keeper import Keeper
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
 from exporter.places import own_metrics
@@ -136,6 +140,9 @@ class Telemetry:
         self._references = References(config.reference)
         self._engine = Engine(self._references.profiles, known, config.latency_buckets, self._started)
         self._engine.generations.newer = opted_in(os.environ)
+        self._bias = Bias(config.windows)
+        self._keeper = Keeper(config.state_dir, self._started)
+        self._keeper.restore(self._engine, self._started)
         self._payloads = payload_log(config, self._started)
         self._speak(config)
         self._engine.speakers.switch_off(message["dialects_off"])
@@ -150,6 +157,7 @@ class Telemetry:
         self._begin(self._every(config.tick_interval, self._tick))
         self._begin(self._every(LOOK_SECONDS, self._refer))
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
+        self._begin(partial(self._keeper.run, self._engine))
         if self._probe is not None:
             self._begin(self._every(config.probe_interval, self._probing))
         self._begin(self._every(config.upstream_metrics_interval, self._polling))
@@ -158,7 +166,8 @@ class Telemetry:
         self._guard = admin.guard_of(config.web_config)
         if self._guard is not None:
             self._guard.reloaded = partial(self._status.reloaded, "web_config")
-        sock, routes = socket.socket(fileno=admin_fd), self._writes.routes()
+        sock = socket.socket(fileno=admin_fd)
+        routes = [*self._writes.routes(), *DriftPage(self._drift).routes()]
         pages = admin.Pages(self._render, self._scrapes, self._included, routes)
         self._admin = await admin.serve(sock, pages, self._guard)
         self._ready = True
@@ -299,7 +308,9 @@ class Telemetry:
 
     async def _tick(self) -> None:
         started = time.perf_counter()
-        self._gauges = await asyncio.to_thread(gauges, self._engine.windows(time.time()))
+        now = time.time()
+        self._bias.see(now, *self._traffic.body_bytes())
+        self._gauges = await asyncio.to_thread(gauges, self._engine.windows(now), self._bias.biased(now))
         self._tick_seconds = time.perf_counter() - started
         self._events.compared(self._gauges, time.time())
 
@@ -309,6 +320,9 @@ class Telemetry:
             self._engine.use(self._references.profiles, time.time())
         for outcome in outcomes:
             self._status.reloaded("profile", outcome)
+
+    def _drift(self, now: float) -> tuple[tuple[series.State, ...], frozenset[float]]:
+        return self._engine.windows(now), self._bias.biased(now)
 
     async def _collect(self) -> None:
         self._resources = await asyncio.to_thread(collect, self._built, time.time(), self._states)
@@ -368,6 +382,7 @@ class Telemetry:
 
     def _own(self) -> Iterator[Sample]:
         yield from self._included.samples()
+        yield from self._keeper.samples()
         yield Sample("modeltap.build", (exporter.__version__, platform.python_version()), 1)
         yield Sample("modeltap.event_loop.lag", ("analysis",), self._lag.largest(time.monotonic()))
         # The root counts restarts; it is as old as the first count of the data plane.
@@ -392,7 +407,8 @@ class Telemetry:
         if self._pusher is not None:
             await self._push(self._pusher)
         publish = min(_PUBLISH_SECONDS, max(0.0, seconds - _DRAIN_SECONDS - _LAST_SECONDS))
-        await asyncio.gather(*(asyncio.to_thread(one.stop, publish) for one in self._senders))
+        stops = [asyncio.to_thread(one.stop, publish) for one in self._senders]
+        await asyncio.gather(*stops, self._keeper.finish(self._engine, max(_LAST_SECONDS, publish)))
         for task in self._tasks:
             task.cancel()
         await self._admin.cleanup()

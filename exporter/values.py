@@ -162,6 +162,28 @@ def protocols(value: Any) -> tuple[str, ...]:
     return found
 
 
+def sizes(*words: str) -> Callable[[Any], tuple[str, ...]]:
+    """WORD=NUMBER of these words, from 0, each once; or a mapping."""
+    expected = f"expected WORD=NUMBER, from 0, each once, of {', '.join(words)}"
+    least = number(0, 1e9, float)
+
+    def parse(value: Any) -> tuple[str, ...]:
+        given = [f"{word}={size}" for word, size in value.items()] if isinstance(value, dict) else value
+        found = texts(given)
+        pairs = [item.partition("=") for item in found]
+        names = [word for word, _, _ in pairs]
+        try:
+            for _, _, size in pairs:
+                least(size)
+        except ValueError:
+            raise ValueError(expected) from None
+        if len(set(names)) < len(names) or not set(names) <= set(words):
+            raise ValueError(expected)
+        return found
+
+    return parse
+
+
 def customs(value: Any) -> tuple[Custom, ...]:
     """Protocols of the owner's own: a mapping, a list of them, or either of these as JSON. CustomError tells all."""
     if isinstance(value, str):

@@ -61,6 +61,9 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "capture_total": ("1", "2", "3"),
     "latency_buckets": ("0.1", "0.1,0.2", "1,2,3"),
     "windows": ("60", "60,120", "300"),
+    "series_budget": ("0", "1", "2"),
+    "state_dir": ("/a", "b", "/c"),
+    "drift_effects": ("psi=0.2", "psi=0,hellinger=1e-1", "wasserstein=3"),
     "tick_interval": ("1", "2", "3"),
     "series_hold": ("1", "2", "0"),
     "connect_timeout": ("2", "3", "4"),
@@ -397,6 +400,10 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
         *(("latency_buckets", value) for value in ("", "1,1", "2,1", "0,1", "-1", "nan", "1,inf", "a", 5)),
         *(("latency_buckets", value) for value in (",".join(map(str, range(1, 70))), [True], [])),
         *(("windows", value) for value in ("0.1", "1,2,3,4,5,6,7,8,9")),
+        *(
+            ("drift_effects", value)
+            for value in ("psi", "psi=", "psi=-1", "psi=1,psi=2", "p=1", {"psi": "x"}, 5)
+        ),
         *(("reference", value) for value in ("", "a,,b", [""], [1], 5)),
         *(("log_level", value) for value in ("loud", "", 5, ["info"])),
         *(("probe_path", value) for value in ("ready", "/a b", "/é", "/a\n")),

@@ -8,9 +8,11 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 from exporter.analysis.exemplars import Exemplars
 from exporter.analysis.generation import Generated, Generations
+from exporter.analysis.kept import KeptSide
 from exporter.analysis.known import Known
 from exporter.analysis.names import told_name
 from exporter.analysis.repeats import Repeats
@@ -26,10 +28,12 @@ from exporter.decode.pushed import Record
 from exporter.records.exchange import OTHER, UNKNOWN, Exchange
 from exporter.records.observation import Observation, Undecodable
 from exporter.records.sample import Sample
-from exporter.stats import Profile
+from exporter.stats import Profile, SnapshotError, Windows
 
 log = logging.getLogger(__name__)
 MAX_SERIES = 32
+# Columns of all model versions, from which on new versions count those alone that have counters: some 100 MiB.
+MAX_COUNTED = 4000
 MAX_OUTCOMES = 64  # pairs of model and protocol
 MAX_LEARNED = 128
 MAX_NAME = 128
@@ -220,6 +224,29 @@ class Engine:
             *((name, series.shape) for name, series in self._series.items()),
         )
 
+    def kept(self) -> Iterator[tuple[dict[str, Any], Windows]]:
+        """The rolling windows of everything, one copy at a time; what was let go of meanwhile is left out."""
+        for place, series in list(self._series.items()):
+            if not series.pristine and self._series.get(place) is series:
+                yield from series.kept()
+
+    def restore(self, kept: KeptSide, now: float) -> str:
+        """Take over windows that an earlier analysis kept; the reason if they do not fit, else "".
+
+        Those whose longest window is over are of no use to anybody, and are no problem.
+        """
+        place = kept.model_name, kept.model_version, kept.role
+        if now - kept.used > max(self._known.windows):
+            return ""
+        if place not in self._series and len(self._series) >= MAX_SERIES:
+            return f"more than {MAX_SERIES} model versions"
+        series = self._find(place, kept.protocol, now)
+        try:
+            series.restore(kept)
+        except SnapshotError as error:
+            return f"model {kept.model_name} version {kept.model_version}: {error}"
+        return ""
+
     # ---------------------------------------------------------------- which series
 
     def _version(self, exchange: Exchange, name: str, answered: str, role: str) -> str:
@@ -274,7 +301,8 @@ class Engine:
         name, version, role = place
         chosen, found = self._choose(name, version)
         key = Key(name, version, protocol, found, role)
-        made = self._series[place] = Series(key, chosen, self._known, now)
+        wide = sum([one.columns for one in self._series.values()]) < MAX_COUNTED
+        made = self._series[place] = Series(key, chosen, self._known, now, wide)
         if chosen is not None:
             for reason in MISFITS:
                 self._mismatches.setdefault((name, reason), 0)

@@ -18,10 +18,12 @@ _WORDS = {"true": 1.0, "false": 0.0, "<nan>": float("nan")}  # as the decoders w
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """`values` of shape (cells,), `nulls` besides them; `misfits`: places of the exchanges with unusable cells."""
+    """`values` of shape (cells,); `nulls` besides them, or a mask over them; `misfits`: places of the exchanges with
+    unusable cells.
+    """
 
     values: NDArray[Any]
-    nulls: int = 0
+    nulls: int | NDArray[np.bool_] = 0
     misfits: frozenset[int] = frozenset()
 
 
@@ -29,13 +31,16 @@ def numeric(columns: Sequence[Column]) -> Fitted:
     """Float64 values. Texts that write a number are read as one, for servers send numbers as classes or text."""
     values = joined(columns)
     if columns[0].kind == "numeric":
-        return _without_nulls(values, sum([column.nulls for column in columns]))
+        return _with_nulls(values, columns)
     cells = values.tolist()
     known = {cell: _number(cell) for cell in set(cells)}
     found = [known[cell] for cell in cells]
     wrong = [place for place, cell in enumerate(cells) if cell is not None and known[cell] is None]
-    kept = np.array([number for number in found if number is not None], np.float64)
-    return Fitted(kept, len(cells) - len(kept) - len(wrong), owners(columns, wrong))
+    numbers = np.array([np.nan if number is None else number for number in found], np.float64)
+    null = np.array([cell is None for cell in cells], np.bool_)
+    if wrong:
+        numbers, null = np.delete(numbers, wrong), np.delete(null, wrong)
+    return Fitted(numbers, null if null.any() else 0, owners(columns, wrong))
 
 
 def categorical(columns: Sequence[Column]) -> Fitted:
@@ -48,13 +53,20 @@ def joined(columns: Sequence[Column]) -> NDArray[Any]:
     return columns[0].values if len(columns) == 1 else np.concatenate([column.values for column in columns])
 
 
-def _without_nulls(values: NDArray[Any], nulls: int) -> Fitted:
-    """JSON nulls are NaN here; they are taken out, for they are counted apart from true NaN."""
-    if not nulls:
+def _with_nulls(values: NDArray[Any], columns: Sequence[Column]) -> Fitted:
+    """JSON nulls are NaN here, and told from true NaN; they stay in place, so that rows keep their requests.
+
+    Where an exchange has both, which of the cells was which is not known; the first ones are taken for null.
+    """
+    if not any(column.nulls for column in columns):
         return Fitted(values)
-    missing = np.isnan(values)
-    true_nan = max(0, int(missing.sum()) - nulls)
-    return Fitted(np.concatenate((values[~missing], np.full(true_nan, np.nan))), nulls)
+    masks = []
+    for column in columns:
+        missing = np.isnan(column.values)
+        masks.append(
+            missing & (np.cumsum(missing) <= column.nulls) if column.nulls else np.zeros_like(missing)
+        )
+    return Fitted(values, np.concatenate(masks))
 
 
 def _number(cell: object) -> float | None:

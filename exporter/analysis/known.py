@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 
 JOIN_KEYS = ("column", "dialect", "request_id", "trace_id")
+# As in `exporter.stats.STATISTICS`, which settings cannot ask: it loads numpy, and the data plane does without.
+STATISTIC_NAMES = (
+    *("psi", "jensen_shannon", "hellinger", "total_variation", "l_infinity"),
+    *("chi_square", "kolmogorov_smirnov", "wasserstein"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,12 +16,13 @@ class Known:
 
     `missing_values` are written where a value is missing. `id_columns` are payload columns that identify a row, and no
     features. `warm_up` exchanges of each model version
-    are left out, those with a field `warm_up_header` or `ignore_header` always; "" names no field.
+    are left out, those with a field `warm_up_header` or `ignore_header` always; "" names no field. `drift_effects`:
+    STATISTIC=VALUE, the least distance that is called drift. `series_budget`: series of a version's profiled columns.
     """
 
     model_name: str = ""
     model_version: str = ""
-    windows: tuple[float, ...] = (300.0, 3600.0)
+    windows: tuple[float, ...] = (300.0, 3600.0, 86_400.0, 604_800.0)
     task: str = ""
     positive_class: str = ""
     threshold: float = 0.5
@@ -29,3 +35,5 @@ class Known:
     warm_up_header: str = ""
     ignore_header: str = ""
     role_header: str = ""
+    drift_effects: tuple[str, ...] = ()
+    series_budget: int = 3000

@@ -1,4 +1,4 @@
-"""Copies of what model versions counted -> Samples. Pure functions: they run in any thread and change nothing."""
+"""Copies of what model versions counted -> Samples of all that adds up. Pure functions, for any thread."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,11 +7,9 @@ from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
 from exporter.records.observation_metrics import BATCH_BUCKETS
 from exporter.records.sample import Exponential, Histogram, Sample
-from exporter.stats import PSI, Bins, NumericBins, View
+from exporter.stats import Bins, NumericBins
 from exporter.stats.exponential import SCALE, ZERO_THRESHOLD
 
-_READY_ROWS = 1
-_STATISTICS = (PSI,)  # a gauge each per column and window: what more is worth its series is not decided here
 _BIN_FAMILIES = {"feature": "model.feature.bin", "prediction": "model.prediction.bin"}
 
 
@@ -25,39 +23,23 @@ def counters(states: Iterable[State]) -> Iterator[Sample]:
         rows = Histogram(BATCH_BUCKETS, state.batches, state.rows)
         yield Sample("model.batch.rows", (*model, key.role), rows, state.created)
         yield Sample("model.task.contradictions", (*model, key.role), state.contradictions, state.created)
+        for reason, columns in state.left_out.items():
+            yield Sample("model.columns.left_out", (*model, reason, key.role), columns)
         for (output, name), count in state.classes.items():
             yield Sample("model.predictions", (*model, output, name, key.role), count, state.created)
         for side in state.sides:
             yield from _values(state, side) if side.role == "prediction" else _missing(state, side)
             yield from _bins(state, side)
+            yield from _clusters(state, side)
+            yield from _sums(state, side)
             yield from _reference(state.key, side)
-
-
-def gauges(states: Iterable[State]) -> list[Sample]:
-    """The rolling windows, and how far they are from their references."""
-    return [
-        sample
-        for state in states
-        for side in state.sides
-        for length, view in side.windows.items()
-        for name in side.layout.names
-        for sample in _column(state.key, side, view, name, window_name(length))
-    ]
-
-
-def window_name(seconds: float) -> str:
-    """The label of a window: 5m, 1h, 24h, 7d; odd lengths in seconds."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds % size == 0 and (seconds > size or unit != "d"):
-            return f"{int(seconds // size)}{unit}"
-    return f"{seconds:g}s"
 
 
 def _labels(bins: Bins) -> Iterable[str]:
     return bins.labels if isinstance(bins, NumericBins) else map(word, bins.labels)
 
 
-def _column_labels(key: Key, side: SideState, name: str) -> tuple[str, str, str, str]:
+def column_labels(key: Key, side: SideState, name: str) -> tuple[str, str, str, str]:
     """model_name, model_version, output, feature."""
     output, feature = (name, "") if side.role == "prediction" else ("", name)
     return key.model_name, key.model_version, output, feature
@@ -65,6 +47,8 @@ def _column_labels(key: Key, side: SideState, name: str) -> tuple[str, str, str,
 
 def _values(state: State, side: SideState) -> Iterator[Sample]:
     for output, (positive, negative) in side.signed.items():
+        if output in side.hidden:
+            continue
         bins = side.layout.column(output).bins
         assert isinstance(bins, NumericBins)
         counts = tuple(side.totals.counts(output)[: bins.ranges].tolist())
@@ -102,43 +86,41 @@ def _missing(state: State, side: SideState) -> Iterator[Sample]:
 def _bins(state: State, side: SideState) -> Iterator[Sample]:
     family = _BIN_FAMILIES[side.role]
     for column in side.layout.columns:
+        if column.name in side.hidden:
+            continue
         labels = (state.key.model_name, state.key.model_version, column.name, side.reference(column.name))
         counts = side.totals.counts(column.name).tolist()
         for label, count in zip(_labels(column.bins), counts, strict=True):
             yield Sample(family, (*labels, label, state.key.role), count, state.since)
 
 
+def _clusters(state: State, side: SideState) -> Iterator[Sample]:
+    """What effective rows are formed from; a row whose request is not known counts as a request of its own."""
+    places = side.layout.compared.column
+    for name, place in side.layout.places.items():
+        if name in side.hidden or side.profiled(name) is None or places[place] < 0:
+            continue
+        known, rows, bins = side.totals.clusters[:, places[place]].tolist()
+        alone = side.totals.rows(name) - known
+        labels = (*column_labels(state.key, side, name), side.reference(name), state.key.role)
+        yield Sample("model.column.squared_rows", labels, rows + alone, state.since)
+        yield Sample("model.column.squared_bins", labels, bins + alone, state.since)
+
+
+def _sums(state: State, side: SideState) -> Iterator[Sample]:
+    """Apart by sign, for the sum of signed numbers can fall, and would read as a counter reset."""
+    for name, (positive, negative) in side.signed.items():
+        if name not in side.hidden:
+            labels = (*column_labels(state.key, side, name), side.reference(name), state.key.role)
+            yield Sample("model.column.positive_sum", labels, positive, state.since)
+            yield Sample("model.column.negative_sum", labels, negative, state.since)
+
+
 def _reference(key: Key, side: SideState) -> Iterator[Sample]:
     for name in side.layout.names:
         column = side.profiled(name)
-        if column is None:
+        if column is None or name in side.hidden:
             continue
-        labels = (*_column_labels(key, side, name), side.reference(name))
+        labels = (*column_labels(key, side, name), side.reference(name))
         for label, count in zip(_labels(column.bins), column.counts, strict=True):
             yield Sample("model.reference.bin.rows", (*labels, label, key.role), count)
-
-
-def _column(key: Key, side: SideState, view: View, name: str, window: str) -> Iterator[Sample]:
-    labels, role = (*_column_labels(key, side, name), window), key.role
-    summary = view.summary(name)
-    ready = summary.rows >= _READY_ROWS
-    yield Sample("model.window.rows", (*labels, role), summary.rows)
-    if summary.mean is not None and summary.std is not None:
-        yield Sample("model.window.mean", (*labels, role), summary.mean)
-        yield Sample("model.window.standard_deviation", (*labels, role), summary.std)
-        for probability, value in summary.quantiles:
-            yield Sample("model.window.quantile", (*labels, f"{probability:g}", role), value)
-    column = side.profiled(name)
-    if column is not None:
-        ready = False
-        pair = column.pair(view.counts(name))
-        for statistic in _STATISTICS:
-            drift = statistic.measure(pair)
-            if drift is not None:
-                ready = True
-                cell = (*labels, drift.statistic, side.reference(name), role)
-                yield Sample("model.drift", cell, drift.value)
-                yield Sample("model.drift.noise_floor", cell, drift.floor)
-                yield Sample("model.drift.critical_value", cell, drift.critical)
-    for state, holds in (("ready", ready), ("insufficient", not ready)):
-        yield Sample("model.window.state", (*labels, state, role), int(holds))

@@ -5,11 +5,14 @@ is counted beside them. Refuses to know Samples: `report.py` turns what is count
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 from exporter.analysis.classes import Classes
+from exporter.analysis.columns import columns_of
+from exporter.analysis.kept import KeptSide
 from exporter.analysis.keys import without_ids
 from exporter.analysis.known import Known
 from exporter.analysis.role import LIVE
@@ -17,7 +20,7 @@ from exporter.analysis.side import Members, Side, SideState, Times
 from exporter.analysis.task import PREDICTED, Outputs
 from exporter.records.observation import Column, Observation
 from exporter.records.observation_metrics import BATCH_BUCKETS
-from exporter.stats import CategoricalBins, Profile
+from exporter.stats import CategoricalBins, Profile, SnapshotError, Windows
 
 # Asked of every column of every exchange: a loop within the interpreter would cost three times as much.
 _SIGNATURE = attrgetter("name", "kind")
@@ -38,8 +41,8 @@ class Key:
 class State:
     """A copy of what one model version has counted; safe to read from any thread.
 
-    `batches`: exchanges per bucket of their rows. `since` is when its reference came into force: what columns count
-    is from then on, all else from `created`.
+    `batches`: exchanges per bucket of their rows. `left_out`: columns without counters, by reason. `since` is when its
+    reference came into force: what columns count is from then on, all else from `created`.
     """
 
     key: Key
@@ -53,12 +56,16 @@ class State:
     contradictions: int
     batches: tuple[int, ...]
     rows: int
+    left_out: dict[str, int]
 
 
 class Series:
     """`add` observations, `flush` now and then, `state` for what is exported. Not for two threads at once."""
 
-    def __init__(self, key: Key, profile: Profile | None, known: Known, created: float) -> None:
+    def __init__(
+        self, key: Key, profile: Profile | None, known: Known, created: float, wide: bool = True
+    ) -> None:
+        """`wide`: there is room to count columns that have no counters."""
         self.key = key
         self.created = self.since = created
         self.used = created
@@ -67,6 +74,7 @@ class Series:
         self.outputs = Outputs(known, profile.task if profile is not None else "")
         self._ids = known.id_columns
         self._known = known
+        self._wide = wide
         self._refer(profile)
         self._classes = Classes(_declared(profile))
         self._batches = [0] * (len(BATCH_BUCKETS) + 1)
@@ -75,8 +83,11 @@ class Series:
 
     def _refer(self, profile: Profile | None) -> None:
         self.profile = profile
-        self._inputs = Side("feature", profile, self._known.windows, self._known.missing_values)
-        self._outputs = Side("prediction", profile, self._known.windows)
+        chosen = columns_of(profile, self._known.series_budget, self._wide)
+        self.columns = len(chosen.counted)
+        self._left_out = dict(chosen.left_out or {})
+        self._inputs = Side("feature", profile, self._known, chosen)
+        self._outputs = Side("prediction", profile, self._known, chosen)
 
     def refer(self, profile: Profile | None, now: float) -> None:
         """Compare with another reference: other bins, empty windows; classes count on. Flush before."""
@@ -118,6 +129,23 @@ class Series:
         self._classes.add(PREDICTED, reading.classes)
         return problems
 
+    def kept(self) -> Iterator[tuple[dict[str, Any], Windows]]:
+        """What a `KeptSide` says of each side, and a copy of its rolling windows, made when it is asked for."""
+        key = self.key
+        whose = {"model_name": key.model_name, "model_version": key.model_version, "protocol": key.protocol}
+        for side in (self._inputs, self._outputs):
+            head, windows = side.kept()
+            yield whose | {"role": key.role, "used": self.used} | head, windows
+
+    def restore(self, kept: KeptSide) -> None:
+        """Take over the rolling windows of one side, before anything is counted. Raises SnapshotError."""
+        side = next((one for one in (self._inputs, self._outputs) if one.role == kept.side), None)
+        if side is None or self._rows or self._pending:
+            raise SnapshotError(f"side {kept.side!r} is not known, or has counted already")
+        side.restore(kept)
+        self.used = kept.used
+        self.pristine = False
+
     @property
     def shape(self) -> tuple[object, ...]:
         """Changes when there is a series more to export."""
@@ -129,9 +157,15 @@ class Series:
         reference = self.profile.reference if self.profile is not None else ""
         sides = self._inputs.state(now), self._outputs.state(now)
         outputs = self.outputs
+        left_out = self._left_out | {"unprofiled": self._inputs.refused + self._outputs.refused}
         return State(
             *(self.key, self.created, self.since, reference, sides, dict(self._classes.counts)),
-            *(outputs.task, outputs.source, outputs.contradictions, tuple(self._batches), self._rows),
+            task=outputs.task,
+            task_source=outputs.source,
+            contradictions=outputs.contradictions,
+            batches=tuple(self._batches),
+            rows=self._rows,
+            left_out=left_out,
         )
 
 

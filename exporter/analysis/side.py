@@ -4,7 +4,7 @@ Which columns are counted is decided by the profile (or by the order of the payl
 the profile or their first sight, never by later traffic. Refuses to know tasks, classes and Samples.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -13,7 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.analysis.aspects import Nature, counted, is_free, misfits, profiled, sighted
+from exporter.analysis.columns import Columns
 from exporter.analysis.fit import Fitted, categorical, numeric
+from exporter.analysis.judge import Judge
+from exporter.analysis.kept import KeptColumn, KeptSide
+from exporter.analysis.known import Known
 from exporter.analysis.missing import Missing
 from exporter.records.exchange import OTHER
 from exporter.records.observation import Column
@@ -24,15 +28,18 @@ from exporter.stats import (
     NumericBins,
     Profile,
     ProfileColumn,
+    SnapshotError,
     View,
     Windows,
     coarse_bins,
     fine_bins,
+    from_bytes,
 )
 from exporter.stats.exponential import SCALE, ZERO_THRESHOLD, Exponentials
+from exporter.stats.profile_column import PayloadColumn
 
-MAX_COLUMNS = 100  # of a profile; the rest is left out, in the profile's order
 MAX_UNPROFILED = 20
+_MAX_REFUSED = 1000  # names that are remembered, to tell how many they are
 MISFITS = ("missing_column", "extra_column", "wrong_type")
 # Probabilities in twentieths, kept in hundredths for quantiles; fixed, so that replicas add up.
 _SHARES = NumericBins(tuple(part / 100 for part in range(5, 101, 5)))
@@ -56,6 +63,7 @@ class SideState:
     `profile` is None where no column of this role is profiled. `derived`: columns that no reference has. `signed`:
     positive and negative sums of the numeric columns. `reasons`: by payload column, the counted column that tells its
     nulls, and how many of those were absent and declared. `exponentials`: base-2 buckets of the numeric predictions.
+    `judge` compares the windows. `hidden`: columns that are counted in windows only.
     """
 
     role: Role
@@ -67,6 +75,8 @@ class SideState:
     windows: dict[float, View]
     reasons: dict[str, tuple[str, int, int]]
     exponentials: dict[str, Exponential]
+    judge: Judge
+    hidden: frozenset[str]
 
     def reference(self, name: str) -> str:
         """The label value of the reference of a column."""
@@ -84,21 +94,35 @@ class Side:
         self,
         role: Role,
         profile: Profile | None,
-        lengths: tuple[float, ...],
-        missing_values: tuple[str, ...] = (),
+        known: Known,
+        chosen: Columns,
     ) -> None:
+        """`chosen`: the columns of the profile that are counted."""
         columns = [column for column in profile.columns if column.role == role] if profile is not None else []
+        counted = chosen.of(role)
         self.role: Role = role
         self.profile = profile if columns else None
+        self._judge = Judge(self.profile, role, known.drift_effects)
         self._derived: set[str] = set()
-        self._missing = Missing(missing_values)
+        self._missing = Missing(known.missing_values if role == "feature" else ())
         self._exponentials: dict[str, Exponentials] = {}
         payload = profile.payload if profile is not None else ()
-        self._natures = profiled(columns[:MAX_COLUMNS], payload)
-        # All names of the profile, for payloads without any; only the first MAX_COLUMNS are counted.
-        self._order = tuple(profiled(columns, payload))
+        self._natures = profiled(counted, payload)
+        # Of all columns of the profile, those that are not counted included.
+        self._needed = profiled(columns, payload).keys()
+        self._order = _order(payload, role) or tuple(self._needed)
+        told = {column.name for column in payload}
+        left = {column.name for column in profile.left_out} if profile is not None else set()
+        self._known = frozenset(self._needed | told | left)
+        self._hidden = frozenset(column.name for column in counted) - chosen.exported
         self._room = MAX_UNPROFILED if self.profile is None else 0
-        self._windows = Windows(Layout(tuple(column.spec() for column in columns[:MAX_COLUMNS])), lengths)
+        self._refused: set[str] = set()
+        self._windows = Windows(Layout(tuple(column.spec() for column in counted)), known.windows)
+
+    @property
+    def refused(self) -> int:
+        """Columns that found no room, as far as they are counted."""
+        return len(self._refused)
 
     @property
     def layout(self) -> Layout:
@@ -132,7 +156,7 @@ class Side:
         a misfit where a cell cannot be, or where a column without a profile turned from classes to numbers.
         """
         batch: dict[str, NDArray[Any]] = {}
-        nulls: dict[str, int] = {}
+        nulls: dict[str, int | NDArray[np.bool_]] = {}
         wrong: set[int] = set()
         new: list[ColumnSpec] = []
         for place, name in enumerate(names):
@@ -147,7 +171,7 @@ class Side:
             usable = False
             for part, fitted in self._counted(nature, name, columns).items():
                 batch[part] = fitted.values
-                if fitted.nulls:
+                if not isinstance(fitted.nulls, int) or fitted.nulls:
                     nulls[part] = fitted.nulls
                 wrong |= fitted.misfits
                 usable = usable or len(fitted.misfits) < len(members)
@@ -157,7 +181,7 @@ class Side:
             self._grow(new, batch)
         if derived:
             batch |= self._with_derived(derived)
-        self._windows.update(times.now, batch, nulls, at=times.at)
+        self._windows.update(times.now, batch, nulls, requests=_requests(members), at=times.at)
         if self.role == "prediction":
             self._scale(batch)
         return self._misfits(names, wrong, len(members))
@@ -171,14 +195,20 @@ class Side:
     def _admitted(self, name: str, columns: list[Column]) -> Nature | None:
         """What a new column is, if it is to be counted: none beside a profile, and none beyond the bound."""
         if not self._room or name in self._derived:
+            self._refuse(name)
             return None
         nature = sighted(columns)
         size = len(nature.names(name))
         if size > self._room:
+            self._refuse(name)
             return None
         self._room -= size
         self._natures[name] = nature
         return nature
+
+    def _refuse(self, name: str) -> None:
+        if self.profile is None and len(self._refused) < _MAX_REFUSED:
+            self._refused.add(name)
 
     def _with_derived(self, derived: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
         """Those derived columns that are counted: a name that the payload had first is the payload's."""
@@ -219,11 +249,45 @@ class Side:
     def _misfits(self, names: tuple[str, ...], wrong: set[int], exchanges: int) -> dict[str, int]:
         found = {"wrong_type": len(wrong)} if wrong else {}
         if self.profile is not None:
-            if not set(self._order) <= set(names):
+            if not self._needed <= set(names):
                 found["missing_column"] = exchanges
-            if not set(names) <= set(self._order):
+            if not self._known.issuperset(names):
                 found["extra_column"] = exchanges
         return found
+
+    def kept(self) -> tuple[dict[str, Any], Windows]:
+        """What a `KeptSide` says of this side, and a copy of its rolling windows."""
+        own = {} if self.profile is not None else self._natures
+        columns = tuple(
+            [KeptColumn(name, nature.type, nature.width, nature.aspects) for name, nature in own.items()]
+        )
+        reference = self.profile.reference if self.profile is not None else ""
+        head = {"side": self.role, "reference": reference, "columns": columns}
+        return head | {"derived": tuple(sorted(self._derived))}, self._windows.copied()
+
+    def restore(self, kept: KeptSide) -> None:
+        """Take over rolling windows; only into a side that has counted nothing. Raises SnapshotError."""
+        windows = from_bytes(kept.windows)
+        own = self.layout.columns
+        names = [column.name for column in windows.layout.columns]
+        there = [column for column in windows.layout.columns if column.name not in kept.derived]
+        if kept.reference != (self.profile.reference if self.profile is not None else ""):
+            raise SnapshotError(f"windows of reference {kept.reference or 'none'}, another is in use")
+        if (windows.lengths, windows.panes) != (self._windows.lengths, self._windows.panes):
+            raise SnapshotError(f"windows of {windows.lengths} seconds, others are in use")
+        natures = {one.name: Nature(one.type, one.width, None, one.aspects) for one in kept.columns}
+        parts = [part for name, nature in natures.items() for part in nature.names(name)]
+        if self.profile is not None:
+            fits = tuple(there) == own
+        else:
+            fits = {column.name for column in there} <= set(parts) and len(parts) <= MAX_UNPROFILED
+        if not fits or not set(kept.derived) <= set(names):
+            raise SnapshotError("windows over other columns than are counted")
+        if self.profile is None:
+            self._natures = natures
+            self._room -= len(parts)
+        self._derived = set(kept.derived)
+        self._windows = windows
 
     def state(self, now: float | None) -> SideState:
         """A copy; with the rolling windows as of `now`, unless that is None."""
@@ -236,7 +300,7 @@ class Side:
         views = {} if now is None else {length: windows.read(now, length) for length in windows.lengths}
         copied = self.role, self.profile, layout, frozenset(self._derived), windows.totals(), signed, views
         base2 = {name: _exponential(found) for name, found in self._exponentials.items()}
-        return SideState(*copied, self._reasons(), base2)
+        return SideState(*copied, self._reasons(), base2, self._judge, self._hidden)
 
     def _reasons(self) -> dict[str, tuple[str, int, int]]:
         places = self.layout.places
@@ -245,8 +309,18 @@ class Side:
         return {
             name: (part, found.absent.get(name, 0), found.sentinels.get(name, 0))
             for name, part in telling.items()
-            if part in places
+            if part in places and part not in self._hidden
         }
+
+
+def _order(payload: Sequence[PayloadColumn], role: Role) -> tuple[str, ...]:
+    """The names of a side's payload, for payloads without any: what is not counted has its place there too.
+
+    () where the profile does not tell: one of schema 1, and images, whose aspects are columns of the payload.
+    """
+    roles = ("feature",) if role == "feature" else ("prediction", "score")
+    own = [column for column in payload if column.role in roles]
+    return () if any(column.type == "image" for column in own) else tuple([column.name for column in own])
 
 
 def _exponential(found: Exponentials) -> Exponential:
@@ -263,6 +337,12 @@ def _split(names: tuple[str, ...], vector: Column) -> tuple[Column, ...]:
     return tuple(
         [Column(name, "numeric", vector.values[:, at], vector.nulls) for at, name in enumerate(names)]
     )
+
+
+def _requests(members: Members) -> NDArray[np.int64] | None:
+    """Rows of each exchange; None where none has more than one."""
+    rows = [len(member[0].values) for member in members if member]
+    return np.array(rows, np.int64) if max(rows, default=0) > 1 else None
 
 
 def _nameable(fitted: Fitted) -> Fitted:

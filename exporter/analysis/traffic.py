@@ -63,6 +63,14 @@ class Traffic:
         started = [reader.scalar("started") for reader in self._readers]
         return min([value for value in started if value], default=0) / 1e9
 
+    def body_bytes(self) -> tuple[int, int]:
+        """Of all exchanges, and of the bodies that were too large to be kept."""
+        start, width = len(LATENCY_FAMILIES) * self._layout.latency_slots, self._layout.size_slots
+        ends = [start + (index + 1) * width - 1 for index in range(len(SIZE_FAMILIES))]
+        finished, _ = self._blocks()
+        passed = sum(int(block[end]) for block in finished.values() for end in ends)
+        return passed, self._reasons("capture_bytes", ("too_large",))["too_large"]
+
     def troubles(self) -> dict[str, dict[str, int]]:
         """Desyncs and dropped exchanges so far, by reason; cheap."""
         found = {"drops": self._reasons("dropped", DROP_REASONS), "desyncs": {}}

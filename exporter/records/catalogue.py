@@ -8,6 +8,7 @@ alert rules and chart against this table.
 
 import re
 
+from exporter.records.drift_metrics import DRIFT
 from exporter.records.export_metrics import EXPORT
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.metric import LATENCY_BUCKETS, Metric
@@ -266,7 +267,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "gauge",
         "1",
         (*_SERIES, "window", "state", "role"),
-        "1 for the state that the window is in: ready or insufficient.",
+        "1 for the state that the window is in: ready, insufficient or biased (1 % of bytes left out for their size).",
     ),
     Metric(
         "model.drift",
@@ -297,6 +298,7 @@ CATALOGUE: tuple[Metric, ...] = (
         ("model_name", "reason"),
         "Exchanges that do not fit the reference profile, by reason: missing_column, extra_column, wrong_type.",
     ),
+    *DRIFT,
     *GENERATION,
     *OBSERVATION,
     # --- resources: component is model, data_plane or analysis

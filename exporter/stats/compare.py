@@ -46,7 +46,7 @@ class Result:
 
     def of(self, name: str) -> tuple[Drift, ...]:
         """Every statistic of a column that holds for it and has rows enough; () for a column without reference."""
-        return tuple(self._of(name)) if name in self.columns else ()
+        return tuple(self._of(self.columns.index(name))) if name in self.columns else ()
 
     def drifted(self, statistic: str, effect: float | None = None) -> tuple[tuple[str, ...], int]:
         """Which columns drifted by this statistic, and how many have it: the share of drifted columns.
@@ -54,20 +54,31 @@ class Result:
         Above all yardsticks that exist and above `effect` (None: the statistic's own). KeyError for a name that is
         not among the statistics.
         """
+        beyond = self.beyond(statistic, effect)
+        names = np.flatnonzero(beyond > 0.0).tolist()
+        return tuple(self.columns[place] for place in names), int((~np.isnan(beyond)).sum())
+
+    def beyond(self, statistic: str, effect: float | None = None) -> FloatArray:
+        """How far each column is above the largest of its yardsticks and `effect` (None: the statistic's own).
+
+        Negative below; NaN where the statistic does not hold or has too few rows. KeyError for an unknown name.
+        """
         for (one, found), holds in zip(self.found, self.holds, strict=True):
             if one.name == statistic:
                 level = np.array([self.levels.get((name, statistic), 0.0) for name in self.columns])
                 least = np.maximum(level, one.effect if effect is None else effect)
                 rows = slice(self.first, self.first + len(self.columns))
-                above = found.value[rows] > np.maximum(
-                    np.maximum(found.floor[rows], found.critical[rows]), least
-                )
-                names = np.flatnonzero(holds & above).tolist()
-                return tuple(self.columns[place] for place in names), int(holds.sum())
+                chance = np.maximum(found.floor[rows], found.critical[rows])
+                return np.where(holds, found.value[rows] - np.maximum(chance, least), np.nan)
         raise KeyError(statistic)
 
-    def _of(self, name: str) -> Iterator[Drift]:
-        row = self.columns.index(name)
+    def each(self) -> Iterator[tuple[str, tuple[Drift, ...]]]:
+        """Every column with what `of` gives."""
+        for row, name in enumerate(self.columns):
+            yield name, tuple(self._of(row))
+
+    def _of(self, row: int) -> Iterator[Drift]:
+        name = self.columns[row]
         for (statistic, found), holds in zip(self.found, self.holds, strict=True):
             if holds[row]:
                 yield statistic.drift(found, self.first + row, self.levels.get((name, statistic.name)))

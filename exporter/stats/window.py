@@ -186,6 +186,14 @@ class Windows:
             if other._open.rows and slot >= ring.slots[slot % self.panes]:
                 ring.add(slot, other._open)
 
+    def copied(self) -> Windows:
+        """The rolling windows once more, without the totals; later updates do not show."""
+        self.settle()
+        copy = Windows(self.layout, self.lengths, self.panes)
+        for ring, ours in zip(copy.rings, self.rings, strict=True):
+            ring.load(*(array.copy() for array in ours.arrays))
+        return copy
+
     def extended(self, layout: Layout) -> Windows:
         """The same counts under a layout that has these columns and bins and more (see `Layout.grown`).
 

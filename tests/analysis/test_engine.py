@@ -9,7 +9,7 @@ import pytest
 from exporter.analysis import engine as module
 from exporter.analysis.engine import FAILED, IDLE_SECONDS, MAX_OUTCOMES, MAX_SERIES, Engine
 from exporter.analysis.known import Known
-from exporter.analysis.report import gauges
+from exporter.analysis.window_report import gauges
 from exporter.decode import REASONS, pushed
 from exporter.decode.pushed import NAME as PUSHED
 from exporter.decode.pushed import record

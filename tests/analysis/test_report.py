@@ -5,7 +5,7 @@ import pytest
 
 from exporter.analysis.engine import Engine
 from exporter.analysis.known import Known
-from exporter.analysis.report import gauges, window_name
+from exporter.analysis.window_report import gauges, window_name
 from exporter.records.catalogue import metric
 from exporter.records.sample import Histogram
 from exporter.stats.profile_build import Column as Data
@@ -115,6 +115,25 @@ def test_counters_only_rise() -> None:
 def test_names_of_windows(seconds: float, name: str) -> None:
     """Windows are named as people name them."""
     assert window_name(seconds) == name
+
+
+def test_moments_and_signed_sums() -> None:
+    """Gauges of a window are numpy's; sums are two that never fall; a constant has no skewness."""
+    made = engine()
+    cells = [-2.0, 1.0, 4.0, 30.0]
+    feed(made, [v2({"age": cells, "city": ["rome"] * 4}, {"label": [1] * 4})])
+    samples = gauges(made.windows(NOW))
+    label = ("iris", "1", "", "age", "5m", "live")
+    expected = {"mean": np.mean(cells), "variance": np.var(cells), "standard_deviation": np.std(cells)}
+    expected |= {"numbers": 4, "minimum": -2.0, "maximum": 30.0, "range": 32.0}
+    expected["skewness"] = np.mean((np.array(cells) - np.mean(cells)) ** 3) / np.std(cells) ** 3
+    for word, value in expected.items():
+        assert found(samples, f"model.window.{word}")[label] == pytest.approx(value)
+    assert ("iris", "1", "label", "", "5m", "live") not in found(samples, "model.window.skewness")
+    counters = list(made.snapshot().samples())
+    place = ("iris", "1", "", "age", profile("iris", "1").reference, "live")
+    assert found(counters, "model.column.positive_sum")[place] == 35.0
+    assert found(counters, "model.column.negative_sum")[place] == 2.0
 
 
 def test_predictions_keep_base_two_buckets() -> None:

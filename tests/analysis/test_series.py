@@ -6,9 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from exporter.analysis.columns import MAX_COLUMNS
 from exporter.analysis.known import Known
 from exporter.analysis.series import Key, Series
-from exporter.analysis.side import MAX_COLUMNS, MAX_UNPROFILED
+from exporter.analysis.side import MAX_UNPROFILED
 from exporter.records.observation import Column, Observation
 from exporter.stats import Profile
 from exporter.stats.profile_build import Column as Data

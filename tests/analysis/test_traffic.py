@@ -104,3 +104,12 @@ def test_dead_worker_in_flight_is_gone_and_its_counts_stay() -> None:
     samples = list(traffic.samples({}))
     assert found(samples, "model.requests.in_flight") == {("iris", "predict", "v2"): 0}
     assert found(samples, "model.request.duration")[*LABELS, "200"].count == 1
+
+
+def test_bytes_of_bodies() -> None:
+    """Both ways and over workers; those too large to be kept are told apart."""
+    (a, b), traffic = two_workers()
+    assert traffic.body_bytes() == (0, 0)
+    bump(a, LABELS, 1)
+    bump(b, (*LABELS, "500"), 1)
+    assert traffic.body_bytes() == (400, 0)

@@ -26,7 +26,7 @@ CONFINED = {
     "prometheus_client": {"publish", "demo"},
     "opentelemetry": {"publish", "demo"},
     "grpc": {"publish"},
-    "aiohttp": {"admin", "guard", "writes", "collect", "publish", "demo"},
+    "aiohttp": {"admin", "drift_page", "guard", "writes", "collect", "publish", "demo"},
     "sklearn": {"demo"},
     "joblib": {"demo"},
     "orjson": {"decode"},

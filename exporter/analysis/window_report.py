@@ -1,0 +1,100 @@
+"""Rolling windows of model versions -> gauges: what is in them, and how far they are from their references.
+
+Pure but for the order of equal columns (see `judge.py`); any thread. Invariant: what is not known is absent, never NaN
+and never 0; a window is in exactly one state.
+"""
+
+from collections.abc import Container, Iterable, Iterator, Sequence
+
+from exporter.analysis.report import column_labels
+from exporter.analysis.series import Key, State
+from exporter.analysis.side import SideState
+from exporter.records.sample import Sample
+from exporter.stats import Drift, Result, View
+
+_READY_ROWS = 1
+STATES = ("ready", "insufficient", "biased")
+
+
+def gauges(states: Iterable[State], biased: Container[float] = ()) -> list[Sample]:
+    """All gauges; `biased`: lengths of the windows whose rows are not what the traffic was."""
+    return [sample for state in states for side in state.sides for sample in _side(state.key, side, biased)]
+
+
+def window_name(seconds: float) -> str:
+    """The label of a window: 5m, 1h, 24h, 7d; odd lengths in seconds."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds % size == 0 and (seconds > size or unit != "d"):
+            return f"{int(seconds // size)}{unit}"
+    return f"{seconds:g}s"
+
+
+def state_of(found: Sequence[Drift] | None, rows: int, biased: bool) -> str:
+    """Of one column's window: whether there are rows enough to say anything, and whether they stand for the traffic.
+
+    `found`: its statistics, None for a column that is compared with nothing.
+    """
+    enough = rows >= _READY_ROWS if found is None else bool(found)
+    return "insufficient" if not enough else "biased" if biased else "ready"
+
+
+def _side(key: Key, side: SideState, biased: Container[float]) -> Iterator[Sample]:
+    judged = side.judge.judged(side.layout, side.derived, side.windows)
+    for length, view in side.windows.items():
+        window, result = window_name(length), judged.results.get(length)
+        for name in judged.shown:
+            labels = (*column_labels(key, side, name), window)
+            yield from _moments(labels, key.role, view, name)
+            found = result.of(name) if result is not None and name in result.columns else None
+            state = state_of(found, view.rows(name), length in biased)
+            for one in STATES:
+                yield Sample("model.window.state", (*labels, one, key.role), int(one == state))
+            yield from _drift(labels, (side.reference(name), key.role), found or ())
+        if result is not None:
+            yield from _shares(key, side, window, result)
+
+
+def _moments(labels: tuple[str, ...], role: str, view: View, name: str) -> Iterator[Sample]:
+    summary = view.summary(name)
+    yield Sample("model.window.rows", (*labels, role), summary.rows)
+    if summary.mean is None or summary.std is None or summary.min is None or summary.max is None:
+        return
+    found = {
+        "model.window.numbers": summary.count,
+        "model.window.mean": summary.mean,
+        "model.window.variance": summary.std**2,
+        "model.window.standard_deviation": summary.std,
+        "model.window.minimum": summary.min,
+        "model.window.maximum": summary.max,
+        "model.window.range": summary.max - summary.min,
+    }
+    if summary.skew is not None:
+        found["model.window.skewness"] = summary.skew
+    for family, value in found.items():
+        yield Sample(family, (*labels, role), value)
+    for probability, value in summary.quantiles:
+        yield Sample("model.window.quantile", (*labels, f"{probability:g}", role), value)
+
+
+def _drift(labels: tuple[str, ...], told: tuple[str, str], found: Iterable[Drift]) -> Iterator[Sample]:
+    """`told`: reference and role. Effective rows are those of all bins; of few, for KS and Wasserstein."""
+    for drift in found:
+        cell = (*labels, drift.statistic, *told)
+        yield Sample("model.drift", cell, drift.value)
+        yield Sample("model.drift.noise_floor", cell, drift.floor)
+        yield Sample("model.drift.critical_value", cell, drift.critical)
+        yield Sample("model.drift.effective_rows", cell, drift.effective_rows)
+        if drift.p_value is not None:
+            yield Sample("model.drift.p_value", cell, drift.p_value)
+        if drift.level is not None:
+            yield Sample("model.drift.reference_level", cell, drift.level)
+
+
+def _shares(key: Key, side: SideState, window: str, result: Result) -> Iterator[Sample]:
+    """The share of drifted columns, of those that could be compared, by statistic."""
+    reference = side.profile.reference if side.profile is not None else ""
+    for statistic, _ in result.found:
+        drifted, compared = result.drifted(statistic.name, side.judge.effects[statistic.name])
+        if compared:
+            labels = (key.model_name, key.model_version, side.role, window, statistic.name, reference)
+            yield Sample("model.drift.drifted_columns", (*labels, key.role), len(drifted) / compared)

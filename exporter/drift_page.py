@@ -1,0 +1,135 @@
+"""GET /v1/drift: every column in every window, with every statistic and its yardsticks, as JSON. Reads only.
+
+Gauges show outputs and the features that drifted most; here is the rest. Aggregates alone: no cell, and no category's
+name. One page is made at a time, in a thread; a few may wait, and what is over is refused.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from exporter.analysis.series import State
+from exporter.analysis.side import SideState
+from exporter.analysis.window_report import state_of, window_name
+from exporter.stats import Drift, Result, View
+
+PATH: Final = "/v1/drift"
+MAX_WAITING: Final = 4
+_FILTERS: Final = ("model_name", "model_version", "role", "window", "column", "source")
+# windows(now) -> copies of all model versions, and the lengths of the windows that are biased.
+Windows = Callable[[float], tuple[tuple[State, ...], frozenset[float]]]
+
+
+class DriftPage:
+    """The handler; `windows` is asked on the event loop."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    def routes(self) -> list[web.RouteDef]:
+        """For the application."""
+        return [web.get(PATH, self.get)]
+
+    async def get(self, request: web.Request) -> web.Response:
+        """The page, or the part of it that the query names."""
+        wanted = {name: frozenset(request.query.getall(name)) for name in request.query}
+        if unknown := sorted(set(wanted) - set(_FILTERS)):
+            text = f"{', '.join(unknown)}: expected some of {', '.join(_FILTERS)}\n"
+            raise web.HTTPBadRequest(text=text)
+        if self._waiting >= MAX_WAITING:
+            raise web.HTTPServiceUnavailable(text="too many requests at once\n", headers={"Retry-After": "1"})
+        self._waiting += 1
+        try:
+            async with self._turn:
+                now = time.time()
+                body = await asyncio.to_thread(page, now, *self._windows(now), wanted)
+        finally:
+            self._waiting -= 1
+        return web.Response(body=body, content_type="application/json")
+
+
+def page(
+    now: float, states: Iterable[State], biased: frozenset[float], wanted: Mapping[str, frozenset[str]]
+) -> bytes:
+    """The JSON text; any thread. `wanted`: values by filter, any of which holds."""
+    models = [_model(state, biased, wanted) for state in states if _chosen(wanted, _names(state))]
+    return msgspec.json.encode({"time": now, "models": models})
+
+
+def _names(state: State) -> dict[str, str]:
+    key = state.key
+    return {"model_name": key.model_name, "model_version": key.model_version, "role": key.role}
+
+
+def _chosen(wanted: Mapping[str, frozenset[str]], told: Mapping[str, str]) -> bool:
+    return all(value in wanted[name] for name, value in told.items() if name in wanted)
+
+
+def _model(state: State, biased: frozenset[float], wanted: Mapping[str, frozenset[str]]) -> dict[str, Any]:
+    told = {"reference": state.reference or None, "match": state.key.match, "left_out": state.left_out}
+    columns: list[dict[str, Any]] = []
+    drifted: list[dict[str, Any]] = []
+    for side in state.sides:
+        if not _chosen(wanted, {"source": side.role}):
+            continue
+        results = side.judge.judged(side.layout, side.derived, side.windows).results
+        for length, view in side.windows.items():
+            where = {"source": side.role, "window": window_name(length)}
+            if _chosen(wanted, where):
+                result = results.get(length)
+                names = [name for name in side.layout.names if _chosen(wanted, {"column": name})]
+                found = dict(result.each()) if result is not None else {}
+                for name in names:
+                    state_word = state_of(found.get(name), view.rows(name), length in biased)
+                    columns.append(
+                        where | {"column": name, "state": state_word} | _column(side, view, name, found)
+                    )
+                drifted += [where | one for one in _shares(side, result)]
+    return _names(state) | told | {"drifted": drifted, "columns": columns}
+
+
+def _shares(side: SideState, result: Result | None) -> Iterator[dict[str, Any]]:
+    if result is None:
+        return
+    for statistic, _ in result.found:
+        names, compared = result.drifted(statistic.name, side.judge.effects[statistic.name])
+        yield {"statistic": statistic.name, "columns": names, "compared": compared}
+
+
+def _column(side: SideState, view: View, name: str, found: Mapping[str, tuple[Drift, ...]]) -> dict[str, Any]:
+    statistics = [_statistic(side, drift) for drift in found.get(name, ())]
+    return {"counters": name not in side.hidden} | _moments(view, name) | {"statistics": statistics}
+
+
+def _moments(view: View, name: str) -> dict[str, Any]:
+    found = view.summary(name)
+    told = {"rows": found.rows, "effective_rows": view.effective_rows(name), "missing": found.missing}
+    if found.mean is None or found.std is None or found.min is None or found.max is None:
+        return told
+    spread = {"variance": found.std**2, "standard_deviation": found.std, "range": found.max - found.min}
+    ends = {"minimum": found.min, "maximum": found.max, "skewness": found.skew}
+    quantiles = {f"{share:g}": value for share, value in found.quantiles}
+    return told | {"numbers": found.count, "mean": found.mean} | spread | ends | {"quantiles": quantiles}
+
+
+def _statistic(side: SideState, drift: Drift) -> dict[str, Any]:
+    effect = side.judge.effects[drift.statistic]
+    return {
+        "statistic": drift.statistic,
+        "value": drift.value,
+        "noise_floor": drift.floor,
+        "critical_value": drift.critical,
+        "reference_level": drift.level,
+        "effect": effect,
+        "drifted": drift.exceeds(effect),
+        "p_value": drift.p_value,
+        "effective_rows": drift.effective_rows,
+        "reference_rows": drift.reference_rows,
+        "bins": drift.bins,
+    }
