@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from exporter.analysis.aspects import Nature, counted, is_free, misfits, profiled, sighted
 from exporter.analysis.fit import Fitted, categorical, numeric
 from exporter.analysis.missing import Missing
+from exporter.analysis.quality import Findings, Quality
 from exporter.records.exchange import OTHER
 from exporter.records.observation import Column
 from exporter.records.sample import Exponential
@@ -67,6 +68,7 @@ class SideState:
     windows: dict[float, View]
     reasons: dict[str, tuple[str, int, int]]
     exponentials: dict[str, Exponential]
+    quality: Findings
 
     def reference(self, name: str) -> str:
         """The label value of the reference of a column."""
@@ -97,6 +99,7 @@ class Side:
         self._natures = profiled(columns[:MAX_COLUMNS], payload)
         # All names of the profile, for payloads without any; only the first MAX_COLUMNS are counted.
         self._order = tuple(profiled(columns, payload))
+        self._quality = Quality(self.profile, self._natures, self._order)
         self._room = MAX_UNPROFILED if self.profile is None else 0
         self._windows = Windows(Layout(tuple(column.spec() for column in columns[:MAX_COLUMNS])), lengths)
 
@@ -145,7 +148,9 @@ class Side:
                     continue
                 new += nature.specs(name)
             usable = False
-            for part, fitted in self._counted(nature, name, columns).items():
+            parts = self._counted(nature, name, columns)
+            self._quality.see(name, nature, columns, parts)
+            for part, fitted in parts.items():
                 batch[part] = fitted.values
                 if fitted.nulls:
                     nulls[part] = fitted.nulls
@@ -155,6 +160,7 @@ class Side:
                 self._missing.count(name, given, columns)
         if self.profile is None:
             self._grow(new, batch)
+        self._quality.judge(batch, names, _rows(members))
         if derived:
             batch |= self._with_derived(derived)
         self._windows.update(times.now, batch, nulls, at=times.at)
@@ -178,6 +184,7 @@ class Side:
             return None
         self._room -= size
         self._natures[name] = nature
+        self._quality.admit({name: nature})
         return nature
 
     def _with_derived(self, derived: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
@@ -236,7 +243,7 @@ class Side:
         views = {} if now is None else {length: windows.read(now, length) for length in windows.lengths}
         copied = self.role, self.profile, layout, frozenset(self._derived), windows.totals(), signed, views
         base2 = {name: _exponential(found) for name, found in self._exponentials.items()}
-        return SideState(*copied, self._reasons(), base2)
+        return SideState(*copied, self._reasons(), base2, self._quality.findings())
 
     def _reasons(self) -> dict[str, tuple[str, int, int]]:
         places = self.layout.places
@@ -251,6 +258,11 @@ class Side:
 
 def _exponential(found: Exponentials) -> Exponential:
     return Exponential(SCALE, found.zero, ZERO_THRESHOLD, *found.used(False), *found.used(True))
+
+
+def _rows(members: Members) -> int:
+    """Rows of exchanges alike; one that has no column at all is one row that says nothing."""
+    return sum([len(member[0].values) if member else 1 for member in members])
 
 
 def _as_wide(members: Members, width: int) -> bool:
