@@ -54,6 +54,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     upper_output: str = ""
     missing_values: tuple[str, ...] = ()
     id_columns: tuple[str, ...] = ()
+    time_column: str = ""
+    time_unit: str = ""
     join_keys: tuple[str, ...] = JOIN_KEYS
     warm_up: int = 0
     warm_up_header: str = ""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter import values
-from exporter.analysis.known import JOIN_KEYS
+from exporter.analysis.known import JOIN_KEYS, TIME_UNITS
 from exporter.proxy.settings import MODES
 from exporter.records.observation import TASKS
 
@@ -92,6 +92,16 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "id_columns", values.labels(), "payload columns that identify a row: they are keys, and no features"
+    ),
+    Setting(
+        "time_column",
+        values.label,
+        "payload column that tells when a row happened (default: the profile's column of role time); no feature",
+    ),
+    Setting(
+        "time_unit",
+        values.choice(*TIME_UNITS),
+        "unit of such times that are numbers (default s, or the profile's)",
     ),
     Setting(
         "join_keys",

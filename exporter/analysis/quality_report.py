@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from typing import Final
 
-from exporter.analysis.quality import ENCODING, UNEXPECTED, UNREAD
+import numpy as np
+
+from exporter.analysis.quality import DATA_TYPE, ENCODING, UNEXPECTED, UNREAD
 from exporter.analysis.series import State
 from exporter.analysis.side import SideState
-from exporter.records.sample import Sample
-from exporter.stats import CategoricalBins
-from exporter.stats.bins import UNSEEN
+from exporter.records.quality_metrics import LAG_BUCKETS
+from exporter.records.sample import Histogram, Sample
+from exporter.stats import Bins, CategoricalBins, View
+from exporter.stats.bins import UNSEEN, IntArray
 
+LEAST_CONSTANT: Final = 30  # values that are all the same by more than chance
 VIOLATIONS: Final = "model.data.violations"
 
 
@@ -20,6 +24,27 @@ def samples(state: State) -> Iterator[Sample]:
         for (name, reason), share in side.quality.shares.items():
             labels = (*column_labels(state, side, name), side.reference(name), reason, state.key.role)
             yield Sample("model.reference.outlier_ratio", labels, share)
+    yield from _rows(state)
+
+
+def gauges(state: State, side: SideState, view: View, name: str, window: str) -> Iterator[Sample]:
+    """Whether a column stands still in a window, where the reference moves."""
+    column = side.profiled(name)
+    if column is None or (_still(column.bins, column.array) and column.min == column.max):
+        return
+    counts = view.counts(name)
+    constant = False
+    if int(counts[: column.bins.null].sum()) >= LEAST_CONSTANT and _still(column.bins, counts):
+        summary = view.summary(name)
+        constant = isinstance(column.bins, CategoricalBins) or summary.min == summary.max
+    labels = (*column_labels(state, side, name), window, state.key.role)
+    yield Sample("model.window.constant", labels, int(constant))
+
+
+def _still(bins: Bins, counts: IntArray) -> bool:
+    """Whether all values are in one bin; the one that holds all rare categories tells of no single one."""
+    used = np.flatnonzero(counts[: bins.null])
+    return len(used) == 1 and not (isinstance(bins, CategoricalBins) and used[0] == len(bins.categories))
 
 
 def column_labels(state: State, side: SideState, name: str) -> tuple[str, str, str, str]:
@@ -61,3 +86,25 @@ def _checked(side: SideState) -> dict[str, int]:
         unread = sum([side.quality.counts.get((name, reason), 0) for reason in UNREAD])
         found[name] = found[part] + unread
     return found
+
+
+def _rows(state: State) -> Iterator[Sample]:
+    """Repeats, ages, and what the reference says of both."""
+    facts, role, created = state.facts, state.key.role, state.created
+    model = (state.key.model_name, state.key.model_version)
+    yield Sample("model.duplicates", (*model, role), facts.repeated, created)
+    yield Sample("model.duplicates.checked", (*model, role), facts.hashed, created)
+    if facts.duplicates is not None:
+        yield Sample("model.reference.duplicate_ratio", (*model, state.reference, role), facts.duplicates)
+    if facts.rate is not None:
+        yield Sample("model.reference.row_rate", (*model, state.reference, role), facts.rate)
+    if not facts.time_column:
+        return
+    lag = Histogram(LAG_BUCKETS, facts.lags, facts.lag_sum)
+    yield Sample("model.event.lag", (*model, role), lag, created)
+    yield Sample("model.event.future", (*model, role), facts.future, created)
+    if facts.latest is not None:
+        yield Sample("model.event.time.latest", (*model, role), facts.latest)
+    yield Sample(VIOLATIONS, (*model, "", facts.time_column, DATA_TYPE, role), facts.unread, created)
+    missing = (*model, facts.time_column, "null", role)
+    yield Sample("model.feature.missing", missing, facts.null, created)

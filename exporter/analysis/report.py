@@ -46,7 +46,10 @@ def gauges(states: Iterable[State]) -> list[Sample]:
         for side in state.sides
         for length, view in side.windows.items()
         for name in side.layout.names
-        for sample in _column(state.key, side, view, name, window_name(length))
+        for sample in (
+            *_column(state.key, side, view, name, window_name(length)),
+            *quality_report.gauges(state, side, view, name, window_name(length)),
+        )
     ]
 
 

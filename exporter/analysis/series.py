@@ -13,6 +13,7 @@ from exporter.analysis.classes import Classes
 from exporter.analysis.keys import without_ids
 from exporter.analysis.known import Known
 from exporter.analysis.role import LIVE
+from exporter.analysis.rows import RowFacts, Rows
 from exporter.analysis.side import Members, Side, SideState, Times
 from exporter.analysis.task import PREDICTED, Outputs
 from exporter.records.observation import Column, Observation
@@ -53,6 +54,7 @@ class State:
     contradictions: int
     batches: tuple[int, ...]
     rows: int
+    facts: RowFacts
 
 
 class Series:
@@ -65,8 +67,8 @@ class Series:
         self.pristine = True  # nothing was ever counted
         self.seen = 0  # exchanges, those of the warm-up included
         self.outputs = Outputs(known, profile.task if profile is not None else "")
-        self._ids = known.id_columns
         self._known = known
+        self._whole = Rows(known)
         self._refer(profile)
         self._classes = Classes(_declared(profile))
         self._batches = [0] * (len(BATCH_BUCKETS) + 1)
@@ -75,6 +77,8 @@ class Series:
 
     def _refer(self, profile: Profile | None) -> None:
         self.profile = profile
+        self._whole.refer(profile)
+        self._ids = (*self._known.id_columns, *filter(None, (self._whole.time_column,)))
         self._inputs = Side("feature", profile, self._known.windows, self._known.missing_values)
         self._outputs = Side("prediction", profile, self._known.windows)
 
@@ -101,11 +105,13 @@ class Series:
         self.used = now
         self.pristine = False
         problems: dict[str, int] = {}
+        self._whole.ages(pending, now)
         for at, observations in _timed(pending):
             times = Times(now, at)
             for names, members in _grouped([without_ids(one.outputs, self._ids) for one in observations]):
                 _put(problems, self._predictions(times, names, members))
             for names, members in _grouped([without_ids(one.inputs, self._ids) for one in observations]):
+                self._whole.repeats(names, members, now)
                 _put(problems, self._inputs.update(times, *self._inputs.placed(names, members)))
         return problems
 
@@ -132,6 +138,7 @@ class Series:
         return State(
             *(self.key, self.created, self.since, reference, sides, dict(self._classes.counts)),
             *(outputs.task, outputs.source, outputs.contradictions, tuple(self._batches), self._rows),
+            facts=self._whole.facts(),
         )
 
 
