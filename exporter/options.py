@@ -103,6 +103,7 @@ SETTINGS: tuple[Setting, ...] = (
         values.choice(*TIME_UNITS),
         "unit of such times that are numbers (default s, or the profile's)",
     ),
+    Setting("rules", values.rules, "what columns must be: a list of rules (JSON on the command line)"),
     Setting(
         "join_keys",
         values.labels(*JOIN_KEYS),

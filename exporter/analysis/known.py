@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from exporter.records.rule import Rule
+
 TIME_UNITS = ("s", "ms", "us", "ns")
 JOIN_KEYS = ("column", "dialect", "request_id", "trace_id")
 
@@ -28,6 +30,7 @@ class Known:
     id_columns: tuple[str, ...] = ()
     time_column: str = ""
     time_unit: str = ""
+    rules: tuple[Rule, ...] = ()
     join_keys: tuple[str, ...] = JOIN_KEYS
     warm_up: int = 0
     warm_up_header: str = ""

@@ -25,6 +25,7 @@ def samples(state: State) -> Iterator[Sample]:
             labels = (*column_labels(state, side, name), side.reference(name), reason, state.key.role)
             yield Sample("model.reference.outlier_ratio", labels, share)
     yield from _rows(state)
+    yield from _rules(state)
 
 
 def gauges(state: State, side: SideState, view: View, name: str, window: str) -> Iterator[Sample]:
@@ -108,3 +109,14 @@ def _rows(state: State) -> Iterator[Sample]:
     yield Sample(VIOLATIONS, (*model, "", facts.time_column, DATA_TYPE, role), facts.unread, created)
     missing = (*model, facts.time_column, "null", role)
     yield Sample("model.feature.missing", missing, facts.null, created)
+
+
+def _rules(state: State) -> Iterator[Sample]:
+    """A rule's violations are among the others, under its name; a check is of no single column."""
+    model, role, created = (state.key.model_name, state.key.model_version), state.key.role, state.created
+    for one in state.rules:
+        rule = one.rule
+        output, feature = (rule.column, "") if rule.side == "output" else ("", rule.column)
+        yield Sample(VIOLATIONS, (*model, output, feature, rule.name, role), one.broken, created)
+        yield Sample("model.rules.checked", (*model, rule.name, role), one.checked, created)
+        yield Sample("model.rules.failures", (*model, rule.name, role), one.failures, created)

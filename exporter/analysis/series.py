@@ -14,6 +14,7 @@ from exporter.analysis.keys import without_ids
 from exporter.analysis.known import Known
 from exporter.analysis.role import LIVE
 from exporter.analysis.rows import RowFacts, Rows
+from exporter.analysis.rules import Rules, RuleState
 from exporter.analysis.side import Members, Side, SideState, Times
 from exporter.analysis.task import PREDICTED, Outputs
 from exporter.records.observation import Column, Observation
@@ -55,6 +56,7 @@ class State:
     batches: tuple[int, ...]
     rows: int
     facts: RowFacts
+    rules: tuple[RuleState, ...]
 
 
 class Series:
@@ -69,6 +71,7 @@ class Series:
         self.outputs = Outputs(known, profile.task if profile is not None else "")
         self._known = known
         self._whole = Rows(known)
+        self._rules = Rules(known.rules, known.missing_values)
         self._refer(profile)
         self._classes = Classes(_declared(profile))
         self._batches = [0] * (len(BATCH_BUCKETS) + 1)
@@ -106,6 +109,7 @@ class Series:
         self.pristine = False
         problems: dict[str, int] = {}
         self._whole.ages(pending, now)
+        self._rules.update(pending, now)
         for at, observations in _timed(pending):
             times = Times(now, at)
             for names, members in _grouped([without_ids(one.outputs, self._ids) for one in observations]):
@@ -139,6 +143,7 @@ class Series:
             *(self.key, self.created, self.since, reference, sides, dict(self._classes.counts)),
             *(outputs.task, outputs.source, outputs.contradictions, tuple(self._batches), self._rows),
             facts=self._whole.facts(),
+            rules=self._rules.states(),
         )
 
 

@@ -7,6 +7,11 @@ LAG_BUCKETS = (
     *(0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0),
     *(3600.0, 21_600.0, 86_400.0, 172_800.0, 604_800.0, 2_592_000.0),
 )
+# Of model.data.violations, besides the names of an owner's rules.
+REASONS = (
+    *("small_value", "big_value", "has_inf", "outlier_z", "outlier_iqr", "unexpected_value", "invalid_utf8"),
+    *("unexpected_data_type", "invalid_feature_shape", "missing_column", "new_column"),
+)
 _MODEL = ("model_name", "model_version")
 _COLUMN = ("model_name", "model_version", "output", "feature")
 
@@ -96,5 +101,19 @@ QUALITY: tuple[Metric, ...] = (
         "1",
         (*_COLUMN, "window", "role"),
         "Whether a column has one single value in a window of 30 values or more, where its reference has several.",
+    ),
+    Metric(
+        "model.rules.checked",
+        "counter",
+        "{row}",
+        (*_MODEL, "rule", "role"),
+        "Rows that a rule of the owner's judged; those without a value are not judged, but by not_null.",
+    ),
+    Metric(
+        "model.rules.failures",
+        "counter",
+        "{failure}",
+        (*_MODEL, "rule", "role"),
+        "Rules of the owner's that failed and were switched off.",
     ),
 )
