@@ -106,14 +106,14 @@ QUALITY: tuple[Metric, ...] = (
         "model.rules.checked",
         "counter",
         "{row}",
-        (*_MODEL, "rule", "role"),
-        "Rows that a rule of the owner's judged; those without a value are not judged, but by not_null.",
+        (*_MODEL, "reason", "role"),
+        "Rows that a rule of the owner's, told by reason, judged; those without a value are not judged, but by not_null.",
     ),
     Metric(
         "model.rules.failures",
         "counter",
         "{failure}",
-        (*_MODEL, "rule", "role"),
-        "Rules of the owner's that failed and were switched off.",
+        (*_MODEL, "reason", "role"),
+        "Rules of the owner's, told by reason, that failed and were switched off.",
     ),
 )
