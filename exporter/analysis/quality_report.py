@@ -58,10 +58,10 @@ def _violations(state: State, side: SideState) -> Iterator[Sample]:
     found = side.quality.counts | _binned(side)
     for (name, reason), rows in found.items():
         labels = (*column_labels(state, side, name), reason, state.key.role)
-        yield Sample(VIOLATIONS, labels, rows, state.created)
+        yield Sample(VIOLATIONS, labels, rows, state.since)
     for name, rows in _checked(side).items():
         yield Sample(
-            "model.data.checked", (*column_labels(state, side, name), state.key.role), rows, state.created
+            "model.data.checked", (*column_labels(state, side, name), state.key.role), rows, state.since
         )
 
 

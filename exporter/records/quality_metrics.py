@@ -107,7 +107,7 @@ QUALITY: tuple[Metric, ...] = (
         "counter",
         "{row}",
         (*_MODEL, "reason", "role"),
-        "Rows that a rule of the owner's, told by reason, judged; those without a value are not judged, but by not_null.",
+        "Rows that a rule of the owner's (reason) judged; those without a value only by not_null.",
     ),
     Metric(
         "model.rules.failures",
