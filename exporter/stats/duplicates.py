@@ -2,7 +2,7 @@
 
 The table is lossy: a place holds one hash, and the next row that falls on it takes it. So a repeat is found with
 probability exp(-n / PLACES) after n other rows in between: 98.5 % after 1,000, 86 % after 10,000, 22 % after 100,000.
-What is found is a repeat but for collisions of 64-bit hashes: one in 10**10 rows at most, with a full table. Refuses to
+What is found is a repeat but for collisions of 64-bit hashes: one row in 10**14, with a full table. Refuses to
 know names and models; `now` is an argument. Invariants: memory never grows; a row counts once for each time that it
 comes again.
 """
