@@ -51,7 +51,9 @@ class Rules:
     def __init__(self, rules: Sequence[Rule], missing_values: tuple[str, ...] = ()) -> None:
         self._rules = [_Running(rule) for rule in rules]
         self._missing = Missing(missing_values)
-        self._wanted = {column for one in self._rules for column in one.columns.values()}
+        wanted = {column for one in self._rules for column in one.columns.values()}
+        self._inputs = {column.name: column for column in wanted if column.side == "input"}
+        self._outputs = {column.name: column for column in wanted if column.side == "output"}
         self._repeats: Repeats | None = None
 
     def update(self, observations: Sequence[Observation], now: float) -> None:
@@ -74,13 +76,13 @@ class Rules:
 
     def _columns(self, one: Observation) -> dict[Reference, Column]:
         """The columns that any rule names, without what is declared to be missing."""
-        sides = (("input", one.inputs), ("output", one.outputs))
-        found = {
-            place: column
-            for side, columns in sides
-            for column in columns
-            if column.kind != "vector" and (place := Reference(side, column.name)) in self._wanted
-        }
+        found = {}
+        for wanted, columns in ((self._inputs, one.inputs), (self._outputs, one.outputs)):
+            if wanted:
+                for column in columns:
+                    place = wanted.get(column.name)
+                    if place is not None and column.kind != "vector":
+                        found[place] = column
         if self._missing.declared:
             found |= {
                 place: self._missing.cleared([column])[0]
@@ -150,8 +152,11 @@ def _batches(
     """The cells of those columns, of all exchanges that have all of them in one length; by their kinds."""
     groups: dict[tuple[str, ...], list[list[Column]]] = {}
     for has in found:
-        columns = [has[place] for place in places if place in has]
-        if len(columns) == len(places) and len({len(column.values) for column in columns}) == 1:
+        try:
+            columns = [has[place] for place in places]
+        except KeyError:
+            continue
+        if len(columns) == 1 or len({len(column.values) for column in columns}) == 1:
             groups.setdefault(tuple([column.kind for column in columns]), []).append(columns)
     for members in groups.values():
         yield [joined(cells) for cells in zip(*members, strict=True)]

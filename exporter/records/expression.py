@@ -8,7 +8,7 @@ parsed here is computed in the analysis. Nothing is ever evaluated by Python.
 import ast
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_LENGTH: Final = 500
 MAX_NODES: Final = 100
@@ -20,8 +20,7 @@ _COMPARISONS: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 EXPECTED: Final = "expected a comparison of columns, such as low <= high and output.price > 2 * `unit cost`"
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A column of one side: input or output."""
 
     side: str
