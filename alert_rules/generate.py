@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from alert_rules import drift, sidecar, traffic, values
+from alert_rules import drift, quality, sidecar, traffic, values
 from alert_rules.rules import Alert, Group, Record, as_yaml
 from dashboards.promql import undeclared_in
 
@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("traffic.yaml", traffic.group),
     ("drift.yaml", drift.group),
+    ("quality.yaml", quality.group),
     ("sidecar.yaml", sidecar.group),
 )
 HEAD = "# Written by `python -m alert_rules.generate` from alert_rules/values.py; change it there.\n"

@@ -28,6 +28,19 @@ DRIFT_FOR = "30m"
 # The closed form of the critical value holds from about this many rows.
 MIN_ROWS = 100
 
+# Share of rows without a value beyond the reference's own share: the 5 % that others allow in all.
+MISSING_EXCESS = 0.05
+# Share of rows that cannot be right; also what outliers may exceed their multiple by.
+INVALID_RATIO = 0.01
+# Times the reference's own share of outliers.
+OUTLIER_FACTOR = 3
+DUPLICATE_EXCESS = 0.2
+# Median age of rows in seconds; a day suits a nightly batch, a stream wants minutes.
+STALE_SECONDS = 86400
+# Against the same hour a week ago.
+VOLUME_LOW = 0.5
+VOLUME_HIGH = 3.0
+
 DROPPED_RATIO = 0.05
 RESTARTS = 3
 DESYNC_RATIO = 0.01

@@ -8,7 +8,7 @@ over replicas before anything is computed from them.
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards import drift, generation, machine, payloads, server
+from dashboards import drift, generation, machine, payloads, quality, server
 from dashboards.panels import (
     Panel,
     Query,
@@ -42,6 +42,7 @@ def build() -> dict[str, Any]:
         ("Generative models", generation.panels()),
         ("Predictions", _predictions()),
         ("Drift", drift.panels()),
+        ("Data quality", quality.panels()),
         ("Server", server.panels()),
         ("Resources", machine.resources()),
         ("Sidecar", machine.sidecar()),

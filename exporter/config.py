@@ -20,6 +20,7 @@ from exporter.proxy.trace import SAMPLERS
 from exporter.records.catalogue import LATENCY_BUCKETS
 from exporter.records.custom import Custom, CustomError
 from exporter.records.routes import SHARED_PATH
+from exporter.records.rule import Rule, RuleError
 
 
 class ConfigError(Exception):
@@ -54,6 +55,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     upper_output: str = ""
     missing_values: tuple[str, ...] = ()
     id_columns: tuple[str, ...] = ()
+    time_column: str = ""
+    time_unit: str = ""
+    rules: tuple[Rule, ...] = ()
     join_keys: tuple[str, ...] = JOIN_KEYS
     warm_up: int = 0
     warm_up_header: str = ""
@@ -217,7 +221,7 @@ def _take(
             continue
         try:
             values[setting.key] = setting.parse(value)
-        except CustomError as error:
+        except (CustomError, RuleError) as error:
             problems += [f"{place(setting)}{problem}" for problem in error.problems]
         except ValueError as error:
             problems.append(f"{place(setting)}: {value!r}: {error}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter import values
-from exporter.analysis.known import JOIN_KEYS, STATISTIC_NAMES
+from exporter.analysis.known import JOIN_KEYS, STATISTIC_NAMES, TIME_UNITS
 from exporter.proxy.settings import MODES
 from exporter.records.observation import TASKS
 
@@ -93,6 +93,17 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "id_columns", values.labels(), "payload columns that identify a row: they are keys, and no features"
     ),
+    Setting(
+        "time_column",
+        values.label,
+        "payload column that tells when a row happened (default: the profile's column of role time); no feature",
+    ),
+    Setting(
+        "time_unit",
+        values.choice(*TIME_UNITS),
+        "unit of such times that are numbers (default s, or the profile's)",
+    ),
+    Setting("rules", values.rules, "what columns must be: a list of rules (JSON on the command line)"),
     Setting(
         "join_keys",
         values.labels(*JOIN_KEYS),

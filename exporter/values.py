@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from exporter.records.custom import MAX_CUSTOMS, Custom, CustomError, parse
 from exporter.records.routes import SELECTABLE, custom_rule
+from exporter.records.rule import MAX_RULES, Rule
+from exporter.records.rule import parse as parse_rules
 
 _TARGET = (
     "expected http://HOST[:PORT][/PATH], https://…, or the absolute path of a folder or of a .jsonl file"
@@ -206,6 +208,20 @@ def customs(value: Any) -> tuple[Custom, ...]:
     if problems:
         raise CustomError(problems)
     return tuple(found)
+
+
+def rules(value: Any) -> tuple[Rule, ...]:
+    """Rules of data: a list of mappings, or that as JSON. RuleError tells all."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError("expected a list of mappings, as JSON") from None
+    if isinstance(value, tuple) and all(isinstance(one, Rule) for one in value):
+        return value
+    if not isinstance(value, list) or len(value) > MAX_RULES:
+        raise ValueError(f"expected a list of at most {MAX_RULES} mappings")
+    return parse_rules(value)
 
 
 def shed_status(value: Any) -> int:

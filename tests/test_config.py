@@ -50,6 +50,13 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "upper_output": ("high", "a", "b"),
     "missing_values": ("-999", "-1,unknown", "?"),
     "id_columns": ("id", "a,b", "c"),
+    "time_column": ("a", "b", "c"),
+    "time_unit": ("s", "ms", "ns"),
+    "rules": (
+        '[{"name": "a", "column": "x", "range": [0, 1]}]',
+        '[{"name": "b", "check": "x <= output.y"}, {"name": "c", "column": "x", "not_null": true}]',
+        '[{"name": "d", "column": "x", "set": ["1", "2"]}]',
+    ),
     "join_keys": ("column", "trace_id,dialect", "request_id"),
     "warm_up": ("1", "2", "3"),
     "warm_up_header": ("x-a", "x-b", "X-C"),

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from exporter.records.rule import Rule
+
+TIME_UNITS = ("s", "ms", "us", "ns")
 JOIN_KEYS = ("column", "dialect", "request_id", "trace_id")
 # As in `exporter.stats.STATISTICS`, which settings cannot ask: it loads numpy, and the data plane does without.
 STATISTIC_NAMES = (
@@ -15,7 +18,8 @@ class Known:
     """Name and version ("" = not told), lengths of the windows, what outputs mean, what is counted, what joins.
 
     `missing_values` are written where a value is missing. `id_columns` are payload columns that identify a row, and no
-    features. `warm_up` exchanges of each model version
+    features; nor is `time_column`, which tells when a row happened: ISO 8601, or a number of `time_unit`.
+    `warm_up` exchanges of each model version
     are left out, those with a field `warm_up_header` or `ignore_header` always; "" names no field. `drift_effects`:
     STATISTIC=VALUE, the least distance that is called drift. `series_budget`: series of a version's profiled columns.
     """
@@ -30,6 +34,9 @@ class Known:
     upper_output: str = ""
     missing_values: tuple[str, ...] = ()
     id_columns: tuple[str, ...] = ()
+    time_column: str = ""
+    time_unit: str = ""
+    rules: tuple[Rule, ...] = ()
     join_keys: tuple[str, ...] = JOIN_KEYS
     warm_up: int = 0
     warm_up_header: str = ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from exporter.analysis import quality_report
 from exporter.analysis.classes import word
 from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
@@ -10,6 +11,7 @@ from exporter.records.sample import Exponential, Histogram, Sample
 from exporter.stats import Bins, NumericBins
 from exporter.stats.exponential import SCALE, ZERO_THRESHOLD
 
+_MISSING_FAMILIES = {"feature": "model.feature.missing", "prediction": "model.prediction.missing"}
 _BIN_FAMILIES = {"feature": "model.feature.bin", "prediction": "model.prediction.bin"}
 
 
@@ -28,11 +30,14 @@ def counters(states: Iterable[State]) -> Iterator[Sample]:
         for (output, name), count in state.classes.items():
             yield Sample("model.predictions", (*model, output, name, key.role), count, state.created)
         for side in state.sides:
-            yield from _values(state, side) if side.role == "prediction" else _missing(state, side)
+            if side.role == "prediction":
+                yield from _values(state, side)
+            yield from _missing(state, side)
             yield from _bins(state, side)
             yield from _clusters(state, side)
             yield from _sums(state, side)
             yield from _reference(state.key, side)
+        yield from quality_report.samples(state)
 
 
 def _labels(bins: Bins) -> Iterable[str]:
@@ -68,7 +73,8 @@ def _values(state: State, side: SideState) -> Iterator[Sample]:
 
 
 def _missing(state: State, side: SideState) -> Iterator[Sample]:
-    """By reason; the reasons that a column never had are no series."""
+    """By reason; the reasons that a column never had are no series, unless the reference knows the column."""
+    family = _MISSING_FAMILIES[side.role]
     for name, (part, absent, sentinels) in side.reasons.items():
         bins, counts = side.layout.column(part).bins, side.totals.counts(part)
         found = {"absent": absent, "sentinel": sentinels, "null": int(counts[bins.null]) - absent - sentinels}
@@ -79,8 +85,8 @@ def _missing(state: State, side: SideState) -> Iterator[Sample]:
             found["empty"] = int(counts[bins.codes[empty]]) if empty in bins.codes else 0
         labels = (state.key.model_name, state.key.model_version, name)
         for reason, count in found.items():
-            if count > 0:
-                yield Sample("model.feature.missing", (*labels, reason, state.key.role), count, state.since)
+            if count > 0 or name in side.quality.known:
+                yield Sample(family, (*labels, reason, state.key.role), count, state.since)
 
 
 def _bins(state: State, side: SideState) -> Iterator[Sample]:

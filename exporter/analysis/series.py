@@ -16,6 +16,8 @@ from exporter.analysis.kept import KeptSide
 from exporter.analysis.keys import without_ids
 from exporter.analysis.known import Known
 from exporter.analysis.role import LIVE
+from exporter.analysis.rows import RowFacts, Rows
+from exporter.analysis.rules import Rules, RuleState
 from exporter.analysis.side import Members, Side, SideState, Times
 from exporter.analysis.task import PREDICTED, Outputs
 from exporter.records.observation import Column, Observation
@@ -57,6 +59,8 @@ class State:
     batches: tuple[int, ...]
     rows: int
     left_out: dict[str, int]
+    facts: RowFacts
+    rules: tuple[RuleState, ...]
 
 
 class Series:
@@ -72,9 +76,10 @@ class Series:
         self.pristine = True  # nothing was ever counted
         self.seen = 0  # exchanges, those of the warm-up included
         self.outputs = Outputs(known, profile.task if profile is not None else "")
-        self._ids = known.id_columns
         self._known = known
         self._wide = wide
+        self._whole = Rows(known)
+        self._rules = Rules(known.rules, known.missing_values)
         self._refer(profile)
         self._classes = Classes(_declared(profile))
         self._batches = [0] * (len(BATCH_BUCKETS) + 1)
@@ -83,6 +88,8 @@ class Series:
 
     def _refer(self, profile: Profile | None) -> None:
         self.profile = profile
+        self._whole.refer(profile)
+        self._ids = (*self._known.id_columns, *filter(None, (self._whole.time_column,)))
         chosen = columns_of(profile, self._known.series_budget, self._wide)
         self.columns = len(chosen.counted)
         self._left_out = dict(chosen.left_out or {})
@@ -112,11 +119,14 @@ class Series:
         self.used = now
         self.pristine = False
         problems: dict[str, int] = {}
+        self._whole.ages(pending, now)
+        self._rules.update(pending, now)
         for at, observations in _timed(pending):
             times = Times(now, at)
             for names, members in _grouped([without_ids(one.outputs, self._ids) for one in observations]):
                 _put(problems, self._predictions(times, names, members))
             for names, members in _grouped([without_ids(one.inputs, self._ids) for one in observations]):
+                self._whole.repeats(names, members, now)
                 _put(problems, self._inputs.update(times, *self._inputs.placed(names, members)))
         return problems
 
@@ -160,12 +170,10 @@ class Series:
         left_out = self._left_out | {"unprofiled": self._inputs.refused + self._outputs.refused}
         return State(
             *(self.key, self.created, self.since, reference, sides, dict(self._classes.counts)),
-            task=outputs.task,
-            task_source=outputs.source,
-            contradictions=outputs.contradictions,
-            batches=tuple(self._batches),
-            rows=self._rows,
+            *(outputs.task, outputs.source, outputs.contradictions, tuple(self._batches), self._rows),
             left_out=left_out,
+            facts=self._whole.facts(),
+            rules=self._rules.states(),
         )
 
 

@@ -19,6 +19,7 @@ from exporter.analysis.judge import Judge
 from exporter.analysis.kept import KeptColumn, KeptSide
 from exporter.analysis.known import Known
 from exporter.analysis.missing import Missing
+from exporter.analysis.quality import Findings, Quality
 from exporter.records.exchange import OTHER
 from exporter.records.observation import Column
 from exporter.records.sample import Exponential
@@ -77,6 +78,7 @@ class SideState:
     exponentials: dict[str, Exponential]
     judge: Judge
     hidden: frozenset[str]
+    quality: Findings
 
     def reference(self, name: str) -> str:
         """The label value of the reference of a column."""
@@ -115,6 +117,7 @@ class Side:
         left = {column.name for column in profile.left_out} if profile is not None else set()
         self._known = frozenset(self._needed | told | left)
         self._hidden = frozenset(column.name for column in counted) - chosen.exported
+        self._quality = Quality(self.profile, self._natures, tuple(self._known))
         self._room = MAX_UNPROFILED if self.profile is None else 0
         self._refused: set[str] = set()
         self._windows = Windows(Layout(tuple(column.spec() for column in counted)), known.windows)
@@ -169,7 +172,9 @@ class Side:
                     continue
                 new += nature.specs(name)
             usable = False
-            for part, fitted in self._counted(nature, name, columns).items():
+            parts = self._counted(nature, name, columns)
+            self._quality.see(name, nature, columns, parts)
+            for part, fitted in parts.items():
                 batch[part] = fitted.values
                 if not isinstance(fitted.nulls, int) or fitted.nulls:
                     nulls[part] = fitted.nulls
@@ -179,6 +184,7 @@ class Side:
                 self._missing.count(name, given, columns)
         if self.profile is None:
             self._grow(new, batch)
+        self._quality.judge(batch, names, _rows(members))
         if derived:
             batch |= self._with_derived(derived)
         self._windows.update(times.now, batch, nulls, requests=_requests(members), at=times.at)
@@ -204,6 +210,7 @@ class Side:
             return None
         self._room -= size
         self._natures[name] = nature
+        self._quality.admit({name: nature})
         return nature
 
     def _refuse(self, name: str) -> None:
@@ -300,7 +307,7 @@ class Side:
         views = {} if now is None else {length: windows.read(now, length) for length in windows.lengths}
         copied = self.role, self.profile, layout, frozenset(self._derived), windows.totals(), signed, views
         base2 = {name: _exponential(found) for name, found in self._exponentials.items()}
-        return SideState(*copied, self._reasons(), base2, self._judge, self._hidden)
+        return SideState(*copied, self._reasons(), base2, self._judge, self._hidden, self._quality.findings())
 
     def _reasons(self) -> dict[str, tuple[str, int, int]]:
         places = self.layout.places
@@ -325,6 +332,11 @@ def _order(payload: Sequence[PayloadColumn], role: Role) -> tuple[str, ...]:
 
 def _exponential(found: Exponentials) -> Exponential:
     return Exponential(SCALE, found.zero, ZERO_THRESHOLD, *found.used(False), *found.used(True))
+
+
+def _rows(members: Members) -> int:
+    """Rows of exchanges alike; one that has no column at all is one row that says nothing."""
+    return sum([len(member[0].values) if member else 1 for member in members])
 
 
 def _as_wide(members: Members, width: int) -> bool:

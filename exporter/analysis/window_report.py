@@ -6,6 +6,7 @@ and never 0; a window is in exactly one state.
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 
+from exporter.analysis import quality_report
 from exporter.analysis.report import column_labels
 from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
@@ -18,7 +19,7 @@ STATES = ("ready", "insufficient", "biased")
 
 def gauges(states: Iterable[State], biased: Container[float] = ()) -> list[Sample]:
     """All gauges; `biased`: lengths of the windows whose rows are not what the traffic was."""
-    return [sample for state in states for side in state.sides for sample in _side(state.key, side, biased)]
+    return [sample for state in states for side in state.sides for sample in _side(state, side, biased)]
 
 
 def window_name(seconds: float) -> str:
@@ -38,7 +39,8 @@ def state_of(found: Sequence[Drift] | None, rows: int, biased: bool) -> str:
     return "insufficient" if not enough else "biased" if biased else "ready"
 
 
-def _side(key: Key, side: SideState, biased: Container[float]) -> Iterator[Sample]:
+def _side(state: State, side: SideState, biased: Container[float]) -> Iterator[Sample]:
+    key = state.key
     judged = side.judge.judged(side.layout, side.derived, side.windows)
     for length, view in side.windows.items():
         window, result = window_name(length), judged.results.get(length)
@@ -46,10 +48,12 @@ def _side(key: Key, side: SideState, biased: Container[float]) -> Iterator[Sampl
             labels = (*column_labels(key, side, name), window)
             yield from _moments(labels, key.role, view, name)
             found = result.of(name) if result is not None and name in result.columns else None
-            state = state_of(found, view.rows(name), length in biased)
+            now = state_of(found, view.rows(name), length in biased)
             for one in STATES:
-                yield Sample("model.window.state", (*labels, one, key.role), int(one == state))
+                yield Sample("model.window.state", (*labels, one, key.role), int(one == now))
             yield from _drift(labels, (side.reference(name), key.role), found or ())
+        for name in (one for one in side.layout.names if one not in side.hidden):
+            yield from quality_report.gauges(state, side, view, name, window)
         if result is not None:
             yield from _shares(key, side, window, result)
 

@@ -14,6 +14,7 @@ from exporter.records.generation_metrics import GENERATION
 from exporter.records.metric import LATENCY_BUCKETS, Metric
 from exporter.records.observation_metrics import OBSERVATION
 from exporter.records.payload_log_metrics import PAYLOAD_LOG
+from exporter.records.quality_metrics import QUALITY
 from exporter.records.server_metrics import SERVER, SERVER_READING
 
 __all__ = [
@@ -301,6 +302,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *DRIFT,
     *GENERATION,
     *OBSERVATION,
+    *QUALITY,
     # --- resources: component is model, data_plane or analysis
     Metric(
         "process.cpu.time", "counter", "s", (*_PROCESS, "cpu_mode"), "CPU time used, by mode (user, system)."

@@ -1,0 +1,129 @@
+"""Copies of what was found wrong with data -> Samples. Pure: it runs in any thread and changes nothing."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from exporter.analysis.quality import DATA_TYPE, ENCODING, UNEXPECTED, UNREAD
+from exporter.analysis.series import State
+from exporter.analysis.side import SideState
+from exporter.records.exchange import OTHER
+from exporter.records.quality_metrics import LAG_BUCKETS
+from exporter.records.sample import Histogram, Sample
+from exporter.stats import Bins, CategoricalBins, View
+from exporter.stats.bins import UNSEEN, IntArray
+
+LEAST_CONSTANT: Final = 30  # values that are all the same by more than chance
+VIOLATIONS: Final = "model.data.violations"
+
+
+def samples(state: State) -> Iterator[Sample]:
+    """All counters of data quality of one model version, and what the reference has of the same."""
+    for side in state.sides:
+        yield from _violations(state, side)
+        for (name, reason), share in side.quality.shares.items():
+            if name in side.hidden:
+                continue
+            labels = (*column_labels(state, side, name), side.reference(name), reason, state.key.role)
+            yield Sample("model.reference.outlier_ratio", labels, share)
+    yield from _rows(state)
+    yield from _rules(state)
+
+
+def gauges(state: State, side: SideState, view: View, name: str, window: str) -> Iterator[Sample]:
+    """Whether a column stands still in a window, where the reference moves."""
+    column = side.profiled(name)
+    if column is None or (_still(column.bins, column.array) and column.min == column.max):
+        return
+    counts = view.counts(name)
+    constant = False
+    if int(counts[: column.bins.null].sum()) >= LEAST_CONSTANT and _still(column.bins, counts):
+        summary = view.summary(name)
+        constant = isinstance(column.bins, CategoricalBins) or summary.min == summary.max
+    labels = (*column_labels(state, side, name), window, state.key.role)
+    yield Sample("model.window.constant", labels, int(constant))
+
+
+def _still(bins: Bins, counts: IntArray) -> bool:
+    """Whether all values are in one bin; the one that holds all rare categories tells of no single one."""
+    used = np.flatnonzero(counts[: bins.null])
+    return len(used) == 1 and not (isinstance(bins, CategoricalBins) and used[0] == len(bins.categories))
+
+
+def column_labels(state: State, side: SideState, name: str) -> tuple[str, str, str, str]:
+    """model_name, model_version, output, feature."""
+    output, feature = (name, "") if side.role == "prediction" else ("", name)
+    return state.key.model_name, state.key.model_version, output, feature
+
+
+def _violations(state: State, side: SideState) -> Iterator[Sample]:
+    found = side.quality.counts | _binned(side)
+    shown = {*side.layout.names, *side.reasons, OTHER} - side.hidden
+    for (name, reason), rows in found.items():
+        if name not in shown:
+            continue
+        labels = (*column_labels(state, side, name), reason, state.key.role)
+        yield Sample(VIOLATIONS, labels, rows, state.since)
+    for name, rows in _checked(side).items():
+        yield Sample(
+            "model.data.checked", (*column_labels(state, side, name), state.key.role), rows, state.since
+        )
+
+
+def _binned(side: SideState) -> dict[tuple[str, str], int]:
+    """What the bins tell: categories that the reference never had, and texts that are no text."""
+    found = {}
+    for column in side.layout.columns:
+        bins = column.bins
+        if not isinstance(bins, CategoricalBins):
+            continue
+        counts = side.totals.counts(column.name)
+        if column.name.endswith(":form") and "invalid" in bins.codes:
+            found[column.name.removesuffix(":form"), ENCODING] = int(counts[bins.codes["invalid"]])
+        elif bins.rest == UNSEEN and side.profiled(column.name) is not None:
+            found[column.name, UNEXPECTED] = int(counts[len(bins.categories)])
+    return found
+
+
+def _checked(side: SideState) -> dict[str, int]:
+    """Rows of each counted column and of its aspects, those that could not be read included."""
+    shown = (name for name in side.layout.names if name not in side.hidden)
+    found = {name: int(side.totals.counts(name).sum()) for name in shown}
+    for name, (part, _, _) in side.reasons.items():
+        unread = sum([side.quality.counts.get((name, reason), 0) for reason in UNREAD])
+        found[name] = found[part] + unread
+    return found
+
+
+def _rows(state: State) -> Iterator[Sample]:
+    """Repeats, ages, and what the reference says of both."""
+    facts, role, created = state.facts, state.key.role, state.created
+    model = (state.key.model_name, state.key.model_version)
+    yield Sample("model.duplicates", (*model, role), facts.repeated, created)
+    yield Sample("model.duplicates.checked", (*model, role), facts.hashed, created)
+    if facts.duplicates is not None:
+        yield Sample("model.reference.duplicate_ratio", (*model, state.reference, role), facts.duplicates)
+    if facts.rate is not None:
+        yield Sample("model.reference.row_rate", (*model, state.reference, role), facts.rate)
+    if not facts.time_column:
+        return
+    lag = Histogram(LAG_BUCKETS, facts.lags, facts.lag_sum)
+    yield Sample("model.event.lag", (*model, role), lag, created)
+    yield Sample("model.event.future", (*model, role), facts.future, created)
+    if facts.latest is not None:
+        yield Sample("model.event.time.latest", (*model, role), facts.latest)
+    yield Sample(VIOLATIONS, (*model, "", facts.time_column, DATA_TYPE, role), facts.unread, created)
+    missing = (*model, facts.time_column, "null", role)
+    yield Sample("model.feature.missing", missing, facts.null, created)
+
+
+def _rules(state: State) -> Iterator[Sample]:
+    """A rule's violations are among the others, under its name; a check is of no single column."""
+    model, role, created = (state.key.model_name, state.key.model_version), state.key.role, state.created
+    for one in state.rules:
+        rule = one.rule
+        output, feature = (rule.column, "") if rule.side == "output" else ("", rule.column)
+        yield Sample(VIOLATIONS, (*model, output, feature, rule.name, role), one.broken, created)
+        yield Sample("model.rules.checked", (*model, rule.name, role), one.checked, created)
+        yield Sample("model.rules.failures", (*model, rule.name, role), one.failures, created)
