@@ -120,7 +120,8 @@ def _unread(given: Sequence[Column], fitted: Fitted) -> int:
     """Cells that could not be read as what the column is."""
     if not fitted.misfits:
         return 0
-    lost = sum([len(column.values) for column in given]) - len(fitted.values) - fitted.nulls
+    besides = fitted.nulls if isinstance(fitted.nulls, int) else 0  # a mask is over the values themselves
+    lost = sum([len(column.values) for column in given]) - len(fitted.values) - besides
     return lost if lost > 0 else sum([len(given[place].values) for place in fitted.misfits])
 
 
