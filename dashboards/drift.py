@@ -173,8 +173,8 @@ def _chance() -> Panel:
     return empty(sized(timeseries("Least p-values", text, "short", query), 6, 9), NO_REFERENCE)
 
 
-def _effective() -> Panel:
-    """Fleet: n_eff / N over all replicas, as exporter/stats/clusters.py forms it from the same three sums."""
+def effective_share() -> str:
+    """n_eff / N over all replicas, as exporter/stats/clusters.py forms it from the same three sums."""
     key = "model_name, model_version, output, feature, reference, role"
 
     def grown(name: str) -> str:
@@ -184,24 +184,24 @@ def _effective() -> Panel:
         f"sum by ({key}, bin) (increase({family(name)}{{{OBSERVED}}}[$fleet_window]))"
         for name in ("model.feature.bin", "model.prediction.bin")
     )
-    rows = f"sum by ({key}) ({by_bin})"
-    agreement = f"(sum by ({key}) (({by_bin}) ^ 2) / ({rows}) ^ 2)"
+    rows = f"(sum by ({key}) ({by_bin}))"
+    agreement = f"(sum by ({key}) (({by_bin}) ^ 2) / {rows} ^ 2)"
     squared, matched = grown("model.column.squared_rows"), grown("model.column.squared_bins")
     pairs = f"({squared} - {rows} > 0)"
     rho = f"clamp((({matched} - {rows}) / {pairs} - {agreement}) / (1 - {agreement}), 0, 1)"
+    return f"1 / (1 + {rho} * {pairs} / {rows})"
+
+
+def _effective() -> Panel:
     own = f'min by (output, feature) ({family("model.drift.effective_rows")}{{{OBSERVED}, window="$window"}})'
     text = (
         "Independent rows that a replica's window is worth, and the share of the fleet's rows that count as "
         "independent: rows of one request are alike."
     )
-    fleet_share = Query(f"1 / (1 + {rho} * {pairs} / {rows})", "{{output}}{{feature}} fleet share")
+    replica = Query(own, "{{output}}{{feature}}")
+    fleet_share = Query(effective_share(), "{{output}}{{feature}} fleet share")
     return empty(
-        sized(
-            timeseries("Effective rows", text, "short", Query(own, "{{output}}{{feature}}"), fleet_share),
-            12,
-            9,
-        ),
-        NO_REFERENCE,
+        sized(timeseries("Effective rows", text, "short", replica, fleet_share), 12, 9), NO_REFERENCE
     )
 
 
@@ -250,6 +250,7 @@ def _means() -> Panel:
     total = f"{grown('model.column.positive_sum')} - {grown('model.column.negative_sum')}"
     text = "Mean of each numeric column over all replicas; infinite numbers count as rows and not in the sum."
     panel = timeseries("Means, fleet", text, "short", Query(f"({total}) / ({rows})", "{{output}}{{feature}}"))
+    del panel["fieldConfig"]["defaults"]["min"]  # means may be negative
     return empty(sized(panel, 12, 9), "No numbers")
 
 

@@ -180,6 +180,19 @@ SETTINGS: tuple[Setting, ...] = (
         "series of bins for the columns of one model version and role (default 3000), references included",
     ),
     Setting(
+        "learn_file",
+        values.file,
+        "file to which a reference is learned from the traffic of a model without one; shared by replicas",
+    ),
+    Setting(
+        "learn_rows", values.number(100, 1_000_000_000, int), "rows that it takes at least (default 10000)"
+    ),
+    Setting(
+        "learn_hours",
+        values.number(0, 8760, float),
+        "hours that it takes at least, for days repeat (default 24)",
+    ),
+    Setting(
         "state_dir",
         values.file,
         "folder in which rolling windows outlive a restart, one sidecar's own; without it they start empty",

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from exporter.analysis.learning import Learning
 from exporter.stats import Profile, ProfileError, load
+from exporter.stats.learn import published
 
 log = logging.getLogger("modeltap.analysis")
 LOOK_SECONDS: Final = 5.0
@@ -22,8 +24,10 @@ _Stamp = tuple[int, int, int]
 class References:
     """`profiles` are those in force. Looks block: call from a thread, one at a time."""
 
-    def __init__(self, places: Iterable[str]) -> None:
-        self._places = tuple(map(Path, places))
+    def __init__(self, places: Iterable[str], learned: str = "") -> None:
+        """`learned`: a file that need not be there yet."""
+        self._learned = Path(learned) if learned else None
+        self._places = (*map(Path, places), *((self._learned,) if self._learned else ()))
         self._seen = self._tried = self._stamps()
         self._kept: dict[Path, Profile] = {}
         self._read()
@@ -32,6 +36,16 @@ class References:
     def profiles(self) -> list[Profile]:
         """In the order in which they were named."""
         return list(self._kept.values())
+
+    def publish(self, learning: Learning) -> None:
+        """Write what was learned, unless another replica was first; the next looks find the file."""
+        assert self._learned is not None
+        try:
+            profile = published(learning.profile(), self._learned)
+            log.info("model %s: reference %s was learned", profile.model_name, profile.reference)
+        except (ProfileError, OSError, ValueError) as error:
+            log.error("what was learned is not used: %s: %s", self._learned, error)
+        learning.stop()
 
     def look(self) -> tuple[str, ...]:
         """Read again what changed, once it has been still since the last look; `success` and `failure` as they apply.
@@ -76,6 +90,8 @@ class References:
         try:
             found[file] = load(file)
         except (ProfileError, OSError) as error:
+            if file == self._learned and isinstance(error, FileNotFoundError) and file not in self._kept:
+                return True
             if file in self._kept:
                 found[file] = self._kept[file]
                 log.error("reference %s: %s; what was read before stays in force", file, error)

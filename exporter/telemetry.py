@@ -17,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
 from exporter.analysis.hold import Hold
 from exporter.analysis.known import Known
+from exporter.analysis.learning import Learning
 from exporter.analysis.traffic import Traffic
 from exporter.analysis.window_report import gauges
 from exporter.collect import (
@@ -137,8 +139,10 @@ class Telemetry:
             self._hold.release(self._traffic.samples({}))
         # The warm-up of a model is over when a second analysis starts to count.
         known = replace(_known(config), warm_up=0) if again else _known(config)
-        self._references = References(config.reference)
+        self._references = References(config.reference, config.learn_file)
         self._engine = Engine(self._references.profiles, known, config.latency_buckets, self._started)
+        if config.learn_file and not Path(config.learn_file).exists():
+            self._engine.learning = Learning(config.learn_rows, config.learn_hours * 3600.0)
         self._engine.generations.newer = opted_in(os.environ)
         self._bias = Bias(config.windows)
         self._keeper = Keeper(config.state_dir, self._started)
@@ -315,6 +319,9 @@ class Telemetry:
         self._events.compared(self._gauges, time.time())
 
     async def _refer(self) -> None:
+        if (learning := self._engine.learning) is not None and learning.ready:
+            await asyncio.to_thread(self._references.publish, learning)
+            self._engine.learning = None
         outcomes = await asyncio.to_thread(self._references.look)
         if "success" in outcomes:
             self._engine.use(self._references.profiles, time.time())

@@ -14,6 +14,7 @@ from exporter.analysis.exemplars import Exemplars
 from exporter.analysis.generation import Generated, Generations
 from exporter.analysis.kept import KeptSide
 from exporter.analysis.known import Known
+from exporter.analysis.learning import Learning
 from exporter.analysis.names import told_name
 from exporter.analysis.repeats import Repeats
 from exporter.analysis.report import counters
@@ -96,6 +97,7 @@ class Engine:
         self._contradicted: set[Key] = set()
         self._touched: set[Series] = set()
         self._failed: set[str] = set()
+        self.learning: Learning | None = None
         self.speakers = Speakers()
         self.learned: dict[str, str] = {}
         self.exemplars = Exemplars(bounds)
@@ -173,6 +175,8 @@ class Engine:
             )
         series.add(found)
         self._touched.add(series)
+        if self.learning is not None and series.profile is None and role == LIVE:
+            self.learning.add(series.key.model_name, found, now)
         return found.rows
 
     def push(self, found: Record | str, now: float) -> None:
