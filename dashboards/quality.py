@@ -16,7 +16,7 @@ NO_TIMES = "No column of times"
 
 def panels() -> Sequence[Panel]:
     """All of them."""
-    return (*_columns(), *_rules(), *_rows(), *_ages())
+    return (*_columns(), *_rules(), *_rows(), *_ages(), _imbalance())
 
 
 def _columns() -> Sequence[Panel]:
@@ -138,6 +138,13 @@ def _ages() -> Sequence[Panel]:
             NO_TIMES,
         ),
     )
+
+
+def _imbalance() -> Panel:
+    classes = total(increase("model.predictions", OBSERVED), "output", "class")
+    share = f"max by (output) ({classes}) / (sum by (output) ({classes}) > 0)"
+    text = "Share of predictions that are of the most frequent class; near 1 the model says the same to everybody."
+    return _panel("Class imbalance", text, "percentunit", Query(share, "{{output}}"))
 
 
 def _panel(title: str, text: str, unit: str, *queries: Query) -> Panel:

@@ -49,7 +49,14 @@ WITHOUT_DATA = {
     **{panel["title"]: "the payload log is off here" for panel in payloads.panels()},
     "Turned away at the admin side": "there is no web.config here",
     "Late spans": "they are off here",
-    "Missing values": "no value of this traffic is missing",
+    "Violations": "all values of this traffic are right",
+    "Columns that stand still": "none does",
+    "Rules of the configuration": "there are none here",
+    "Rules that failed": "there are none here",
+    "Rows against last week": "there was no last week, and the profile has no times",
+    "Age of rows": "the rows have no times",
+    "Since the latest row": "the rows have no times",
+    "Rows from the future": "the rows have no times",
     **dict.fromkeys(
         (
             *("Server queue", "Batch size", "Time in the server", "KV cache", "Prefix cache", "Preemptions"),
