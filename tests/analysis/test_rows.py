@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from exporter.analysis.known import Known
-from exporter.analysis.report import counters, gauges
+from exporter.analysis.report import counters
 from exporter.analysis.series import Key, Series
+from exporter.analysis.window_report import gauges
 from exporter.decode.columns import numeric_columns
 from exporter.records.observation import Column, Observation
 from exporter.records.quality_metrics import LAG_BUCKETS
