@@ -25,10 +25,11 @@ from exporter.records.catalogue import CATALOGUE
 from exporter.records.exchange import Exchange
 from exporter.records.messages import Ack, Learned, decode_control
 from exporter.records.queue import Frames, Sender
+from exporter.records.rule import Rule
 from exporter.records.status import Status
 from exporter.records.totals import Layout, Writer
 from exporter.stats import save
-from exporter.stats.profile_levels import Level
+from exporter.stats.profile_levels import Level, PeriodSet
 from exporter.telemetry import Telemetry
 from tests.analysis.generations import told
 from tests.analysis.world import BOUNDS, LABELS, TRACE, bump, profile, v2
@@ -292,10 +293,10 @@ def test_everything_that_can_go_wrong_with_a_body_is_counted() -> None:
 
 def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """Traffic with a limit, a profile, drift and OTLP fill every family but those of absent hardware."""
-    levels = (Level("label", "psi", 300, 8, 0.01, 0.01),)
-    save(replace(profile("iris"), levels=levels), tmp_path / "iris.json")
+    levels, periods = (Level("label", "psi", 300, 8, 0.01, 0.01),), (PeriodSet(3600, 5),)
+    save(replace(profile("iris"), levels=levels, periods=periods), tmp_path / "iris.json")
     many = [v2({"age": [40.5] * 200, "city": ["rome"] * 200}, {"label": [0, 1] * 100}) for _ in range(4)]
-    numeric = v2({"x": [1.5], "t": [""]}, {"y": [0.5]}, name="wine")
+    numeric = v2({"x": [1.5], "t": [""], "at": [1.5]}, {"y": [0.5]}, name="wine")
     numeric = msgspec.structs.replace(numeric, response_head=TELLING)
     listening = socket.create_server(("127.0.0.1", 0))
     metrics = f":{listening.getsockname()[1]}"
@@ -322,7 +323,8 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     (tmp_path / "web.yml").write_text("http_server_config: {http2: false}")
     given = {"web_config": str(tmp_path / "web.yml"), "payload_log_target": str(tmp_path / "payloads")}
     given |= {"upstream_metrics": metrics, "state_dir": str(tmp_path)}
-    run(body, reference=(str(tmp_path),), max_concurrency=4, late_spans=1, **given)
+    quality: dict[str, Any] = {"time_column": "at", "rules": (Rule("x", "not_null", "x"),)}
+    run(body, reference=(str(tmp_path),), max_concurrency=4, late_spans=1, **given, **quality)
 
 
 # What servers tell in their metrics, and what one tells in an answer.
