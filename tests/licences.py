@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 ALLOWED = frozenset(
     {
         *("MIT", "MIT-0", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC", "0BSD", "Zlib", "PSF-2.0"),
-        *("MPL-2.0", "Unlicense", "CC0-1.0", "BSL-1.0"),
+        *("MPL-2.0", "Unlicense", "CC0-1.0", "BSL-1.0", "MIT-CMU"),
     }
 )
 # What older packages write -> SPDX. No more than "BSD" is taken for the three clauses.
