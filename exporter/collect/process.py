@@ -3,9 +3,11 @@
 A component whose root lies inside another component's tree is left out of that tree. A field that may not be
 read for every process of a tree is absent, never partial. Counters do not go back while the root is the same
 process; a pid given to another process is not mistaken for it. Memory is a sum: pages shared within a tree
-count once per process.
+count once per process. An uptime is measured on the monotonic clock from where the process was first seen: the
+wall clock may be set meanwhile.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -69,8 +71,11 @@ class ProcessCollector:
         self,
         components: Mapping[str, int | Finder],
         process_of: Callable[[int], psutil.Process] = psutil.Process,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._components = [_Component(name, source, process_of) for name, source in components.items()]
+        self._components = [
+            _Component(name, source, process_of, monotonic) for name, source in components.items()
+        ]
 
     def collect(self, now: float) -> Iterator[Sample]:
         """Samples as of `now`, unix seconds."""
@@ -84,7 +89,7 @@ class ProcessCollector:
                 if other_root != root and other_root in trees[component]
                 for process in trees[other]
             }
-            samples += component.samples([each for each in trees[component] if each not in inner], now)
+            samples += component.samples([each for each in trees[component] if each not in inner])
         if not samples:
             raise Unavailable("no process of any component is visible")
         yield from grouped(samples)
@@ -93,11 +98,19 @@ class ProcessCollector:
 class _Component:
     """One component's root process, and the sums of its tree."""
 
-    def __init__(self, name: str, source: int | Finder, process_of: Callable[[int], psutil.Process]) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: int | Finder,
+        process_of: Callable[[int], psutil.Process],
+        monotonic: Callable[[], float],
+    ) -> None:
         self._name = name
         self._source = source
         self._process_of = process_of
+        self._monotonic = monotonic
         self._root: psutil.Process | None = None
+        self._started = 0.0  # of the root, on the monotonic clock
         self._sums: dict[str, MonotonicSum[psutil.Process]] = {}
         self._next_search = float("-inf")
         self._given = False
@@ -117,7 +130,7 @@ class _Component:
         except psutil.Error:
             return []
 
-    def samples(self, tree: list[psutil.Process], now: float) -> list[Sample]:
+    def samples(self, tree: list[psutil.Process]) -> list[Sample]:
         """The families of the tree; nothing if it ended while it was read."""
         readings = {process: reading for process in tree if (reading := _read(process)) is not None}
         if self._root not in readings:
@@ -135,7 +148,7 @@ class _Component:
                 sums = self._sums.setdefault(field.family, MonotonicSum(len(field.labels)))
                 for label, total in zip(field.labels, sums.update(values), strict=True):
                     samples.append(Sample(field.family, (self._name, label), total, created))
-        samples.append(Sample("process.uptime", (self._name,), max(0.0, now - created)))
+        samples.append(Sample("process.uptime", (self._name,), self._monotonic() - self._started))
         samples.append(Sample("process.instances", (self._name,), len(readings)))
         return samples
 
@@ -143,8 +156,9 @@ class _Component:
         pid = self._ask()
         if pid is not None and (self._root is None or self._root.pid != pid):
             try:
-                self._root = self._process_of(pid)
-                self._sums = {}
+                root = self._process_of(pid)
+                self._started = self._monotonic() - max(0.0, now - root.create_time())
+                self._root, self._sums = root, {}
             except psutil.Error:
                 pass  # ended between the search and now
         self._next_search = now + (SEARCH_SECONDS if self._root is None else RECHECK_SECONDS)

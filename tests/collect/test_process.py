@@ -34,11 +34,21 @@ def test_own_process() -> None:
     assert found["process.unix.file_descriptor.count", "analysis"] >= 3
     assert found["process.cpu.time", "analysis", "user"] > 0
     assert found["process.disk.io", "analysis", "read"] >= 0
-    assert found["process.uptime", "analysis"] == pytest.approx(NOW - me.create_time())
+    assert found["process.uptime", "analysis"] == pytest.approx(NOW - me.create_time(), abs=60)
     assert found["process.instances", "analysis"] >= 1
     created = {each.name: each.created for each in samples}
     assert created["process.cpu.time"] == me.create_time()
     assert created["process.memory.usage"] == 0.0
+
+
+def test_uptime_does_not_follow_the_wall_clock() -> None:
+    """A clock that is set an hour on, or back, leaves the uptime what it is."""
+    ticks = iter((100.0, 100.0, 101.5, 103.0))
+    collector = ProcessCollector({"analysis": os.getpid()}, monotonic=lambda: next(ticks))
+    key = "process.uptime", "analysis"
+    first = table(collector.collect(NOW))[key]
+    assert table(collector.collect(NOW + 3600))[key] == pytest.approx(first + 1.5)
+    assert table(collector.collect(NOW - 3600))[key] == pytest.approx(first + 3.0)
 
 
 def test_families_stay_together() -> None:
