@@ -2,7 +2,7 @@
 
 It yields to the data plane in everything: priority, memory, CPU. It may die at any moment; the root starts it again
 and the shared totals go on. What is counted changes on the event loop only; a scrape copies it there and does the rest
-in a thread, one at a time.
+in a thread (rendering.py).
 """
 
 import asyncio
@@ -12,7 +12,6 @@ import logging
 import os
 import platform
 import socket
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields, replace
@@ -45,7 +44,6 @@ from exporter.collect import (
     State,
     World,
     find_listener,
-    grouped,
     load_nvml,
 )
 from exporter.collect import run as collect
@@ -60,7 +58,6 @@ from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
 from exporter.places import own_metrics
 from exporter.publish import Decoded, Late, LogPusher, Publisher, Pusher, SpanPusher, read_config
-from exporter.publish.prometheus import Caches, render
 from exporter.records.event import Event
 from exporter.records.exchange import Exchange
 from exporter.records.messages import Learned, Sampling
@@ -70,6 +67,7 @@ from exporter.records.sample import Sample
 from exporter.records.status import Status
 from exporter.records.totals import Layout
 from exporter.references import LOOK_SECONDS, References
+from exporter.rendering import Rendering, Source
 from exporter.writes import Writes
 
 log = logging.getLogger("modeltap.analysis")
@@ -88,11 +86,8 @@ class Telemetry:
         self._ready = False
         self._started = time.time()
         self._in_hand = ("", "")
-        self._caches = Caches()
-        self._gathering = threading.Lock()
-        self._scrape_seconds = self._tick_seconds = 0.0
+        self._tick_seconds = 0.0
         self._lag = Peak()
-        self._exported = 0
         self._shape: tuple[object, ...] = ()
         self._gauges: list[Sample] = []
         self._resources: list[Sample] = []
@@ -133,10 +128,11 @@ class Telemetry:
         self._status = Status(status_fd)
         memory.keep_below(memory_bound(config.analysis_memory))
         self._traffic = Traffic(totals, Layout(config.latency_buckets))
-        self._hold = Hold(config.series_hold)
+        hold = Hold(config.series_hold)
         again = any(n for (component, _), n in self._status.restarts().items() if component == "analysis")
         if again:
-            self._hold.release(self._traffic.samples({}))
+            hold.release(self._traffic.samples({}))
+        self._rendering = Rendering(self._traffic, hold)
         # The warm-up of a model is over when a second analysis starts to count.
         known = replace(_known(config), warm_up=0) if again else _known(config)
         self._references = References(config.reference, config.learn_file)
@@ -170,6 +166,7 @@ class Telemetry:
         self._guard = admin.guard_of(config.web_config)
         if self._guard is not None:
             self._guard.reloaded = partial(self._status.reloaded, "web_config")
+        self._rendering.add(*self._sources())
         sock = socket.socket(fileno=admin_fd)
         routes = [*self._writes.routes(), *DriftPage(self._drift).routes()]
         pages = admin.Pages(self._render, self._scrapes, self._included, routes)
@@ -302,12 +299,12 @@ class Telemetry:
         self._watch()
         if (shape := (self._traffic.shape, self._engine.shape)) != self._shape:
             self._shape = shape
-            await asyncio.to_thread(self._notice, self._engine.snapshot())
+            await asyncio.to_thread(self._rendering.notice, self._engine.snapshot())
         if self._pusher is not None and self._pusher.due():
             await self._push(self._pusher)
 
     async def _push(self, pusher: Pusher) -> None:
-        samples = await asyncio.to_thread(self._gather, *self._copied())
+        samples = await asyncio.to_thread(self._rendering.gather, *self._copied())
         pusher.offer(samples, time.time())
 
     async def _tick(self) -> None:
@@ -345,51 +342,26 @@ class Telemetry:
 
     async def _render(self, accept: str, names: frozenset[str]) -> tuple[bytes, str]:
         with memory.fatal():
-            return await asyncio.to_thread(self._rendered, *self._copied(), accept, names)
+            return await asyncio.to_thread(self._rendering.render, *self._copied(), accept, names)
 
     def _copied(self) -> tuple[Snapshot, Found]:
         return self._engine.snapshot(time.time()), self._engine.exemplars.copy()
 
-    def _rendered(
-        self, snapshot: Snapshot, found: Found, accept: str, names: frozenset[str]
-    ) -> tuple[bytes, str]:
-        started = time.perf_counter()
-        samples = self._gather(snapshot, found)
-        with self._gathering:
-            # A filtered scrape shows a part only: what it leaves out would count as shown.
-            shown = samples if names else list(self._hold.apply(samples, time.time()))
-            body, kind = render(shown, accept, names, self._caches)
-            self._exported = len(samples)
-            self._scrape_seconds = time.perf_counter() - started
-        return body, kind
-
-    def _gather(self, snapshot: Snapshot, found: Found) -> list[Sample]:
-        """Everything as it is now, families together; any thread."""
-        with self._gathering:
-            samples = list(self._traffic.samples(found))
-            samples += snapshot.samples()
-        samples += self._gauges
-        samples += self._resources
-        samples += self._writes.samples()
-        for publisher in self._senders:
-            samples += publisher.samples()
+    def _sources(self) -> Iterator[Source]:
+        yield lambda: self._gauges
+        yield lambda: self._resources
+        yield self._writes.samples
+        yield from (publisher.samples for publisher in self._senders)
         if self._spans is not None:
-            samples += self._late.samples()
-        samples += self._own()
-        return grouped(samples)
-
-    def _notice(self, snapshot: Snapshot) -> None:
-        with self._gathering:
-            samples = [*self._traffic.samples({}), *snapshot.samples()]
-            self._hold.keep(samples)
-            self._hold.notice(samples, time.time())
+            yield self._late.samples
+        yield self._included.samples
+        yield self._keeper.samples
+        yield self._own
 
     def _reloads(self) -> dict[tuple[str, str], int]:
         return self._status.reloads() | self._traffic.reloads()
 
     def _own(self) -> Iterator[Sample]:
-        yield from self._included.samples()
-        yield from self._keeper.samples()
         yield Sample("modeltap.build", (exporter.__version__, platform.python_version()), 1)
         yield Sample("modeltap.event_loop.lag", ("analysis",), self._lag.largest(time.monotonic()))
         # The root counts restarts; it is as old as the first count of the data plane.
@@ -401,8 +373,6 @@ class Telemetry:
         yield Sample("modeltap.config", (self._hash,), 1)
         for reason, count in (self._guard.refused if self._guard else {}).items():
             yield Sample("modeltap.admin.refused", (reason,), count, self._started)
-        yield Sample("modeltap.series", (), self._exported)
-        yield Sample("modeltap.scrape.duration", (), self._scrape_seconds)
         yield Sample("modeltap.tick.duration", (), self._tick_seconds)
 
     async def stop(self, seconds: float = 2.0) -> None:

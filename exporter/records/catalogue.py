@@ -9,13 +9,13 @@ alert rules and chart against this table.
 import re
 
 from exporter.records.drift_metrics import DRIFT
-from exporter.records.export_metrics import EXPORT
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.metric import LATENCY_BUCKETS, Metric
 from exporter.records.observation_metrics import OBSERVATION
-from exporter.records.payload_log_metrics import PAYLOAD_LOG
+from exporter.records.own_metrics import OVERHEAD_BUCKETS, OWN
 from exporter.records.quality_metrics import QUALITY
-from exporter.records.server_metrics import SERVER, SERVER_READING
+from exporter.records.resource_metrics import RESOURCES
+from exporter.records.server_metrics import SERVER
 
 __all__ = [
     "CATALOGUE",
@@ -29,11 +29,9 @@ __all__ = [
 
 # Powers of four from 64 B to 256 MiB: a tabular row, an image, a batch of tensors.
 SIZE_BUCKETS = tuple(float(4**n) for n in range(3, 15))
-OVERHEAD_BUCKETS = (*(1e-5, 2e-5, 3e-5, 5e-5, 7.5e-5, 1e-4, 1.5e-4, 2.5e-4, 5e-4), *(1e-3, 5e-3, 2.5e-2, 0.1))
 
 _TRAFFIC = ("model_name", "model_version", "operation", "protocol")
 _SERIES = ("model_name", "model_version", "output", "feature")
-_PROCESS = ("component",)
 
 
 CATALOGUE: tuple[Metric, ...] = (
@@ -303,165 +301,8 @@ CATALOGUE: tuple[Metric, ...] = (
     *GENERATION,
     *OBSERVATION,
     *QUALITY,
-    # --- resources: component is model, data_plane or analysis
-    Metric(
-        "process.cpu.time", "counter", "s", (*_PROCESS, "cpu_mode"), "CPU time used, by mode (user, system)."
-    ),
-    Metric("process.memory.usage", "gauge", "By", _PROCESS, "Resident memory."),
-    Metric("process.memory.virtual", "gauge", "By", _PROCESS, "Virtual memory."),
-    Metric("process.thread.count", "gauge", "{thread}", _PROCESS, "Threads."),
-    Metric(
-        "process.unix.file_descriptor.count", "gauge", "{file_descriptor}", _PROCESS, "Open file descriptors."
-    ),
-    Metric(
-        "process.disk.io",
-        "counter",
-        "By",
-        (*_PROCESS, "disk_io_direction"),
-        "Bytes read from and written to disk (read, write).",
-    ),
-    Metric("process.uptime", "gauge", "s", _PROCESS, "Time since the process started."),
-    Metric("process.instances", "gauge", "{process}", _PROCESS, "Processes that the component consists of."),
-    Metric(
-        "system.network.io",
-        "counter",
-        "By",
-        ("network_io_direction",),
-        "Bytes through the interfaces of this network namespace, loopback left out (receive, transmit).",
-    ),
-    Metric(
-        "hw.gpu.utilization", "gauge", "1", ("hw_id", "hw_name"), "Share of time in which the GPU was busy."
-    ),
-    Metric("hw.gpu.memory.usage", "gauge", "By", ("hw_id", "hw_name"), "GPU memory in use."),
-    Metric("hw.gpu.memory.limit", "gauge", "By", ("hw_id", "hw_name"), "GPU memory in all."),
-    Metric("hw.temperature", "gauge", "Cel", ("hw_id", "hw_name"), "Temperature of the GPU."),
-    Metric("hw.power", "gauge", "W", ("hw_id", "hw_name"), "Power drawn by the GPU."),
-    Metric(
-        "hw.energy",
-        "counter",
-        "J",
-        ("hw_id", "hw_name"),
-        "Energy used by the GPU since the driver was loaded.",
-    ),
-    # --- the sidecar about itself
-    Metric(
-        "modeltap.build",
-        "info",
-        "1",
-        ("version", "python_version"),
-        "1, labelled with the version.",
-        "stable",
-    ),
-    Metric(
-        "modeltap.overhead",
-        "histogram",
-        "s",
-        (),
-        "Time per exchange from a readable event to the write call, both ways added.",
-        "stable",
-        OVERHEAD_BUCKETS,
-    ),
-    Metric(
-        "modeltap.event_loop.lag",
-        "gauge",
-        "s",
-        ("component",),
-        "How late a timer of the event loop ran, the worst of the last 30 seconds.",
-    ),
-    Metric("modeltap.records.offered", "counter", "{exchange}", (), "Exchanges offered to the analysis."),
-    Metric(
-        "modeltap.records.acknowledged", "counter", "{exchange}", (), "Exchanges that the analysis processed."
-    ),
-    Metric(
-        "modeltap.records.dropped",
-        "counter",
-        "{exchange}",
-        ("reason",),
-        "Exchanges that were counted but not analysed, by reason.",
-        "stable",
-    ),
-    Metric(
-        "modeltap.records.unacknowledged",
-        "gauge",
-        "{exchange}",
-        (),
-        "Exchanges on their way to the analysis.",
-    ),
-    Metric("modeltap.queue.usage", "gauge", "By", (), "Bytes on their way to the analysis."),
-    Metric(
-        "modeltap.captures.dropped",
-        "counter",
-        "{body}",
-        ("reason",),
-        "Bodies that were forwarded but not kept for decoding, by reason.",
-    ),
-    Metric(
-        "modeltap.captures.dropped.size", "counter", "By", ("reason",), "Bytes of bodies that were not kept."
-    ),
-    Metric("modeltap.sampling.ratio", "gauge", "1", (), "Share of exchanges handed to the analysis now."),
-    Metric(
-        "modeltap.desyncs",
-        "counter",
-        "{connection}",
-        ("direction", "reason"),
-        "Connections that went on as an opaque relay because their framing was not certain.",
-    ),
-    Metric(
-        "modeltap.trace.contexts",
-        "counter",
-        "{request}",
-        ("outcome",),
-        "What was done with the trace context of requests while tracing is on.",
-    ),
-    *EXPORT,
-    *PAYLOAD_LOG,
-    Metric(
-        "modeltap.writes",
-        "counter",
-        "{request}",
-        ("resource", "outcome"),
-        "Requests that write to the admin side, by what became of them.",
-    ),
-    Metric(
-        "modeltap.restarts",
-        "counter",
-        "{restart}",
-        ("component", "reason"),
-        "Restarts of the sidecar's own processes, by component (analysis, data_plane) and reason.",
-    ),
-    Metric(
-        "modeltap.reloads",
-        "counter",
-        "{reload}",
-        ("kind", "outcome"),
-        "Files read again, changed or on demand; a failure leaves in force what was read before.",
-    ),
-    Metric(
-        "modeltap.config",
-        "info",
-        "1",
-        ("hash",),
-        "1, labelled with a hash of the configuration in force: equal where two sidecars are configured alike.",
-    ),
-    Metric(
-        "modeltap.collector.duration", "gauge", "s", ("collector",), "How long the collector's last run took."
-    ),
-    Metric(
-        "modeltap.collector.success", "gauge", "1", ("collector",), "1 if the collector's last run succeeded."
-    ),
-    Metric(
-        "modeltap.admin.refused",
-        "counter",
-        "{request}",
-        ("reason",),
-        "Requests to the admin side that its web.config turned away: unauthorized, forbidden, rate_limited.",
-    ),
-    *SERVER_READING,
-    Metric("modeltap.series", "gauge", "{series}", (), "Series in the last rendering."),
-    Metric("modeltap.scrape.duration", "gauge", "s", (), "How long the last rendering took."),
-    Metric(
-        "modeltap.tick.duration", "gauge", "s", (), "How long the last comparison with the reference took."
-    ),
+    *RESOURCES,
+    *OWN,
 )
 
 _BY_NAME = {row.name: row for row in CATALOGUE}

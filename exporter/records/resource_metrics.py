@@ -1,0 +1,47 @@
+"""Catalogue rows of resources: processes by component (model, data_plane or analysis), network, GPUs."""
+
+from exporter.records.metric import Metric
+
+_PROCESS = ("component",)
+
+RESOURCES: tuple[Metric, ...] = (
+    Metric(
+        "process.cpu.time", "counter", "s", (*_PROCESS, "cpu_mode"), "CPU time used, by mode (user, system)."
+    ),
+    Metric("process.memory.usage", "gauge", "By", _PROCESS, "Resident memory."),
+    Metric("process.memory.virtual", "gauge", "By", _PROCESS, "Virtual memory."),
+    Metric("process.thread.count", "gauge", "{thread}", _PROCESS, "Threads."),
+    Metric(
+        "process.unix.file_descriptor.count", "gauge", "{file_descriptor}", _PROCESS, "Open file descriptors."
+    ),
+    Metric(
+        "process.disk.io",
+        "counter",
+        "By",
+        (*_PROCESS, "disk_io_direction"),
+        "Bytes read from and written to disk (read, write).",
+    ),
+    Metric("process.uptime", "gauge", "s", _PROCESS, "Time since the process started."),
+    Metric("process.instances", "gauge", "{process}", _PROCESS, "Processes that the component consists of."),
+    Metric(
+        "system.network.io",
+        "counter",
+        "By",
+        ("network_io_direction",),
+        "Bytes through the interfaces of this network namespace, loopback left out (receive, transmit).",
+    ),
+    Metric(
+        "hw.gpu.utilization", "gauge", "1", ("hw_id", "hw_name"), "Share of time in which the GPU was busy."
+    ),
+    Metric("hw.gpu.memory.usage", "gauge", "By", ("hw_id", "hw_name"), "GPU memory in use."),
+    Metric("hw.gpu.memory.limit", "gauge", "By", ("hw_id", "hw_name"), "GPU memory in all."),
+    Metric("hw.temperature", "gauge", "Cel", ("hw_id", "hw_name"), "Temperature of the GPU."),
+    Metric("hw.power", "gauge", "W", ("hw_id", "hw_name"), "Power drawn by the GPU."),
+    Metric(
+        "hw.energy",
+        "counter",
+        "J",
+        ("hw_id", "hw_name"),
+        "Energy used by the GPU since the driver was loaded.",
+    ),
+)
