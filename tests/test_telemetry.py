@@ -316,7 +316,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         await telemetry._collect()
         server.close()
         await server.wait_closed()
-        names = {sample.name for sample in telemetry._gather(*telemetry._copied())}
+        names = {sample.name for sample in telemetry._rendering.gather(*telemetry._copied())}
         assert {row.name for row in CATALOGUE if not row.name.startswith(_HARDWARE)} - names == set()
         assert names <= {row.name for row in CATALOGUE}
 
