@@ -23,10 +23,11 @@ from exporter.commands.sources import open_source
 from exporter.commands.through import PROTOCOLS, Ask, Model, answered
 from exporter.stats import STATISTICS
 from exporter.stats.profile import Profile, ProfileError, load, save
+from exporter.stats.profile_bands import TestRows
 from exporter.stats.profile_build import DEFAULT_BINS, MAX_BINS, ProfileConfig, build_from
 from exporter.stats.profile_joint import MAX_PAIRS
 from exporter.stats.profile_levels import LENGTHS
-from exporter.stats.profile_performance import Performance, PerformanceTally
+from exporter.stats.profile_performance import Performance
 from exporter.stats.profile_schema import TASKS
 from exporter.stats.profile_survey import Plan
 from exporter.stats.profile_tally import Extras
@@ -119,7 +120,7 @@ def build_profile(source: Source, args: argparse.Namespace, through: bool = Fals
     if not profile.columns:
         raise DataError(f"{source.path}: no column can be profiled: {_reasons(profile)}")
     if args.test_rows:
-        found = performance_of(open_source(args.test_rows), plans, args.positive)
+        found = performance_of(open_source(args.test_rows), plans, args.positive, options.lengths)
         profile = replace(profile, performance=found)
     return profile
 
@@ -215,19 +216,26 @@ def _check(path: str, plans: Sequence[Plan], config: ProfileConfig) -> None:
         )
 
 
-def performance_of(source: Source, plans: Sequence[Plan], positive: str | None) -> Performance | None:
-    """What a file of test rows says; it has the target, and predictions or scores. Raises DataError."""
+def performance_of(
+    source: Source, plans: Sequence[Plan], positive: str | None, lengths: tuple[int, ...] = ()
+) -> Performance | None:
+    """What a file of test rows says; it has the target, and predictions or scores. Raises DataError.
+
+    Where it has the column of time too, its periods of `lengths` seconds give bands.
+    """
     names = source.names()
     wanted = [plan for plan in plans if plan.role in ("target", "prediction", "score")]
     missing = [plan.name for plan in wanted if plan.name not in names]
     if missing:
         raise DataError(f"{source.path}: no column {', '.join(missing)}; there are {', '.join(names)}")
     by_role: dict[str, str] = {}
+    wanted += [plan for plan in plans if plan.role == "time" and plan.name in names]
     for plan in wanted:
         by_role.setdefault(plan.role, plan.name)
-    tally = PerformanceTally(positive)
+    tally = TestRows(positive, lengths if "time" in by_role else ())
     for chunk in typed_parts(source, wanted):
-        sides = [chunk[by_role[role]].values if role in by_role else None for role in ("prediction", "score")]
+        roles = ("prediction", "score", "time")
+        sides = [chunk[by_role[role]].values if role in by_role else None for role in roles]
         tally.update(chunk[by_role["target"]].values, *sides)
     return tally.result()
 

@@ -91,6 +91,10 @@ def _performance(profile: Profile) -> Iterator[str]:
         yield f"  Brier score {found.calibration.brier:.4f} (positive: {found.calibration.positive})"
     if found.errors is not None:
         yield f"  mean error {found.errors.error / found.errors.n:.4g}"
+    for period in found.periods:
+        known = sum(band.seconds == period.seconds for band in found.bands)
+        outcome = period.absent or f"bands of {known} figures"
+        yield f"  periods of {length_name(period.seconds)}: {period.periods}, {outcome}"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -1,7 +1,7 @@
 """The band of a figure: what it was over periods of the reference's test rows, when nothing was wrong.
 
-Refuses to know rows. Invariant: a figure is outside only if its whole interval is, so neither chance in the live rows nor
-the usual change from period to period is an alarm.
+Refuses to know rows. Invariant: a figure is outside only if its whole interval is, so neither chance in the live rows
+nor the usual change from period to period is an alarm.
 """
 
 from __future__ import annotations

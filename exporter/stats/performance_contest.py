@@ -1,14 +1,14 @@
 """Champion against challenger: a difference with an interval that holds at every look, however often one looks.
 
 An interval of 95 % that is looked at daily until it leaves 0 does so far more often than in 5 %. This one is an
-asymptotic confidence sequence: with a probability of 95 % the truth is in all of them at once, so a contest may be ended
-whenever it is decided. With t rows, variance s^2 of a row's share in the difference, and a tuning r,
+asymptotic confidence sequence: with a probability of 95 % the truth is in all of them at once, so a contest may be
+ended whenever it is decided. With t rows, variance s^2 of a row's share in the difference, and a tuning r,
 
     half = s sqrt(2 (t r^2 + 1) / (t^2 r^2) log(sqrt(t r^2 + 1) / a))
 
 Source: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit theory and asymptotic confidence
-sequences" (Annals of Statistics, 2024), theorem 2.2, and for estimates that are asymptotically linear, such as ratios of
-cells, section 2.5. It holds from a first look on that has rows enough: below `LEAST_ROWS` nothing is decided.
+sequences" (Annals of Statistics, 2024), of means and of what is asymptotically linear, such as ratios of cells. It
+holds from a first look on that has rows enough: below `LEAST_ROWS` nothing is decided.
 
 Refuses to know models. Invariant: the interval is never shorter than the one for a single look.
 """
@@ -21,31 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.stats.bins import FloatArray
-from exporter.stats.performance_figures import LEAST_ROWS, Figure
+from exporter.stats.performance_figures import LEAST_ROWS, LOWER_IS_BETTER, Z_95, Figure
 from exporter.stats.performance_sums import LARGEST, effective, usable
 
 ALPHA = 0.05
 # Rows at which the interval is to be shortest; it holds at all others too.
 TUNED_ROWS = 5000
 _NAMES = ("rows", "weight", "weight_squares", "above", "below", "squares", "refused")
-LOWER_IS_BETTER = frozenset(
-    (
-        *(
-            "brier",
-            "log_loss",
-            "ece",
-            "mce",
-            "mse",
-            "rmse",
-            "mae",
-            "mape",
-            "error_variance",
-            "pinball",
-            "cost",
-        ),
-        *("hamming_loss", "false_positive_rate", "false_negative_rate", "interval_width"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +44,7 @@ class Contest:
 def boundary(rows: float, tuned_rows: float = TUNED_ROWS, alpha: float = ALPHA) -> float:
     """Half of the interval, in deviations of one row, after so many rows > 0."""
     logarithm = -2.0 * math.log(alpha)
-    tuning = (logarithm + math.log(logarithm) + 1.0) / tuned_rows  # r^2, their equation (56)
+    tuning = (logarithm + math.log(logarithm) + 1.0) / tuned_rows  # r^2, within a few per cent of the best
     grown = rows * tuning + 1.0
     return math.sqrt(2.0 * grown / (rows * rows * tuning) * (math.log(grown) / 2.0 - math.log(alpha)))
 
@@ -74,7 +56,7 @@ def apart(champion: Figure, challenger: Figure, tuned_rows: float = TUNED_ROWS) 
             f"{champion.name} {champion.of} cannot be compared with {challenger.name} {challenger.of}"
         )
     rows = champion.basis.effective_rows + challenger.basis.effective_rows
-    deviation = math.sqrt(rows * (champion.error**2 + challenger.error**2))
+    deviation = math.sqrt(rows) * math.hypot(_error(champion), _error(challenger))
     ready = champion.state == challenger.state == "ready"
     difference = challenger.value - champion.value
     least = min(champion.basis.rows, challenger.basis.rows)
@@ -115,7 +97,12 @@ def together(sums: FloatArray, lower_is_better: bool, tuned_rows: float = TUNED_
     count = effective(weight, squares)
     mean = (above - below) / weight
     half = math.sqrt(max(0.0, twice / weight - mean * mean)) * boundary(count, tuned_rows)
-    return _judged(mean, half, int(rows), (rows >= LEAST_ROWS and twice > 0.0, lower_is_better))
+    return _judged(mean, half, int(rows), (rows >= LEAST_ROWS, lower_is_better))
+
+
+def _error(figure: Figure) -> float:
+    """Its standard error; at an end of its range, where that is 0, what its limits amount to."""
+    return max(figure.error, (figure.high - figure.low) / (2.0 * Z_95))
 
 
 def _judged(difference: float, half: float, rows: int, how: tuple[bool, bool]) -> Contest:

@@ -17,6 +17,24 @@ from exporter.stats.performance_sums import effective
 LEAST_ROWS = 200
 LEAST_POSITIVES = 20
 Z_95 = 1.959963984540054
+LOWER_IS_BETTER = frozenset(
+    (
+        *(
+            "brier",
+            "log_loss",
+            "ece",
+            "mce",
+            "mse",
+            "rmse",
+            "mae",
+            "mape",
+            "error_variance",
+            "pinball",
+            "cost",
+        ),
+        *("hamming_loss", "false_positive_rate", "false_negative_rate", "interval_width"),
+    )
+)
 
 
 class Interval(NamedTuple):

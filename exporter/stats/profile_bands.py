@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from exporter.stats.bins import FloatArray, Values
-from exporter.stats.performance_band import LEAST_PERIODS, Band, bands_of
+from exporter.stats.performance_band import LEAST_PERIODS, bands_of
 from exporter.stats.performance_class_figures import class_figures, each_class
 from exporter.stats.performance_classes import MOST_CLASSES, Table
 from exporter.stats.performance_errors import ErrorLayout, error_figures

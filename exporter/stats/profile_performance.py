@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.stats.bins import FloatArray, Values, canonical
+from exporter.stats.performance_band import Band
+from exporter.stats.profile_levels import PeriodSet
 
 MAX_CLASSES = 64
 SCORE_EDGES = tuple(step / 20 for step in range(1, 21))
@@ -63,12 +65,14 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """What the test rows say; None where the columns do not allow it."""
+    """What the test rows say; None where the columns do not allow it. `bands`: of figures over periods of them."""
 
     rows: int
     confusion: Confusion | None = None
     calibration: Calibration | None = None
     errors: Errors | None = None
+    periods: tuple[PeriodSet, ...] = ()
+    bands: tuple[Band, ...] = ()
 
 
 class PerformanceTally:

@@ -19,14 +19,16 @@ from exporter.stats.bins import (
     FloatArray,
     IntArray,
     NumericBins,
+    Values,
     as_numbers,
 )
 from exporter.stats.moments import LARGEST
 from exporter.stats.pairs import Scale, co_moments
+from exporter.stats.profile_bands import TestRows
 from exporter.stats.profile_column import ProfileColumn
 from exporter.stats.profile_joint import Association, CoMoments, association_of
 from exporter.stats.profile_levels import Level, Measures, PeriodCounts, PeriodSet
-from exporter.stats.profile_performance import Performance, PerformanceTally
+from exporter.stats.profile_performance import Performance
 from exporter.stats.profile_survey import Counted, Plan, counted
 from exporter.stats.profile_types import Typed
 
@@ -96,7 +98,7 @@ class Tally:
     rows: int = 0
     counts: dict[str, IntArray] = field(init=False)
     sums: dict[str, FloatArray] = field(init=False)
-    performance: PerformanceTally = field(init=False)
+    performance: TestRows = field(init=False)
     _pairs: FloatArray = field(init=False)
     _scales: dict[str, Scale] = field(init=False)
     _tables: dict[tuple[str, str], IntArray] = field(init=False)
@@ -107,7 +109,6 @@ class Tally:
         sizes = {name: own.size for name, own in bins.items()}
         self.counts = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
         self.sums = {name: np.zeros(size) for name, size in sizes.items()}
-        self.performance = PerformanceTally(self.extras.positive)
         self._pairs = np.zeros((6, len(self.extras.pairs)))
         watched = {name for pair in self.extras.pairs for name in pair}
         self._scales = {
@@ -118,6 +119,7 @@ class Tally:
         self._tables = {(a, b): np.zeros((sizes[a], sizes[b]), np.int64) for a in features for b in outputs}
         lengths = self.extras.lengths if self.extras.time is not None else ()
         self._periods = tuple(PeriodCounts(length, sizes) for length in lengths)
+        self.performance = TestRows(self.extras.positive, lengths)
 
     def update(self, chunk: Mapping[str, Typed]) -> None:
         """Add rows."""
@@ -148,12 +150,13 @@ class Tally:
         if target is None:
             return
         rows = self._declared(chunk, len(chunk[target].values))
-        sides = []
+        sides: dict[str, Values | None] = {}
         for role in ("prediction", "score"):
             name = next((plan.name for plan in self.plans if plan.role == role), None)
-            sides.append(chunk[name].values[rows] if name is not None else None)
+            sides[role] = chunk[name].values[rows] if name is not None else None
         if rows.any():
-            self.performance.update(chunk[target].values[rows], *sides)
+            times = None if self.extras.time is None else chunk[self.extras.time].values[rows]
+            self.performance.update(chunk[target].values[rows], **sides, times=times)
 
     def _declared(self, chunk: Mapping[str, Typed], rows: int) -> BoolArray:
         if self.extras.split is None:
