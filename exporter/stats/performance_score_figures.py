@@ -143,8 +143,13 @@ def calibration_curve(bins: ScoreBins) -> list[CurvePoint]:
 
 def calibration_floor(bins: ScoreBins) -> float:
     """ECE of a perfectly calibrated model, on average, with these rows and scores: chance alone."""
-    chances = np.maximum(bins.scores - bins.positive_squares - bins.negative_squares, 0.0)
-    return _FOLDED * float(np.sqrt(chances * _spread(bins)).sum()) / float(bins.whole[WEIGHT].sum())
+    noise = np.sqrt(_chances(bins) * _spread(bins)).sum()
+    return _FOLDED * float(noise) / float(bins.whole[WEIGHT].sum())
+
+
+def _chances(bins: ScoreBins) -> FloatArray:
+    """Sums of p (1 - p) by bin: the variance of the positives, if scores are calibrated."""
+    return np.maximum(bins.scores - bins.positive_squares - bins.negative_squares, 0.0)
 
 
 def _spread(bins: ScoreBins) -> float:
@@ -159,8 +164,9 @@ def _calibration(bins: ScoreBins) -> Iterator[Figure]:
     own = bins.whole[WEIGHT]
     whole = float(own.sum())
     gaps = np.abs(bins.positives[WEIGHT] - bins.scores)
-    variances = np.maximum(bins.squared_errors - gaps**2 / np.maximum(own, 1e-300), 0.0) * _spread(bins)
-    deviations = np.sqrt(np.where(own > 0.0, variances, 0.0))
+    # A bin of few rows may show no scatter at all: it has at least that of its scores.
+    variances = np.maximum(bins.squared_errors, _chances(bins)) * _spread(bins)
+    deviations = np.sqrt(variances)
     noise = _FOLDED * deviations.sum() + _Z_ONE_SIDED * math.sqrt((1.0 - _FOLDED**2) * variances.sum())
     value, half = float(gaps.sum()) / whole, float(noise) / whole
     basis = _basis(bins)
