@@ -21,6 +21,7 @@ LOWER_IS_BETTER = frozenset(
     (
         *(
             "brier",
+            "brier_classes",
             "log_loss",
             "ece",
             "mce",

@@ -12,6 +12,7 @@ from exporter.stats.performance_classes import ClassLayout
 from exporter.stats.performance_contest import Paired, PairedLayout
 from exporter.stats.performance_errors import ErrorLayout, Measured, QuantileLayout, Ranged, RangeLayout
 from exporter.stats.performance_labels import LabelLayout, Labelled
+from exporter.stats.performance_probabilities import Likely, ProbabilityLayout
 from exporter.stats.performance_ranking import Ranked, RankingLayout
 from exporter.stats.performance_scores import Scored, ScoreLayout
 from exporter.stats.performance_sums import Account, inverse_probabilities, named
@@ -46,6 +47,12 @@ def _ranges(rng: np.random.Generator, n: int, w: Any) -> Callable[[Part], Any]:
     return lambda rows: Ranged(truth[rows], low[rows], high[rows], w[rows])
 
 
+def _probabilities(rng: np.random.Generator, n: int, w: Any) -> Callable[[Part], Any]:
+    truth, p = rng.integers(-1, 3, n), rng.dirichlet(np.ones(3), n)
+    p[rng.random(n) < 0.1] = np.nan
+    return lambda rows: Likely(truth[rows], p[rows], w[rows])
+
+
 def _rankings(rng: np.random.Generator, n: int, w: Any) -> Callable[[Part], Any]:
     relevance = rng.choice([0.0, 0.0, 1.0, 3.0, np.nan, -1.0], (n, 6), p=[0.4, 0.3, 0.1, 0.1, 0.09, 0.01])
     return lambda rows: Ranked(relevance[rows], None, w[rows])
@@ -68,6 +75,7 @@ KINDS = [
     (ErrorLayout(0.3, (-1.0, 0.0, 1.0), 0.1), _numbers),
     (QuantileLayout(0.9), _numbers),
     (RangeLayout(), _ranges),
+    (ProbabilityLayout(), _probabilities),
     (RankingLayout((1, 3)), _rankings),
     (LABELS, _labels),
     (PairedLayout(), _paired),
