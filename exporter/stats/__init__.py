@@ -26,6 +26,15 @@ One column by itself is `statistic.measure(profile.column("age").pair(view.count
 Over a restart: `raw = to_bytes(windows)`, then `windows.merge_rolling(from_bytes(raw, windows.layout))`, SnapshotError
 if it cannot be used; totals start at 0.
 
+Performance, once labels are there: an account of a layout's sums, and figures from them, each with its interval.
+
+    layout = ClassLayout(("no", "yes"))                            # or ScoreLayout, ErrorLayout, RankingLayout, ...
+    account = Account(layout)                                      # merge: add up; revert: a label was wrong
+    account.update(layout.judged(truths, predictions, weights))
+    for figure in class_figures(layout.table(account.net)):        # absent: not defined
+        figure.name, figure.value, figure.low, figure.high, figure.state, figure.basis.effective_rows
+        band.judge(figure)                                         # of profile.performance.bands
+
 Without a profile the layout grows: `windows = windows.extended(windows.layout.grown(batch))` before `update`. Pairs of
 columns and whole rows are not binned: `pairs.py`, `mahalanobis.py`, `association.py`, over `RollingSums`.
 """

@@ -19,21 +19,9 @@ LEAST_POSITIVES = 20
 Z_95 = 1.959963984540054
 LOWER_IS_BETTER = frozenset(
     (
-        *(
-            "brier",
-            "brier_classes",
-            "log_loss",
-            "ece",
-            "mce",
-            "mse",
-            "rmse",
-            "mae",
-            "mape",
-            "error_variance",
-            "pinball",
-            "cost",
-        ),
-        *("hamming_loss", "false_positive_rate", "false_negative_rate", "interval_width"),
+        *("brier", "brier_classes", "log_loss", "ece", "mce", "hamming_loss", "cost"),
+        *("mse", "rmse", "mae", "mape", "error_variance", "pinball", "interval_width"),
+        *("false_positive_rate", "false_negative_rate"),
     )
 )
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from exporter.stats.bins import IntArray
 from exporter.stats.chance import critical_value, noise_floor, sufficient
 from exporter.stats.performance_figures import Basis, Figure, share_of
@@ -44,8 +46,8 @@ def selection(labelled: IntArray, every: IntArray) -> Selection | None:
     bins, n, total = int(there.sum()), int(labelled.sum()), int(every.sum())
     if not bool(sufficient(bins, n, total)) or n == total:
         return None
-    p = (every[there] + _PRIOR) / (total + _PRIOR * bins)
-    q = (labelled[there] + _PRIOR) / (n + _PRIOR * bins)
+    p = np.asarray((every[there] + _PRIOR) / (total + _PRIOR * bins), np.float64)
+    q = np.asarray((labelled[there] + _PRIOR) / (n + _PRIOR * bins), np.float64)
     value = float(psi(p, q))
     rows = 2.0 / (1.0 / n - 1.0 / total)  # two samples of as many have this variance
     return Selection(
