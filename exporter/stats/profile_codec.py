@@ -1,8 +1,9 @@
 """Frozen dataclasses <-> JSON values, and what is wrong with a JSON value, from the dataclasses' types alone.
 
 Refuses to know what the nouns mean. Understands str, int (never negative), float (finite), bool, unions with None,
-tuples and dataclasses of these. Invariant: a value without problems is built without an exception, and what was
-built is written the same way: 30 and 30.0 are one number where a float is meant.
+tuples and dataclasses of these. A field marked `LATER` may be missing, and is not written while it has its default, so
+that files from before it was there keep their hash. Invariant: a value without problems is built without an exception,
+and what was built is written the same way: 30 and 30.0 are one number where a float is meant.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
+LATER = {"later": True}
+
 
 def plain(value: Any) -> Any:
     """The JSON value of a noun."""
     if dataclasses.is_dataclass(value):
         shown = [field for field in dataclasses.fields(value) if field.init]
-        return {field.name: plain(getattr(value, field.name)) for field in shown}
+        parts = {field: getattr(value, field.name) for field in shown}
+        return {f.name: plain(part) for f, part in parts.items() if not (_later(f) and part == f.default)}
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     return value
@@ -77,7 +81,7 @@ def schema_of(kind: Any) -> dict[str, Any]:
         return {
             "type": "object",
             "properties": properties,
-            "required": list(hints),
+            "required": [key for key in hints if key not in _optional(kind)],
             "additionalProperties": False,
         }
     return dict(_SCALARS[kind][2])
@@ -87,6 +91,14 @@ def hints_of(kind: Any) -> dict[str, Any]:
     """The types of a dataclass's parameters, by name."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
+
+
+def _later(field: dataclasses.Field[Any]) -> bool:
+    return field.metadata.get("later", False) is True
+
+
+def _optional(kind: Any) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind) if _later(field)}
 
 
 def _is_count(value: Any) -> bool:
@@ -137,7 +149,7 @@ def _object_problems(kind: Any, value: Any, place: str) -> Iterator[str]:
         return
     hints = hints_of(kind)
     for key in hints:
-        if key not in value:
+        if key not in value and key not in _optional(kind):
             yield f"{place}.{key}: missing"
     for key, item in value.items():
         if key in hints:

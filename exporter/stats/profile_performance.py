@@ -8,12 +8,13 @@ is absent, with the reason.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from exporter.stats.bins import FloatArray, Values, canonical
 from exporter.stats.performance_band import Band
+from exporter.stats.profile_codec import LATER
 from exporter.stats.profile_levels import PeriodSet
 
 MAX_CLASSES = 64
@@ -71,8 +72,8 @@ class Performance:
     confusion: Confusion | None = None
     calibration: Calibration | None = None
     errors: Errors | None = None
-    periods: tuple[PeriodSet, ...] = ()
-    bands: tuple[Band, ...] = ()
+    periods: tuple[PeriodSet, ...] = field(default=(), metadata=LATER)
+    bands: tuple[Band, ...] = field(default=(), metadata=LATER)
 
 
 class PerformanceTally:

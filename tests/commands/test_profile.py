@@ -267,6 +267,7 @@ def test_test_rows_come_from_a_file(tmp_path: Path) -> None:
     assert found.performance is not None
     assert found.performance.confusion is not None
     assert found.performance.confusion.counts == ((2, 1), (0, 1))
+    assert found.performance.periods == ()
     assert _made(tmp_path, text, "--target", "y", "--prediction", "p").performance is None
 
 
@@ -413,3 +414,37 @@ def test_the_docs_name_every_flag(command: str) -> None:
     importlib.import_module(f"exporter.commands.{command}").add_arguments(parser)
     flags = [flag for action in parser._actions for flag in action.option_strings]
     assert [flag for flag in flags if f"`{flag}" not in page] == []
+
+
+def test_test_rows_with_times_have_bands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From a file or a split: figures by day; the report tells of how many, or why there are none."""
+    n = 9 * 240
+    text = _table(
+        when=[f"2024-01-{1 + i // 240:02d}T00:00:00" for i in range(n)],
+        x=[i % 97 / 7 for i in range(n)],
+        p=[int(i % 7 in (1, 3, 5)) for i in range(n)],
+        y=[i % 2 for i in range(n)],
+        part=["test"] * n,
+    )
+    rows = _write(tmp_path / "test.csv", text)
+    flags = [
+        "--time",
+        "when",
+        "--target",
+        "y",
+        "--prediction",
+        "p",
+        "--features",
+        "x",
+        "--period",
+        "24h",
+        "--period",
+        "7d",
+    ]
+    apart = _made(tmp_path, text, *flags, "--test-rows", rows).performance
+    assert "periods of 24h: 9, bands of 19 figures" in capsys.readouterr().err
+    assert apart is not None
+    assert {band.figure for band in apart.bands} >= {"accuracy", "f1_macro", "recall"}
+    assert {(band.seconds, band.periods) for band in apart.bands} == {(86_400, 9)}
+    assert [period.absent for period in apart.periods] == ["", "fewer than 8 periods in the test rows"]
+    assert _made(tmp_path, text, *flags, "--split", "part=test").performance == apart

@@ -1,6 +1,8 @@
 """Bands from test rows: which periods count, what is absent and why, and the housing set's fall."""
 
 import csv
+import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +15,11 @@ from exporter.stats.performance_classes import ClassLayout
 from exporter.stats.performance_errors import ErrorLayout, Measured, error_figures
 from exporter.stats.performance_score_figures import area_roc, score_figures
 from exporter.stats.performance_scores import ScoreBins, Scored, ScoreLayout
+from exporter.stats.profile import parse
 from exporter.stats.profile_bands import MAX_PERIODS, TestRows, performance_figures
+from exporter.stats.profile_build import Column, ProfileConfig, build
 from exporter.stats.profile_performance import SCORE_EDGES
+from exporter.stats.profile_schema import problems_of
 
 DAY, MONTH = 86_400, 30 * 86_400
 LAYOUT = ScoreLayout(SCORE_EDGES[:-1])
@@ -96,6 +101,25 @@ def test_why_there_is_no_band() -> None:
         (),
     )
     assert TestRows().result() is None
+
+
+def test_a_profile_with_bands_is_read_back() -> None:
+    """With its hash; without bands it is written as it was before there were any."""
+    truth, label, score = _stream(4000)
+    bare = build({"x": Column(score)}, ProfileConfig())
+    tally = TestRows(lengths=(DAY,))
+    tally.update(truth, label, score, np.repeat(np.arange(10) * float(DAY), 400))
+    found = tally.result()
+    assert found is not None
+    assert found.bands
+    whole = replace(bare, performance=found)
+    assert parse(whole.to_json().encode()) == whole
+    earlier = replace(bare, performance=replace(found, periods=(), bands=()))
+    assert parse(earlier.to_json().encode()) == earlier
+    assert set(json.loads(earlier.to_json())["performance"]) == {"rows", "confusion", "calibration", "errors"}
+    document = json.loads(whole.to_json())
+    document["performance"]["bands"][0]["std"] = "x"
+    assert any("performance.bands[0].std" in problem for problem in problems_of(document))
 
 
 def _read(name: str) -> list[dict[str, str]]:
