@@ -84,6 +84,19 @@ def test_cells_at_a_threshold_are_the_known_ones() -> None:
     assert bins.at(-1).cells[0].tolist() == [[0.0, 7.0], [0.0, 5.0]]
 
 
+@given(threshold=st.floats(-0.1, 1.1), seed=st.integers(0, 2**32))
+def test_rates_at_any_threshold_lie_between_two_edges(threshold: float, seed: int) -> None:
+    """Of true and of false positives; both are the rate itself where the threshold is an edge."""
+    rng = np.random.default_rng(seed)
+    truth, score = rng.integers(0, 2, 100), rng.random(100)
+    bins = _bins(truth, score, FIFTHS)
+    for at in (threshold, *FIFTHS):
+        low, high = (bins.at(edge).cells[0, :, 1] for edge in reversed(bins.around(at)))
+        own = np.bincount(truth[score > at], minlength=2)
+        assert (low <= own).all() and (own <= high).all()
+        assert at not in FIFTHS or (low == high).all()
+
+
 def test_expected_cells_are_the_known_ones() -> None:
     """D10: TP 5.85, FP 2.15, FN 1, TN 3 without a label; accuracy, precision, recall and F1 from them."""
     bins = _bins(D10_TRUTH, D10_SCORE, (0.2, 0.4, 0.45, 0.6, 0.8))
