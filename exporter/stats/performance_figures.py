@@ -1,14 +1,14 @@
 """Figures: a number with how sure it is; and the intervals that they have.
 
-Refuses to know what a figure means. Invariants: low <= value <= high, and an interval is never of width 0 unless the
-range of the figure is. All intervals are of 95 %; how often they hold is in docs/performance.md.
+Refuses to know what a figure means. Invariants: low <= value <= high, and the interval of a share, or of a mean of what
+lies in [0, 1], is never of width 0. All intervals are of 95 %; how often they hold is in docs/performance.md.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from exporter.stats.performance_sums import effective
@@ -128,6 +128,19 @@ def mean_of(
     spread = math.exp(min(half, 700.0))
     limits = (mean / spread, mean * spread)
     return Figure(name, mean, *limits, error, Basis(basis.rows, rows, basis.rarest))
+
+
+def share_mean(
+    name: str, total: float, squares: float, whole: tuple[float, float], basis: Basis
+) -> Figure | None:
+    """A mean of what lies in [0, 1]. Where no scatter was seen, with the limits of a share, which scatters most."""
+    figure = mean_of(name, total, squares, whole, basis)
+    if figure is None:
+        return None
+    if figure.error > 1e-9:
+        return replace(figure, high=max(figure.value, min(figure.high, 1.0)))
+    limits = wilson(min(1.0, figure.value), figure.basis.effective_rows)
+    return replace(figure, low=min(limits.low, figure.value), high=max(limits.high, figure.value))
 
 
 def standard_error(mean: float, square: float, rows: float) -> float:

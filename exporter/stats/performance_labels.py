@@ -14,7 +14,7 @@ import numpy as np
 from exporter.stats.bins import FloatArray
 from exporter.stats.performance_class_figures import each_class
 from exporter.stats.performance_classes import MOST_CLASSES, Table
-from exporter.stats.performance_figures import Basis, Figure, mean_of, share_of
+from exporter.stats.performance_figures import Basis, Figure, share_mean, share_of
 from exporter.stats.performance_scores import NEGATIVE, POSITIVE
 from exporter.stats.performance_sums import effective, planes, settled, usable
 
@@ -70,7 +70,7 @@ def label_figures(layout: LabelLayout, sums: FloatArray) -> list[Figure]:
     basis, whole = Basis(int(rows), effective(weight, squares)), (weight, squares)
     found = [
         share_of("subset_accuracy", right, whole, basis),
-        mean_of("hamming_loss", wrong, wrong_squares, whole, basis),
+        share_mean("hamming_loss", wrong, wrong_squares, whole, basis),
         *_each(layout, sums),
     ]
     return [figure for figure in found if figure is not None]

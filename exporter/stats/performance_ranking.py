@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from exporter.stats.bins import FloatArray
-from exporter.stats.performance_figures import Basis, Figure, mean_of, share_of
+from exporter.stats.performance_figures import Basis, Figure, share_mean, share_of
 from exporter.stats.performance_sums import LARGEST, effective, usable
 
 _HEAD = ("rows", "weight", "weight_squares", "reciprocal", "reciprocal_squares", "barren", "refused")
@@ -67,12 +67,12 @@ def ranking_figures(layout: RankingLayout, sums: FloatArray) -> list[Figure]:
         return []
     whole = (weight, squares)
     basis = Basis(int(rows), effective(weight, squares))
-    found = [mean_of("mrr", reciprocal, reciprocal_squares, whole, basis)]
+    found = [share_mean("mrr", reciprocal, reciprocal_squares, whole, basis)]
     for place, depth in enumerate(layout.depths):
         at = len(_HEAD) + _PER_RANK * place
         hits, gain, gain_squares = sums[at : at + _PER_RANK].tolist()
         found.append(share_of("hit_rate", hits, whole, basis, str(depth)))
-        mean = mean_of("ndcg", gain, gain_squares, whole, basis)
+        mean = share_mean("ndcg", gain, gain_squares, whole, basis)
         found.append(mean and replace(mean, of=str(depth)))
     return [figure for figure in found if figure is not None]
 

@@ -24,7 +24,7 @@ from statistics import NormalDist
 import numpy as np
 
 from exporter.stats.bins import FloatArray
-from exporter.stats.performance_figures import Basis, Figure, Interval, logit, mean_of, wilson
+from exporter.stats.performance_figures import Basis, Figure, Interval, logit, mean_of, share_mean, wilson
 from exporter.stats.performance_scores import ScoreBins, totals
 from exporter.stats.performance_sums import ROWS, SQUARES, WEIGHT, effective
 
@@ -126,7 +126,7 @@ def _run(own: float, before: float, wrong: float, step: float = 1.0) -> float:
 def _losses(bins: ScoreBins) -> Iterator[Figure | None]:
     _, weight, squares = totals(bins.whole)
     basis, whole = _basis(bins)._replace(rarest=None), (weight, squares)
-    yield mean_of("brier", float(bins.squared_errors.sum()), bins.losses.squared_squares, whole, basis)
+    yield share_mean("brier", float(bins.squared_errors.sum()), bins.losses.squared_squares, whole, basis)
     yield mean_of("log_loss", bins.losses.log_loss, bins.losses.log_loss_squares, whole, basis)
 
 

@@ -13,6 +13,7 @@ from exporter.stats.performance_figures import (
     fisher,
     logit,
     mean_of,
+    share_mean,
     share_of,
     standard_error,
     wilson,
@@ -55,6 +56,17 @@ def test_one_part_alone_keeps_its_limits() -> None:
     assert combined(0.7, [(0.7, one)], 1.0) == pytest.approx(one)
     both = combined(0.7, [(0.7, one), (0.7, one)], 0.5)
     assert both.high - both.low == pytest.approx((one.high - one.low) / math.sqrt(2.0))
+
+
+def test_a_mean_of_shares_is_a_share() -> None:
+    """Its upper limit is 1 at most; without any scatter it has the limits of a share."""
+    figure = share_mean("x", 9.5, 9.26, (10.0, 10.0), BASIS)
+    assert figure is not None
+    assert 0.8 < figure.low < 0.95 < figure.high == 1.0
+    for value in (0.0, 0.25, 1.0):
+        figure = share_mean("x", 10.0 * value, 10.0 * value**2, (10.0, 10.0), BASIS)
+        assert figure is not None
+        assert (figure.low, figure.high) == pytest.approx(wilson(value, 10.0))
 
 
 def test_nothing_has_no_figure_and_one_row_no_error() -> None:
