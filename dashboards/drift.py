@@ -39,6 +39,10 @@ def panels() -> Sequence[Panel]:
         _means(),
         _mismatches(),
         _missing(),
+        _correlations(),
+        _whole_rows(),
+        _associations(),
+        _ranking(),
     )
 
 
@@ -268,6 +272,64 @@ def _missing() -> Panel:
     text = "Input rows without a value, by reason: no such key, null, NaN, an empty text, a value declared as missing."
     query = Query(f"sum by (feature, reason) ({seen})", "{{feature}} {{reason}}")
     return empty(sized(timeseries("Missing values", text, "short", query), 12, 9), "None")
+
+
+def _correlations() -> Panel:
+    selector = f'{OBSERVED}, window="$window"'
+    key = "feature, other"
+    told = {
+        "correlation": ("max", "model.window.correlation", selector),
+        "reference": ("max", "model.reference.correlation", OBSERVED),
+        "change": ("max", "model.drift.correlation", selector),
+        "critical": ("max", "model.drift.correlation_critical_value", selector),
+        "p-value": ("min", "model.drift.correlation_p_value", selector),
+    }
+    columns = {
+        word: (Query(f"{how} by ({key}) ({family(name)}{{{chosen}}})", shape="table"), "short")
+        for word, (how, name, chosen) in told.items()
+    }
+    text = "Pairs of features that the profile chose: what they have in common now and in the reference."
+    return empty(sized(table("Correlations", text, ("feature", "other"), columns), 12, 9), NO_REFERENCE)
+
+
+def _whole_rows() -> Panel:
+    selector = f'{OBSERVED}, window="$window", statistic="mahalanobis"'
+    families = {
+        "distance": "model.drift",
+        "noise floor": "model.drift.noise_floor",
+        "critical": "model.drift.critical_value",
+    }
+    queries = [Query(f"max ({family(name)}{{{selector}}})", word) for word, name in families.items()]
+    text = (
+        "Mean squared Mahalanobis distance of whole rows from the reference's mean: the number of columns where nothing "
+        "moved, more where values or what they have in common did."
+    )
+    return _drawn(timeseries("All features together", text, "short", *queries))
+
+
+def _associations() -> Panel:
+    selector = f'{OBSERVED}, window="$window"'
+    shift = f'{selector}, statistic="association_shift"'
+    key = "output, feature"
+    told = {
+        "association": ("model.window.association", selector),
+        "reference": ("model.reference.association", OBSERVED),
+        "change": ("model.drift", shift),
+        "critical": ("model.drift.critical_value", shift),
+    }
+    columns = {
+        word: (Query(f"max by ({key}) ({family(name)}{{{chosen}}})", shape="table"), "short")
+        for word, (name, chosen) in told.items()
+    }
+    text = "How strongly features go with predictions, now and in the reference; it is no importance."
+    return empty(sized(table("Associations", text, ("output", "feature"), columns), 12, 9), NO_REFERENCE)
+
+
+def _ranking() -> Panel:
+    score = f'min by (output) ({family("model.drift.association_ndcg")}{{{OBSERVED}, window="$window"}})'
+    text = "How well features keep their order by association with a prediction, smallest over replicas; 1 is the same."
+    panel = timeseries("Order of associations", text, "short", Query(score, "{{output}}"))
+    return empty(sized(panel, 4, 9), NO_REFERENCE)
 
 
 def _drawn(panel: Panel) -> Panel:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from exporter.analysis import joint_report
 from exporter.analysis.series import State
 from exporter.analysis.side import SideState
 from exporter.analysis.window_report import state_of, window_name
@@ -91,7 +92,15 @@ def _model(state: State, biased: frozenset[float], wanted: Mapping[str, frozense
                         where | {"column": name, "state": state_word} | _column(side, view, name, found)
                     )
                 drifted += [where | one for one in _shares(side, result)]
-    return _names(state) | told | {"drifted": drifted, "columns": columns}
+    return _names(state) | told | {"drifted": drifted, "columns": columns, "windows": _whole(state, wanted)}
+
+
+def _whole(state: State, wanted: Mapping[str, frozenset[str]]) -> list[dict[str, Any]]:
+    """What columns have in common, by window; left out where columns or sides were asked for."""
+    if state.joint is None or wanted.keys() & {"column", "source"}:
+        return []
+    lengths = [one for one in state.joint.views if _chosen(wanted, {"window": window_name(one)})]
+    return [{"window": window_name(length)} | joint_report.page(state, length) for length in lengths]
 
 
 def _shares(side: SideState, result: Result | None) -> Iterator[dict[str, Any]]:
@@ -104,7 +113,12 @@ def _shares(side: SideState, result: Result | None) -> Iterator[dict[str, Any]]:
 
 def _column(side: SideState, view: View, name: str, found: Mapping[str, tuple[Drift, ...]]) -> dict[str, Any]:
     statistics = [_statistic(side, drift) for drift in found.get(name, ())]
-    return {"counters": name not in side.hidden} | _moments(view, name) | {"statistics": statistics}
+    return (
+        {"counters": name not in side.hidden}
+        | _moments(view, name)
+        | {"statistics": statistics}
+        | joint_report.middles_page(side, name, view)
+    )
 
 
 def _moments(view: View, name: str) -> dict[str, Any]:

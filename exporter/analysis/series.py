@@ -12,17 +12,19 @@ from typing import Any
 
 from exporter.analysis.classes import Classes
 from exporter.analysis.columns import columns_of
+from exporter.analysis.joint import JointState
 from exporter.analysis.kept import KeptSide
 from exporter.analysis.keys import without_ids
 from exporter.analysis.known import Known
 from exporter.analysis.role import LIVE
 from exporter.analysis.rows import RowFacts, Rows
 from exporter.analysis.rules import Rules, RuleState
-from exporter.analysis.side import Members, Side, SideState, Times
+from exporter.analysis.side import Members, Side, SideState, Times, rows_of
 from exporter.analysis.task import PREDICTED, Outputs
-from exporter.records.observation import Column, Observation
+from exporter.records.observation import Observation
 from exporter.records.observation_metrics import BATCH_BUCKETS
 from exporter.stats import CategoricalBins, Profile, SnapshotError, Windows
+from exporter.stats.joint import JointParts, JointWindows
 
 # Asked of every column of every exchange: a loop within the interpreter would cost three times as much.
 _SIGNATURE = attrgetter("name", "kind")
@@ -61,6 +63,7 @@ class State:
     left_out: dict[str, int]
     facts: RowFacts
     rules: tuple[RuleState, ...]
+    joint: JointState | None = None
 
 
 class Series:
@@ -95,6 +98,10 @@ class Series:
         self._left_out = dict(chosen.left_out or {})
         self._inputs = Side("feature", profile, self._known, chosen)
         self._outputs = Side("prediction", profile, self._known, chosen)
+        # Where room is short columns are counted by themselves alone.
+        parts = JointParts.of(profile, [one.name for one in chosen.counted]) if self._wide else None
+        self._joint = JointWindows(parts, self._known.windows) if parts is not None else None
+        self._inputs.remembers = self._outputs.remembers = parts is not None
 
     def refer(self, profile: Profile | None, now: float) -> None:
         """Compare with another reference: other bins, empty windows; classes count on. Flush before."""
@@ -123,12 +130,19 @@ class Series:
         self._rules.update(pending, now)
         for at, observations in _timed(pending):
             times = Times(now, at)
-            for names, members in _grouped([without_ids(one.outputs, self._ids) for one in observations]):
-                _put(problems, self._predictions(times, names, members))
-            for names, members in _grouped([without_ids(one.inputs, self._ids) for one in observations]):
+            for outputs, inputs in _alike(observations, self._ids):
+                _put(problems, self._predictions(times, *outputs))
+                names, members = inputs
                 self._whole.repeats(names, members, now)
                 _put(problems, self._inputs.update(times, *self._inputs.placed(names, members)))
+                if self._joint is not None:
+                    self._together(self._joint, times, rows_of(members))
         return problems
+
+    def _together(self, joint: JointWindows, times: Times, rows: int) -> None:
+        """Count what the last exchanges' columns have in common; those of a profile have distinct names."""
+        inputs, outputs = self._inputs.latest(), self._outputs.latest()
+        joint.add(times.now, outputs.batch | inputs.batch, outputs.nulls | inputs.nulls, rows, times.at)
 
     def _predictions(self, times: Times, names: tuple[str, ...], members: Members) -> dict[str, int]:
         names, members = self._outputs.placed(names, members)
@@ -174,7 +188,15 @@ class Series:
             left_out=left_out,
             facts=self._whole.facts(),
             rules=self._rules.states(),
+            joint=self._joint_state(now),
         )
+
+    def _joint_state(self, now: float | None) -> JointState | None:
+        if self._joint is None:
+            return None
+        lengths = self._known.windows if now is not None else ()
+        views = {length: self._joint.read(now or 0.0, length) for length in lengths}
+        return JointState(self._joint.parts, views)
 
 
 def _put(problems: dict[str, int], more: dict[str, int]) -> None:
@@ -202,14 +224,23 @@ def _timed(observations: list[Observation]) -> Iterable[tuple[float | None, list
     return groups.items()
 
 
-def _grouped(observations: Sequence[tuple[Column, ...]]) -> list[tuple[tuple[str, ...], Members]]:
-    """Columns of observations with the same names and kinds put together, in order of first appearance."""
-    groups: dict[tuple[tuple[str, str], ...], Members] = {}
-    for columns in observations:
-        signature = tuple(map(_SIGNATURE, columns))
+def _alike(
+    observations: Sequence[Observation], ids: tuple[str, ...]
+) -> Iterator[tuple[tuple[tuple[str, ...], Members], tuple[tuple[str, ...], Members]]]:
+    """Outputs and inputs of observations with the same names and kinds on both sides, in order of first appearance."""
+    groups: dict[tuple[tuple[tuple[str, str], ...], ...], tuple[Members, Members]] = {}
+    for one in observations:
+        sides = without_ids(one.outputs, ids), without_ids(one.inputs, ids)
+        signature = tuple(map(_SIGNATURE, sides[0])), tuple(map(_SIGNATURE, sides[1]))
         group = groups.get(signature)
         if group is None:
-            groups[signature] = [columns]
+            groups[signature] = [sides[0]], [sides[1]]
         else:
-            group.append(columns)
-    return [(tuple([name for name, _ in key]), members) for key, members in groups.items()]
+            group[0].append(sides[0])
+            group[1].append(sides[1])
+    for (outputs, inputs), members in groups.items():
+        yield (_names(outputs), members[0]), (_names(inputs), members[1])
+
+
+def _names(signature: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    return tuple([name for name, _ in signature])

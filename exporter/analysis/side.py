@@ -57,6 +57,16 @@ class Times(NamedTuple):
     at: float | None = None
 
 
+class Latest(NamedTuple):
+    """What was counted last, by column: values, and which of them are null, or how many besides."""
+
+    batch: dict[str, NDArray[Any]]
+    nulls: dict[str, int | NDArray[np.bool_]]
+
+
+_NOTHING = Latest({}, {})
+
+
 @dataclass(frozen=True, slots=True)
 class SideState:
     """A copy of one side: totals since the start, and the rolling windows by length where they were asked for.
@@ -120,6 +130,8 @@ class Side:
         self._quality = Quality(self.profile, self._natures, tuple(self._known))
         self._room = MAX_UNPROFILED if self.profile is None else 0
         self._refused: set[str] = set()
+        self.remembers = False  # what was counted last
+        self._latest = _NOTHING
         self._windows = Windows(Layout(tuple(column.spec() for column in counted)), known.windows)
 
     @property
@@ -184,13 +196,19 @@ class Side:
                 self._missing.count(name, given, columns)
         if self.profile is None:
             self._grow(new, batch)
-        self._quality.judge(batch, names, _rows(members))
+        self._quality.judge(batch, names, rows_of(members))
         if derived:
             batch |= self._with_derived(derived)
+        self._latest = Latest(batch, nulls) if self.remembers else _NOTHING
         self._windows.update(times.now, batch, nulls, requests=_requests(members), at=times.at)
         if self.role == "prediction":
             self._scale(batch)
         return self._misfits(names, wrong, len(members))
+
+    def latest(self) -> Latest:
+        """What the last update counted, and forget it."""
+        found, self._latest = self._latest, _NOTHING
+        return found
 
     def _scale(self, batch: dict[str, NDArray[Any]]) -> None:
         for name, values in batch.items():
@@ -334,7 +352,7 @@ def _exponential(found: Exponentials) -> Exponential:
     return Exponential(SCALE, found.zero, ZERO_THRESHOLD, *found.used(False), *found.used(True))
 
 
-def _rows(members: Members) -> int:
+def rows_of(members: Members) -> int:
     """Rows of exchanges alike; one that has no column at all is one row that says nothing."""
     return sum([len(member[0].values) if member else 1 for member in members])
 

@@ -6,7 +6,7 @@ and never 0; a window is in exactly one state.
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 
-from exporter.analysis import quality_report
+from exporter.analysis import joint_report, quality_report
 from exporter.analysis.report import column_labels
 from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
@@ -19,7 +19,7 @@ STATES = ("ready", "insufficient", "biased")
 
 def gauges(states: Iterable[State], biased: Container[float] = ()) -> list[Sample]:
     """All gauges; `biased`: lengths of the windows whose rows are not what the traffic was."""
-    return [sample for state in states for side in state.sides for sample in _side(state, side, biased)]
+    return [sample for state in states for sample in _version(state, biased)]
 
 
 def window_name(seconds: float) -> str:
@@ -39,6 +39,14 @@ def state_of(found: Sequence[Drift] | None, rows: int, biased: bool) -> str:
     return "insufficient" if not enough else "biased" if biased else "ready"
 
 
+def _version(state: State, biased: Container[float]) -> Iterator[Sample]:
+    for side in state.sides:
+        yield from _side(state, side, biased)
+    for length in state.joint.views if state.joint is not None else ():
+        yield from joint_report.gauges(state, length, window_name(length))
+    yield from joint_report.references(state)
+
+
 def _side(state: State, side: SideState, biased: Container[float]) -> Iterator[Sample]:
     key = state.key
     judged = side.judge.judged(side.layout, side.derived, side.windows)
@@ -52,6 +60,7 @@ def _side(state: State, side: SideState, biased: Container[float]) -> Iterator[S
             for one in STATES:
                 yield Sample("model.window.state", (*labels, one, key.role), int(one == now))
             yield from _drift(labels, (side.reference(name), key.role), found or ())
+            yield from joint_report.middles(state, side, name, view, window)
         for name in (one for one in side.layout.names if one not in side.hidden):
             yield from quality_report.gauges(state, side, view, name, window)
         if result is not None:

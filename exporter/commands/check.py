@@ -54,6 +54,8 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.queue.", lambda found: found.config.max_concurrency > 0, "--max-concurrency"),
     ("model.requests.shed", lambda found: found.config.max_concurrency > 0, "--max-concurrency"),
     ("model.drift", lambda found: bool(found.profiles), "--reference"),
+    ("model.window.correlation", lambda found: bool(found.profiles), "--reference"),
+    ("model.window.association", lambda found: bool(found.profiles), "--reference"),
     ("model.reference.", lambda found: bool(found.profiles), "--reference"),
     ("model.profile.", lambda found: bool(found.profiles), "--reference"),
     ("model.event.", lambda found: bool(found.config.time_column), "--time-column"),

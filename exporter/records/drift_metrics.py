@@ -7,6 +7,7 @@ from exporter.records.metric import Metric
 _MODEL: Final = ("model_name", "model_version")
 _COLUMN: Final = (*_MODEL, "output", "feature")
 _WINDOW: Final = (*_COLUMN, "window", "role")
+_PAIR: Final = (*_MODEL, "feature", "other", "window", "reference", "role")
 _DRIFT: Final = (*_COLUMN, "window", "statistic", "reference", "role")
 
 DRIFT: tuple[Metric, ...] = (
@@ -37,6 +38,62 @@ DRIFT: tuple[Metric, ...] = (
         "1",
         (*_MODEL, "source", "window", "statistic", "reference", "role"),
         "Share of columns above all yardsticks and the effect, of those with rows enough; source: feature, prediction.",
+    ),
+    Metric(
+        "model.reference.correlation",
+        "gauge",
+        "1",
+        (*_MODEL, "feature", "other", "reference", "role"),
+        "Pearson's correlation of a pair of features in the reference; of the pairs that the profile chose.",
+    ),
+    Metric(
+        "model.window.correlation",
+        "gauge",
+        "1",
+        _PAIR,
+        "Pearson's correlation of a pair of features in the rolling window; absent while there are too few rows.",
+    ),
+    Metric(
+        "model.drift.correlation",
+        "gauge",
+        "1",
+        _PAIR,
+        "How far the correlation of a pair of features is from the reference's.",
+    ),
+    Metric(
+        "model.drift.correlation_critical_value",
+        "gauge",
+        "1",
+        _PAIR,
+        "99.9 % quantile of the change of the correlation at this number of rows if nothing had changed.",
+    ),
+    Metric(
+        "model.drift.correlation_p_value",
+        "gauge",
+        "1",
+        _PAIR,
+        "Probability of a change of the correlation at least as large by chance.",
+    ),
+    Metric(
+        "model.reference.association",
+        "gauge",
+        "1",
+        (*_COLUMN, "reference", "role"),
+        "How strongly a feature goes with a prediction in the reference: Spearman's rho, or Cramer's V of categories.",
+    ),
+    Metric(
+        "model.window.association",
+        "gauge",
+        "1",
+        (*_COLUMN, "window", "reference", "role"),
+        "How strongly a feature goes with a prediction in the rolling window; it is no importance.",
+    ),
+    Metric(
+        "model.drift.association_ndcg",
+        "gauge",
+        "1",
+        (*_MODEL, "output", "window", "reference", "role"),
+        "How well the features keep their order by association with a prediction: 1 is the reference's order.",
     ),
     Metric(
         "model.column.squared_rows",

@@ -7,10 +7,36 @@ of bins, which add up. Refuses to know names and time.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from exporter.stats.bins import FloatArray, IntArray
+from exporter.stats.chance import Z_999, skewed
+
+# Two-sided, 0.1 %; and the mean of |Z|.
+_CRITICAL = 3.2905
+_MEAN = math.sqrt(2.0 / math.pi)
+_LEAST_ROWS = 50
+_ROWS_PER_DEGREE = 5
+_LARGEST = 1.0 - 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationShift:
+    """Strength in a window and in the reference; the change is `floor` on average and above `critical` in 0.1 %."""
+
+    value: float
+    reference: float
+    floor: float
+    critical: float
+    rows: int
+    effective_rows: float
+
+    @property
+    def change(self) -> float:
+        """|live - reference|."""
+        return abs(self.value - self.reference)
 
 
 def joint_counts(left: IntArray, right: IntArray, shape: tuple[int, int]) -> IntArray:
@@ -33,6 +59,72 @@ def rank_correlation(joint: IntArray) -> float | None:
     if rows < 2 or np.count_nonzero(down) < 2 or np.count_nonzero(across) < 2:
         return None
     return max(-1.0, min(1.0, float(x @ joint @ y) / math.sqrt(varied)))
+
+
+def rank_shift(
+    joint: IntArray, reference: float, reference_rows: float, effective_rows: float
+) -> AssociationShift | None:
+    """How far Spearman's rho moved, of a table of ordered bins; None below fifty effective rows.
+
+    By Fisher's z, whose variance is (1 + rho^2 / 2) / (n - 3) for normal rows, or what the table itself says where that
+    is larger: of a parabola it is fourfold. Source: Bonett and Wright, "Sample size requirements for estimating
+    Pearson, Kendall and Spearman correlations" (2000).
+    """
+    value, rows = rank_correlation(joint), int(joint.sum())
+    n = min(effective_rows, float(rows))
+    if value is None or min(n, reference_rows) < _LEAST_ROWS:
+        return None
+    own = max(-_LARGEST, min(_LARGEST, reference))
+    spread = max(1.0 + own * own / 2.0, _rank_variance(joint, value) / max((1.0 - value * value) ** 2, 1e-6))
+    deviation = math.sqrt(spread * (1.0 / (n - 3.0) + 1.0 / (reference_rows - 3.0)))
+    edge = math.tanh(math.atanh(own) + math.copysign(_CRITICAL * deviation, value - reference))
+    critical = abs(edge - own)
+    return AssociationShift(value, reference, critical * _MEAN / _CRITICAL, critical, rows, n)
+
+
+def _rank_variance(joint: IntArray, rho: float) -> float:
+    """n times the variance of Spearman's rho: the mean square of what a row moves it by, ranks included."""
+    p = joint / joint.sum()
+    sides = []
+    for share in (p.sum(axis=1), p.sum(axis=0)):
+        u = np.cumsum(share) - share / 2.0 - 0.5
+        # By how much a row in bin a moves the rank of bin i.
+        above = np.tri(len(share), k=-1) + np.eye(len(share)) / 2.0 - (u + 0.5)[:, None]
+        spread = float(share @ (u * u))
+        sides.append((u, above, spread, (u * u - spread + 2.0 * (share * u) @ above) / spread))
+    (u, above_u, spread_u, own_u), (v, above_v, spread_v, own_v) = sides
+    shared = np.outer(u, v) - u @ p @ v + ((p @ v) @ above_u)[:, None] + (u @ p) @ above_v
+    moved = shared / math.sqrt(spread_u * spread_v) - rho / 2.0 * (own_u[:, None] + own_v)
+    return float((p * moved * moved).sum())
+
+
+def cramer_shift(
+    joint: IntArray, reference: float, reference_rows: float, effective_rows: float
+) -> AssociationShift | None:
+    """How far Cramer's V moved, on either side less what chance adds to it; None below five effective rows a degree.
+
+    n V^2 (least bins - 1) is chi-square, non-central by the reference's. V less chance is sqrt(max(0, V^2 - df / n /
+    (least bins - 1))). Source: Bergsma, "A bias-correction for Cramer's V and Tschuprow's T" (2013).
+    """
+    found, rows = cramers_v(joint), int(joint.sum())
+    down, across = (int(np.count_nonzero(joint.sum(axis=side))) for side in (1, 0))
+    degrees, least = (down - 1) * (across - 1), min(down, across) - 1
+    n = min(effective_rows, float(rows))
+    if found is None or min(n, reference_rows) < max(_LEAST_ROWS, _ROWS_PER_DEGREE * degrees):
+        return None
+    value = _unbiased(found, degrees, n * least)
+    own = _unbiased(reference, degrees, reference_rows * least)
+    sums = [degrees + 2.0 * own * own * size * least for size in (n, reference_rows)]
+    scale = [2.0 * one / (size * least) ** 2 for one, size in zip(sums, (n, reference_rows), strict=True)]
+    skew = math.sqrt(8.0) * (degrees + 3.0 * own * own * n * least) / sums[0] ** 1.5
+    reach = float(skewed(Z_999, skew)) * math.sqrt(sum(scale))
+    up = math.sqrt(own * own + reach) - own
+    critical = up if value >= own else own - math.sqrt(max(0.0, own * own - reach))
+    return AssociationShift(value, own, critical * _MEAN / _CRITICAL, critical, rows, n)
+
+
+def _unbiased(v: float, degrees: int, scale: float) -> float:
+    return math.sqrt(max(0.0, v * v - degrees / scale))
 
 
 def cramers_v(joint: IntArray) -> float | None:

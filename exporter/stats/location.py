@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.stats.bins import Bins, FloatArray, IntArray, NumericBins
+from exporter.stats.chance import union_quantiles
 from exporter.stats.moments import Summary
 
 # Two-sided, 0.1 %.
@@ -18,6 +19,7 @@ _CRITICAL = 3.2905
 # The deviation of a normal sample's median is this times that of its mean.
 _MEDIAN = math.sqrt(math.pi / 2.0)
 _LEAST_ROWS = 5
+_LEAST_MODE_ROWS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Shift:
     value: float
     critical: float
     rows: int
+
+    @property
+    def floor(self) -> float:
+        """|value| on average, when nothing moved."""
+        return self.critical / _CRITICAL * math.sqrt(2.0 / math.pi)
 
     def exceeds(self, effect: float) -> bool:
         """Moved: beyond chance, and by more than `effect`."""
@@ -62,6 +69,12 @@ def median_shift(live: Summary, reference: Known, effective_rows: float | None =
     return Shift((median - reference.median) / reference.std, moved.critical * _MEDIAN, live.count)
 
 
+def cuts(bins: NumericBins, extremes: tuple[float, float]) -> FloatArray:
+    """Where the bins of numbers begin and end, the outer ones cut to `extremes`; needs an edge."""
+    low, high = min(extremes[0], bins.edges[0]), max(extremes[1], bins.edges[-1])
+    return np.array([low, *bins.edges, high])
+
+
 def densities(bins: Bins, counts: IntArray, extremes: tuple[float, float] | None = None) -> FloatArray:
     """Rows per unit in the bins of numbers, outer bins cut to `extremes`; of categories and discrete values counts."""
     if not isinstance(bins, NumericBins):
@@ -69,14 +82,39 @@ def densities(bins: Bins, counts: IntArray, extremes: tuple[float, float] | None
     held = counts[: bins.ranges].astype(np.float64)
     if bins.discrete or extremes is None or not bins.edges:
         return held
-    low, high = min(extremes[0], bins.edges[0]), max(extremes[1], bins.edges[-1])
-    widths = np.diff(np.array([low, *bins.edges, high]))
+    widths = np.diff(cuts(bins, extremes))
     return np.asarray(np.where(widths > 0, held / np.where(widths > 0, widths, 1.0), 0.0), np.float64)
 
 
-def mode(density: FloatArray) -> int | None:
-    """The densest bin, the first of equals; None without rows."""
-    return int(density.argmax()) if density.sum() > 0 else None
+def mode_shift(
+    bins: NumericBins,
+    counts: tuple[IntArray, IntArray],
+    effective_rows: float,
+    extremes: tuple[float, float],
+    std: float,
+) -> Shift | None:
+    """From the middle of the reference's densest bin to the middle of the live one's; 0 where that is chance.
+
+    `counts`: of reference and live. It has moved where live rows are denser in the one bin than in the other by more
+    than chance, which in 0.1 % they are in any bin. None without fifty effective rows, or edges.
+    """
+    sizes = float(counts[0][: bins.ranges].sum()), float(counts[1][: bins.ranges].sum())
+    if min(effective_rows, *sizes) < _LEAST_MODE_ROWS or std <= 0.0 or not bins.edges:
+        return None
+    places = cuts(bins, extremes)
+    widths = np.ones(bins.ranges) if bins.discrete else np.maximum(np.diff(places), 1e-300)
+    expected, found = (
+        densities(bins, held, extremes) / size for held, size in zip(counts, sizes, strict=True)
+    )
+    pair = [int(expected.argmax()), int(found.argmax())]
+    # The share of a bin is uncertain by the root of its rows, on either side.
+    noise = float((expected[pair] / widths[pair]).sum()) / sizes[0]
+    noise += float((found[pair] / widths[pair]).sum()) / min(effective_rows, sizes[1])
+    z = float(union_quantiles(bins.ranges)[bins.ranges])
+    if pair[0] == pair[1] or float(found[pair[1]] - found[pair[0]]) <= z * math.sqrt(noise):
+        return Shift(0.0, 0.0, int(sizes[1]))
+    middles = np.array([*bins.edges, places[-1]]) if bins.discrete else (places[1:] + places[:-1]) / 2.0
+    return Shift(float(middles[pair[1]] - middles[pair[0]]) / std, 0.0, int(sizes[1]))
 
 
 def peaks(density: FloatArray) -> int:

@@ -12,12 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from exporter.stats.bins import FloatArray
 
-N, X, Y, XX, YY, XY = range(6)
+N, X, Y, XX, YY, XY, SPREAD = range(7)
+SUMS = 7
 # Two-sided, 0.1 %.
 _CRITICAL = 3.2905
 # atanh is infinite at 1: a correlation that rounds to it is taken as this.
@@ -73,9 +75,61 @@ def co_moments(
     return found
 
 
+class Expected(Protocol):
+    """What the reference says of a pair; see `profile_joint.CoMoments`."""
+
+    @property
+    def a(self) -> str:
+        """The one column."""
+
+    @property
+    def b(self) -> str:
+        """The other."""
+
+    @property
+    def scales(self) -> dict[str, Scale]:
+        """Their units."""
+
+    @property
+    def correlation(self) -> float | None:
+        """r of the reference."""
+
+
+def live_moments(pairs: Sequence[Expected], batch: Mapping[str, FloatArray]) -> FloatArray:
+    """Sums of every pair of live rows, shape (7, pairs): the six, and the squares of what each row adds to r.
+
+    A row moves r by (xy - r (x^2 + y^2) / 2) / n, with the reference's r: by the spread of that r varies, whatever the
+    form of the distribution. Source: Devlin, Gnanadesikan and Kettenring, "Robust estimation and outlier detection with
+    correlation coefficients" (1975).
+    """
+    found = np.zeros((SUMS, len(pairs)))
+    for place, one in enumerate(pairs):
+        names, scales = [(one.a, one.b)], one.scales
+        found[:SPREAD, place] = co_moments(names, scales, batch)[:, 0]
+        if found[N, place]:
+            x, y = (_scaled(batch[name], scales[name]) for name in names[0])
+            moved = x * y - (one.correlation or 0.0) * (x * x + y * y) / 2.0
+            moved = moved[np.isfinite(moved)]
+            found[SPREAD, place] = moved @ moved
+    return found
+
+
+def spread(live: FloatArray, r: float) -> float:
+    """How much more the correlation of such rows varies than that of normal ones, by variance; at least 1.
+
+    `live`: the seven sums of one pair; `r`: the reference's.
+    """
+    n = float(live[N])
+    if n < 2:
+        return 1.0
+    mean = (live[XY] - r * (live[XX] + live[YY]) / 2.0) / n
+    normal = max((1.0 - r * r) ** 2, 1e-12)
+    return max(1.0, float((live[SPREAD] / n - mean * mean) / normal))
+
+
 def pearson(sums: FloatArray) -> float | None:
     """Correlation from the six sums of one pair; None with fewer than two rows or where one side is constant."""
-    n, x, y, xx, yy, xy = sums.tolist()
+    n, x, y, xx, yy, xy = sums[:SPREAD].tolist()
     across, down = n * xx - x * x, n * yy - y * y
     # What rounding leaves of a constant is no variance.
     if n < 2 or across <= 1e-12 * n * xx or down <= 1e-12 * n * yy:
@@ -86,11 +140,15 @@ def pearson(sums: FloatArray) -> float | None:
 def shift(live: FloatArray, reference: FloatArray, effective_rows: float | None = None) -> PairShift | None:
     """How far the correlation of one pair moved; None unless both have one, of at least four rows.
 
-    `effective_rows`: how many of the live rows are independent, all by default.
+    `effective_rows`: how many of the live rows are independent, all by default. Of `live_moments` the seventh sum says
+    how many normal rows the rows of both sides are worth: far fewer where tails are heavy.
     """
     r, own = pearson(live), pearson(reference)
     n = float(live[N]) if effective_rows is None else min(effective_rows, float(live[N]))
     m = float(reference[N])
+    if len(live) == SUMS and own is not None:
+        worth = spread(live, own)
+        n, m = n / worth, m / worth
     if r is None or own is None or min(n, m) < 4:
         return None
     deviation = math.sqrt(1.0 / (n - 3.0) + 1.0 / (m - 3.0))

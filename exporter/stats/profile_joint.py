@@ -170,6 +170,11 @@ class Association:
     cramer: float
     rank: float | None = None
 
+    @property
+    def strength(self) -> float:
+        """Spearman's where there is one, else Cramer's."""
+        return self.cramer if self.rank is None else self.rank
+
 
 def association_of(
     feature: str, prediction: str, table: IntArray, ordered: tuple[int, int] | None

@@ -32,10 +32,14 @@ class RollingSums:
         self._sums = np.zeros((len(lengths), panes, *shape))
         self._total = np.zeros(shape)
 
-    def add(self, now: float, sums: FloatArray) -> None:
-        """Count into the pane of `now` of every length."""
-        for row, slot in enumerate(self._slots_at(now)):
-            self._add(row, slot, sums)
+    def add(self, now: float, sums: FloatArray, at: float | None = None) -> None:
+        """Count into the pane of `now` of every length; or of `at`, where a window reaches back so far."""
+        late = at is not None and at < now
+        last = self.slots_at(now)
+        for row, slot in enumerate(self.slots_at(at) if at is not None and late else last):
+            # A pane that holds a later slot, after a clock went back, keeps it.
+            if not late or last[row] - self.panes < slot >= self._slots[row, slot % self.panes]:
+                self._add(row, slot, sums)
         self._total += sums
 
     def read(self, now: float, length: float) -> FloatArray:
@@ -43,7 +47,7 @@ class RollingSums:
         if length not in self.lengths:
             raise KeyError(length)
         row = self.lengths.index(length)
-        last = self._slots_at(now)[row]
+        last = self.slots_at(now)[row]
         live = (self._slots[row] > last - self.panes) & (self._slots[row] <= last)
         return np.asarray(self._sums[row, live].sum(axis=0), np.float64)
 
@@ -61,7 +65,8 @@ class RollingSums:
                     self._add(row, slot, other._sums[row, pane])
         self._total += other._total
 
-    def _slots_at(self, now: float) -> list[int]:
+    def slots_at(self, now: float) -> list[int]:
+        """The slot of each length."""
         return [math.floor(now / (length / self.panes)) for length in self.lengths]
 
     def _add(self, row: int, slot: int, sums: FloatArray) -> None:

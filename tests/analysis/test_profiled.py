@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exporter.analysis.joint import LOCATIONS
 from exporter.analysis.known import Known
 from exporter.analysis.series import Key, Series
 from exporter.analysis.window_report import gauges
@@ -160,7 +161,8 @@ def test_every_yardstick_is_a_gauge() -> None:
     told = ("m", "1", "score", "", "5m")
     for family in ("model.drift", "model.drift.noise_floor", "model.drift.critical_value"):
         cells = found(samples, family)
-        assert {cell[5] for cell in cells if cell[2] == "score"} == {one.name for one in STATISTICS}
+        own = {cell[5] for cell in cells if cell[2:4] == ("score", "")}
+        assert own == {one.name for one in STATISTICS} | set(LOCATIONS)
     assert found(samples, "model.drift.effective_rows")[*told, "psi", PROFILE.reference, "live"] == ROWS
     assert {cell[5] for cell in found(samples, "model.drift.p_value")} == {"chi_square", "kolmogorov_smirnov"}
     shares = found(samples, "model.drift.drifted_columns")

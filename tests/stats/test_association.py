@@ -8,7 +8,14 @@ from scipy import stats as oracle
 from scipy.stats.contingency import association
 from sklearn.metrics import ndcg_score
 
-from exporter.stats.association import cramers_v, joint_counts, ndcg, rank_correlation
+from exporter.stats.association import (
+    cramer_shift,
+    cramers_v,
+    joint_counts,
+    ndcg,
+    rank_correlation,
+    rank_shift,
+)
 
 sizes = st.lists(
     st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.7]), st.sampled_from([0.0, 0.2, 0.5])), min_size=2, max_size=8
@@ -61,3 +68,49 @@ def test_parts_add_up_and_wrong_cells_are_left_out() -> None:
         joint_counts(x[:2], y[:2], (3, 2)) + joint_counts(x[2:], y[2:], (3, 2))
     ).tolist() == whole.tolist()
     assert rank_correlation(np.zeros((3, 2), np.int64)) is None
+
+
+EDGES = np.array([-1.28, -0.84, -0.52, -0.25, 0.0, 0.25, 0.52, 0.84, 1.28])
+
+
+def _table(rng: np.random.Generator, kind: str, rows: int) -> np.ndarray:
+    """Bins of x and of an answer that follows it not at all, some, or by its square alone."""
+    x, noise = rng.normal(size=(2, rows))
+    y = {"none": noise, "some": 0.45 * x + 0.9 * noise, "square": 0.6 * (x * x - 1) + 0.5 * noise}[kind]
+    return joint_counts(np.searchsorted(EDGES, x), np.searchsorted(EDGES, y), (10, 10))
+
+
+@pytest.mark.parametrize("kind", ["none", "some", "square"])
+def test_false_alarms_of_associations(kind: str) -> None:
+    """Of 1,000 windows without drift about one is above the critical value, by either measure."""
+    rng = np.random.default_rng(12)
+    reference = _table(rng, kind, 20_000)
+    rho, v = rank_correlation(reference), cramers_v(reference)
+    assert rho is not None
+    assert v is not None
+    alarms = [0, 0]
+    for _ in range(1000):
+        table = _table(rng, kind, 800)
+        found = rank_shift(table, rho, 20_000, 800), cramer_shift(table, v, 20_000, 800)
+        for place, one in enumerate(found):
+            assert one is not None
+            assert 0.0 < one.floor < one.critical
+            alarms[place] += one.change > one.critical
+    assert max(alarms) <= 6
+
+
+def test_a_lost_association_is_found() -> None:
+    """Both measures see that an answer no longer follows a feature; fewer independent rows see less."""
+    rng = np.random.default_rng(13)
+    reference, live = _table(rng, "some", 20_000), _table(rng, "none", 500)
+    for measure, own in ((rank_shift, rank_correlation(reference)), (cramer_shift, cramers_v(reference))):
+        assert own is not None
+        found = measure(live, own, 20_000, 500)
+        assert found is not None
+        assert found.change > max(found.critical, 0.1)
+        less = measure(live, own, 20_000, 420)
+        assert less is not None
+        assert less.critical > found.critical
+        assert measure(live, own, 20_000, 40) is None
+        assert measure(live, own, 40, 500) is None
+        assert measure(np.diag([500, 0]), own, 20_000, 500) is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from exporter.stats.bins import CategoricalBins, FloatArray, NumericBins, fine_bins
-from exporter.stats.location import Known, Shift, densities, mean_shift, median_shift, mode, peaks
+from exporter.stats.location import Known, Shift, densities, mean_shift, median_shift, mode_shift, peaks
 from exporter.stats.moments import Summary, moments_of, summarize
 
 REFERENCE = Known(10.0, 10.0, 2.0, 5000)
@@ -56,12 +56,38 @@ def test_modes_are_where_rows_are_dense() -> None:
     bins = NumericBins(tuple(np.quantile(values, np.arange(1, 20) / 20).tolist()))
     counts = bins.count(values)
     found = densities(bins, counts, (float(values.min()), float(values.max())))
-    place = mode(found)
-    assert place is not None
+    place = int(found.argmax())
     assert abs(bins.edges[place]) < 1.0
     assert peaks(found) == 2
-    assert mode(densities(CategoricalBins(("a", "b")), np.array([1, 7, 2, 99]))) == 1
-    assert mode(densities(NumericBins((0.0, 1.0), discrete=True), np.array([0, 5, 2, 9, 9]))) == 1
+    assert densities(CategoricalBins(("a", "b")), np.array([1, 7, 2, 99])).tolist() == [1, 7, 2]
+    assert densities(NumericBins((0.0, 1.0), discrete=True), np.array([0, 5, 2, 9, 9])).tolist() == [0, 5, 2]
+    assert peaks(np.zeros(3)) == 0
+
+
+def test_a_mode_moves_only_beyond_chance() -> None:
+    """From one of two peaks to the other it does, by their distance; without drift it never leaves its place."""
+    rng = np.random.default_rng(5)
+
+    def drawn(share: float, rows: int) -> FloatArray:
+        return np.where(rng.random(rows) < share, rng.normal(0.0, 1.0, rows), rng.normal(8.0, 1.0, rows))
+
+    values = drawn(0.55, 20_000)
+    bins = NumericBins(tuple(np.quantile(values, np.arange(1, 20) / 20).tolist()))
+    ends, std = (float(values.min()), float(values.max())), float(values.std())
+
+    def moved(share: float, rows: int, effective: float = 1e9) -> float | None:
+        found = mode_shift(bins, (bins.count(values), bins.count(drawn(share, rows))), effective, ends, std)
+        return None if found is None else found.value
+
+    assert moved(0.1, 2000) == pytest.approx(8.0 / std, abs=0.5)
+    assert all(moved(0.55, 400) == 0.0 for _ in range(300))
+    assert moved(0.1, 2000, 60.0) == 0.0
+    assert moved(0.1, 40) is moved(0.1, 2000, 40.0) is None
+    discrete = NumericBins((-0.5, 0.0, 1.0), discrete=True)
+    counts = np.array([0, 900, 100, 0, 0, 0]), np.array([0, 100, 900, 0, 0, 0])
+    one = mode_shift(discrete, counts, 1000.0, (0.0, 1.0), 0.5)
+    assert one is not None
+    assert one.value == 2.0
 
 
 @pytest.mark.parametrize(
@@ -78,4 +104,3 @@ def test_modes_are_where_rows_are_dense() -> None:
 def test_peaks(density: list[int], expected: int) -> None:
     """Ends and plateaus count once, nothing has none."""
     assert peaks(np.array(density, np.float64)) == expected
-    assert (mode(np.array(density, np.float64)) is None) == (expected == 0)
