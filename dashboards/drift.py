@@ -301,8 +301,8 @@ def _whole_rows() -> Panel:
     }
     queries = [Query(f"max ({family(name)}{{{selector}}})", word) for word, name in families.items()]
     text = (
-        "Mean squared Mahalanobis distance of whole rows from the reference's mean: the number of columns where nothing "
-        "moved, more where values or what they have in common did."
+        "Mean squared Mahalanobis distance of whole rows from the reference's mean: the number of columns where "
+        "nothing moved, more where values or what they have in common did."
     )
     return _drawn(timeseries("All features together", text, "short", *queries))
 

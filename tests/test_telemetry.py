@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import msgspec
+import numpy as np
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text
@@ -29,6 +30,8 @@ from exporter.records.rule import Rule
 from exporter.records.status import Status
 from exporter.records.totals import Layout, Writer
 from exporter.stats import save
+from exporter.stats.profile_build import Column as Data
+from exporter.stats.profile_build import ProfileConfig, build
 from exporter.stats.profile_levels import Level, PeriodSet
 from exporter.telemetry import Telemetry
 from tests.analysis.generations import told
@@ -295,6 +298,12 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     """Traffic with a limit, a profile, drift and OTLP fill every family but those of absent hardware."""
     levels, periods = (Level("label", "psi", 300, 8, 0.01, 0.01),), (PeriodSet(3600, 5),)
     save(replace(profile("iris"), levels=levels, periods=periods), tmp_path / "iris.json")
+    rng = np.random.default_rng(3)
+    values = dict(zip("abc", rng.normal(size=(3, 500)).cumsum(axis=0), strict=True))
+    columns = {name: Data(own, "prediction" if name == "c" else "feature") for name, own in values.items()}
+    save(build(columns, ProfileConfig("whole")), tmp_path / "whole.json")
+    cells = {name: own.tolist() for name, own in values.items()}
+    whole = v2({name: cells[name] for name in "ab"}, {"c": cells["c"]}, name="whole")
     many = [v2({"age": [40.5] * 200, "city": ["rome"] * 200}, {"label": [0, 1] * 100}) for _ in range(4)]
     numeric = v2({"x": [1.5], "t": [""], "at": [1.5]}, {"y": [0.5]}, name="wine")
     numeric = msgspec.structs.replace(numeric, response_head=TELLING)
@@ -307,7 +316,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         await telemetry._polling()
         in_flight = sidecar.writer.block(("iris", "predict", "v2")) + sidecar.layout.block_slots - 1
         sidecar.writer.slots[in_flight] = 1
-        await sidecar.send(*many, numeric, told(4, 2, streamed=True, marks=True), told(4, 2))
+        await sidecar.send(*many, numeric, whole, told(4, 2, streamed=True, marks=True), told(4, 2))
         # Token counts in the conventions' form to come take the place of the others.
         telemetry._engine.generations.newer = True
         await sidecar.send(told(4, 2))

@@ -20,7 +20,7 @@ VOCABULARY = {
         "class",
     ),
     *("bin", "window", "statistic", "group", "segment", "reason", "source", "state", "direction", "role"),
-    "reference",
+    *("reference", "other"),  # other: the second feature of a pair
     *("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model"),
     "gen_ai_token_type",
     *("hw_id", "hw_name", "cpu_mode", "disk_io_direction", "network_io_direction"),
