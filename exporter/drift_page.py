@@ -16,7 +16,8 @@ from exporter.analysis import joint_report
 from exporter.analysis.series import State
 from exporter.analysis.side import SideState
 from exporter.analysis.window_report import state_of, window_name
-from exporter.stats import Drift, Result, View
+from exporter.stats import KOLMOGOROV_SMIRNOV, Drift, Result, View
+from exporter.stats.kolmogorov_smirnov import robust_excess
 
 PATH: Final = "/v1/drift"
 MAX_WAITING: Final = 4
@@ -134,7 +135,8 @@ def _moments(view: View, name: str) -> dict[str, Any]:
 
 def _statistic(side: SideState, drift: Drift) -> dict[str, Any]:
     effect = side.judge.effects[drift.statistic]
-    return {
+    more = {"robust_excess": robust_excess(drift)} if drift.statistic == KOLMOGOROV_SMIRNOV.name else {}
+    return more | {
         "statistic": drift.statistic,
         "value": drift.value,
         "noise_floor": drift.floor,

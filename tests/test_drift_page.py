@@ -56,6 +56,7 @@ def test_every_column_window_and_statistic() -> None:
         )
         assert one["drifted"]
         assert one["reference_level"] is None
+        assert ("robust_excess" in one) == (one["statistic"] == "kolmogorov_smirnov")
         assert (one["p_value"] is not None) == (one["statistic"] in ("chi_square", "kolmogorov_smirnov"))
     assert {one["statistic"] for one in cells["city", "5m"]["statistics"]} == set(STATISTIC_NAMES[:6])
     assert 2.5 < last["mean"] < 3.5

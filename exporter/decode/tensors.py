@@ -36,7 +36,6 @@ DTYPES: dict[str, np.dtype[Any]] = {
     **{f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
     "BYTES": np.dtype(object),
 }
-_DATATYPES = {dtype: datatype for datatype, dtype in DTYPES.items()}
 _FLOATS = frozenset({"FP16", "BF16", "FP32", "FP64"})
 _WORDED = frozenset({"BOOL", "BYTES"})
 _KNOWN = frozenset(DTYPES) | {"BF16"}
@@ -46,11 +45,6 @@ _WORDS: NDArray[Any] = np.array(["false", "true"], dtype=object)
 _LENGTH = Struct("<I")
 # Up to so many integers each gets a text of its own, which is quicker than to look for equal ones.
 _FEW: Final = 1024
-
-
-def datatype_of(dtype: "np.dtype[Any]") -> str:
-    """The datatype of a numpy dtype; KeyError for a dtype that has none."""
-    return _DATATYPES[dtype.newbyteorder("<")]
 
 
 def check_shape(shape: list[Any]) -> tuple[int, int]:

@@ -5,21 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter.decode.tensors import DTYPES, binary_columns, check_shape, datatype_of, tensor_columns
+from exporter.decode.tensors import binary_columns, check_shape, tensor_columns
 from exporter.records.observation import Undecodable
-
-
-@pytest.mark.parametrize("datatype", DTYPES)
-def test_table_is_two_way(datatype: str) -> None:
-    """Each datatype has a numpy dtype that leads back to it, in either byte order."""
-    assert datatype_of(DTYPES[datatype]) == datatype
-    assert datatype_of(DTYPES[datatype].newbyteorder(">")) == datatype
-
-
-def test_dtype_without_datatype() -> None:
-    """A dtype that the protocol does not have is a KeyError."""
-    with pytest.raises(KeyError):
-        datatype_of(np.dtype("c8"))
 
 
 @pytest.mark.parametrize(
