@@ -5,7 +5,8 @@ start anyway, and everything that is pushed, for OTLP tells the start time inste
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from exporter.records.sample import Exponential, Histogram, Sample
 

@@ -16,7 +16,7 @@ from exporter.analysis.aspects import Nature
 from exporter.analysis.fit import Fitted
 from exporter.records.exchange import OTHER
 from exporter.records.observation import Column
-from exporter.stats import Profile, ProfileColumn
+from exporter.stats import CategoricalBins, Profile, ProfileColumn
 from exporter.stats.quality import OUTLIER_IQR, OUTLIER_Z, Judge, Limit, limits
 
 MISSING_COLUMN: Final = "missing_column"
@@ -33,11 +33,15 @@ _LOST: Final = "\ufffd"  # what a decoder writes for bytes that are no UTF-8
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """A copy: rows by (column, reason); `shares` of the reference beyond its own fences; payload columns it knows."""
+    """A copy: rows by (column, reason); `shares` of the reference beyond its own fences; payload columns it knows.
+
+    `moving`: counted columns that do not stand still in the reference.
+    """
 
     counts: dict[tuple[str, str], int]
     shares: dict[tuple[str, str], float]
     known: frozenset[str]
+    moving: frozenset[str]
 
 
 class Quality:
@@ -49,6 +53,7 @@ class Quality:
         """`natures`: the profile's payload columns that are counted; `order`: all that it has of this role."""
         self._columns = {column.name: column for column in profile.columns} if profile is not None else {}
         self._known = frozenset(natures)
+        self._moving = frozenset(name for name, column in self._columns.items() if not _still(column))
         self._order = frozenset(order)
         self._limits: dict[str, dict[str, Limit]] = {}
         self._counts: dict[tuple[str, str], int] = {}
@@ -102,7 +107,7 @@ class Quality:
 
     def findings(self) -> Findings:
         """A copy."""
-        return Findings(dict(self._counts), self._shares, self._known)
+        return Findings(dict(self._counts), self._shares, self._known, self._moving)
 
     def _start(self, name: str, reasons: Iterable[str]) -> None:
         for reason in reasons:
@@ -114,6 +119,14 @@ class Quality:
 
 # What can be wrong with the cells of a type, besides being of another one.
 _REASONS: Final[dict[str, tuple[str, ...]]] = {"vector": (SHAPE,), "category": (ENCODING,)}
+
+
+def _still(column: ProfileColumn) -> bool:
+    """Whether all values of the reference are one; the bin that holds all rare categories tells of no single one."""
+    used = [place for place, count in enumerate(column.counts[: column.bins.null]) if count]
+    if isinstance(column.bins, CategoricalBins):
+        return len(used) == 1 and used[0] < len(column.bins.categories)
+    return len(used) == 1 and column.min == column.max
 
 
 def _unread(given: Sequence[Column], fitted: Fitted) -> int:

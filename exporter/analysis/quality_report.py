@@ -3,16 +3,14 @@
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
-
 from exporter.analysis.quality import DATA_TYPE, ENCODING, UNEXPECTED, UNREAD
 from exporter.analysis.series import State
 from exporter.analysis.side import SideState
 from exporter.records.exchange import OTHER
 from exporter.records.quality_metrics import LAG_BUCKETS
 from exporter.records.sample import Histogram, Sample
-from exporter.stats import Bins, CategoricalBins, View
-from exporter.stats.bins import UNSEEN, IntArray
+from exporter.stats import CategoricalBins, View
+from exporter.stats.bins import UNSEEN
 
 LEAST_CONSTANT: Final = 30  # values that are all the same by more than chance
 VIOLATIONS: Final = "model.data.violations"
@@ -31,24 +29,15 @@ def samples(state: State) -> Iterator[Sample]:
     yield from _rules(state)
 
 
-def gauges(state: State, side: SideState, view: View, name: str, window: str) -> Iterator[Sample]:
-    """Whether a column stands still in a window, where the reference moves."""
-    column = side.profiled(name)
-    if column is None or (_still(column.bins, column.array) and column.min == column.max):
-        return
-    counts = view.counts(name)
-    constant = False
-    if int(counts[: column.bins.null].sum()) >= LEAST_CONSTANT and _still(column.bins, counts):
-        summary = view.summary(name)
-        constant = isinstance(column.bins, CategoricalBins) or summary.min == summary.max
-    labels = (*column_labels(state, side, name), window, state.key.role)
-    yield Sample("model.window.constant", labels, int(constant))
-
-
-def _still(bins: Bins, counts: IntArray) -> bool:
-    """Whether all values are in one bin; the one that holds all rare categories tells of no single one."""
-    used = np.flatnonzero(counts[: bins.null])
-    return len(used) == 1 and not (isinstance(bins, CategoricalBins) and used[0] == len(bins.categories))
+def gauges(state: State, side: SideState, view: View, window: str) -> Iterator[Sample]:
+    """Whether columns stand still in a window, where the reference moves."""
+    still = ((view.values >= LEAST_CONSTANT) & view.constant).tolist()
+    whose = (state.key.model_name, state.key.model_version)
+    for name, place in side.layout.places.items():
+        if name in side.quality.moving and name not in side.hidden and name not in side.derived:
+            column = (name, "") if side.role == "prediction" else ("", name)
+            labels = (*whose, *column, window, state.key.role)
+            yield Sample("model.window.constant", labels, int(still[place]))
 
 
 def column_labels(state: State, side: SideState, name: str) -> tuple[str, str, str, str]:

@@ -61,8 +61,7 @@ def _side(state: State, side: SideState, biased: Container[float]) -> Iterator[S
                 yield Sample("model.window.state", (*labels, one, key.role), int(one == now))
             yield from _drift(labels, (side.reference(name), key.role), found or ())
             yield from joint_report.middles(state, side, name, view, window)
-        for name in (one for one in side.layout.names if one not in side.hidden):
-            yield from quality_report.gauges(state, side, view, name, window)
+        yield from quality_report.gauges(state, side, view, window)
         if result is not None:
             yield from _shares(key, side, window, result)
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from itertools import chain, repeat
 from operator import sub
 
+from msgspec import structs
+
 from exporter.records.catalogue import metric
 from exporter.records.sample import Exponential, Histogram, Sample
 
@@ -43,7 +45,7 @@ class Deltas:
         rest = _less(value, before.value)
         if rest is None:  # it went back
             return sample if _count(value) else None
-        return replace(sample, value=rest, created=self._at) if _count(rest) else None
+        return structs.replace(sample, value=rest, created=self._at) if _count(rest) else None
 
 
 def _adds_up(sample: Sample) -> bool:

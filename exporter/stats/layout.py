@@ -69,7 +69,8 @@ class Layout:
     """Columns side by side in a flat vector of `size` bins. Raises ValueError for repeated names.
 
     `tails`: which cells of the vector are the last range of a numeric column. `edges`: of the kept bins of each column,
-    None for categories. `compared`: see there.
+    None for categories. `compared`: see there. `valued`: cells of values, not of null and NaN; `named`: those without
+    the rest of the categories; `starts`: the first cell of each column.
     """
 
     columns: tuple[ColumnSpec, ...]
@@ -78,6 +79,9 @@ class Layout:
     places: dict[str, int] = field(init=False, repr=False, compare=False)
     compared: Compared = field(init=False, repr=False, compare=False)
     tails: BoolArray = field(init=False, repr=False, compare=False)
+    valued: BoolArray = field(init=False, repr=False, compare=False)
+    named: BoolArray = field(init=False, repr=False, compare=False)
+    starts: NDArray[np.intp] = field(init=False, repr=False, compare=False)
     edges: tuple[FloatArray | None, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -90,11 +94,18 @@ class Layout:
         object.__setattr__(self, "offsets", tuple(ends[:-1]))
         object.__setattr__(self, "size", ends[-1])
         object.__setattr__(self, "compared", Compared.of(self.columns))
-        tails = np.zeros(ends[-1], np.bool_)
+        tails, valued, named = np.zeros((3, ends[-1]), np.bool_)
         for column, offset in zip(self.columns, ends[:-1], strict=True):
-            if isinstance(column.kept, NumericBins):
-                tails[offset + column.kept.ranges - 1] = True
+            numeric = isinstance(column.kept, NumericBins)
+            end = offset + column.kept.null
+            valued[offset:end] = True
+            named[offset : end if numeric else end - 1] = True
+            if numeric:
+                tails[end - 1] = True
         object.__setattr__(self, "tails", tails)
+        object.__setattr__(self, "valued", valued)
+        object.__setattr__(self, "named", named)
+        object.__setattr__(self, "starts", np.array(ends[:-1], np.intp))
         kept = [column.kept for column in self.columns]
         edges = tuple(bins.array if isinstance(bins, NumericBins) else None for bins in kept)
         object.__setattr__(self, "edges", edges)

@@ -80,8 +80,11 @@ class Profile:
     performance: Performance | None = None
     schema: int = SCHEMA
     sha256: str = field(init=False, compare=False)
+    _by_name: dict[str, ProfileColumn] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        # Of two of one name the first, as if they were looked through.
+        object.__setattr__(self, "_by_name", {column.name: column for column in reversed(self.columns)})
         object.__setattr__(self, "sha256", _digest(_content(self)))
 
     @property
@@ -95,10 +98,7 @@ class Profile:
 
     def column(self, name: str) -> ProfileColumn:
         """Raises KeyError for a column that the profile does not have."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise KeyError(name)
+        return self._by_name[name]
 
     @property
     def types(self) -> dict[str, str]:

@@ -16,14 +16,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from exporter.stats.bins import FloatArray, IntArray, Nulls, NumericBins, Values, regroup
+from exporter.stats.bins import BoolArray, FloatArray, IntArray, Nulls, NumericBins, Values, regroup
 from exporter.stats.clusters import effective_rows
 from exporter.stats.digest import Misfit, digest_batch
 from exporter.stats.layout import ColumnSpec, Layout
-from exporter.stats.moments import PROBABILITIES, Summary, summarize
+from exporter.stats.moments import HIGH, LOW, PROBABILITIES, Summary, summarize
 from exporter.stats.ring import Ring
 from exporter.stats.tally import Moves, Tally
 
@@ -31,7 +34,7 @@ LENGTHS_SECONDS = (300.0, 3600.0, 86_400.0, 604_800.0)
 PANES = 12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """Counts and moments of all columns over one span. Its arrays are its own; later updates do not show.
 
@@ -51,7 +54,42 @@ class View:
 
     def rows(self, name: str) -> int:
         """How many cells of the column were counted, special bins included."""
-        return int(self.flat[self.layout.slice(name)].sum())
+        return int(self.cells[self.layout.places[name]])
+
+    @cached_property
+    def cells(self) -> IntArray:
+        """The same of all columns."""
+        return self._per_column(self.flat)
+
+    @cached_property
+    def values(self) -> IntArray:
+        """Of all columns: how many cells have a value."""
+        return self._per_column(np.where(self.layout.valued, self.flat, 0))
+
+    @cached_property
+    def constant(self) -> BoolArray:
+        """Of all columns: whether all values are one and the same, which the rest of the categories is not."""
+        used = self._per_column((self.flat > 0) & self.layout.valued)
+        named = self._per_column(np.where(self.layout.named, self.flat, 0))
+        worded = np.array([edges is None for edges in self.layout.edges], np.bool_)
+        same = (self.moments[LOW] == self.moments[HIGH]) | worded
+        return np.asarray((used == 1) & (named == self.values) & same, np.bool_)
+
+    def _per_column(self, flat: NDArray[Any]) -> IntArray:
+        if not len(self.layout.columns):
+            return np.zeros(0, np.int64)
+        return np.asarray(np.add.reduceat(flat, self.layout.starts, dtype=np.int64), np.int64)
+
+    @cached_property
+    def independent(self) -> FloatArray:
+        """Of the compared columns: how many independent rows theirs are worth."""
+        compared = self.layout.compared
+        counts = compared.counts(self.flat)
+        rows = compared.per_column(counts).astype(np.float64)
+        owners = np.repeat(np.arange(len(rows)), np.diff(np.append(compared.starts, compared.size)))
+        shares = counts / np.maximum(rows, 1.0)[owners]
+        agreement = np.add.reduceat(shares * shares, compared.starts) if len(rows) else rows
+        return effective_rows(rows, agreement, self.clusters)
 
     def bin_sums(self, name: str) -> FloatArray | None:
         """Sum of the values of each bin, for a numeric column that can have a reference; else None."""
@@ -64,13 +102,7 @@ class View:
     def effective_rows(self, name: str) -> float:
         """How many independent rows the column's rows are worth, see `clusters.py`; all of them if not known."""
         rows, place = self.rows(name), int(self.layout.compared.column[self.layout.places[name]])
-        if place < 0 or not rows:
-            return float(rows)
-        shares = self.counts(name) / rows
-        agreement = np.array([shares @ shares])
-        return float(
-            effective_rows(np.array([float(rows)]), agreement, self.clusters[:, place : place + 1])[0]
-        )
+        return float(rows) if place < 0 or not rows else float(self.independent[place])
 
     def summary(self, name: str, probabilities: tuple[float, ...] = PROBABILITIES) -> Summary:
         """Count, mean, std, extremes and quantiles; for a categorical column rows and missing only."""
