@@ -107,7 +107,7 @@ def _whole(state: State, wanted: Mapping[str, frozenset[str]]) -> list[dict[str,
 def _shares(side: SideState, result: Result | None) -> Iterator[dict[str, Any]]:
     if result is None:
         return
-    for statistic, _ in result.found:
+    for statistic in result.statistics:
         names, compared = result.drifted(statistic.name, side.judge.effects[statistic.name])
         yield {"statistic": statistic.name, "columns": names, "compared": compared}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.stats import NumericBins, ProfileColumn, View
-from exporter.stats.association import AssociationShift, cramer_shift, ndcg, rank_shift
+from exporter.stats.association import AssociationShift, cramer_shift, ndcg, rank_shifts
 from exporter.stats.bins import IntArray
 from exporter.stats.joint import JointParts, JointView
 from exporter.stats.location import Known, Shift, mean_shift, median_shift, mode_shift
@@ -60,11 +60,7 @@ def judged(parts: JointParts, view: JointView, counted: tuple[View, ...]) -> Joi
     if parts.precision is not None:
         effective = float(view.whole[0]) * worth.of(*names)
         distance = multivariate(view.whole, len(names), parts.precision.sums, effective)
-    associations = {
-        (one.feature, one.prediction): found
-        for one, table in zip(parts.associations, view.tables, strict=True)
-        if (found := _moved(parts, one, table, worth)) is not None
-    }
+    associations = _associations(parts, view, worth)
     return JointFound(pairs, distance, len(names), effective, associations, _agreement(parts, associations))
 
 
@@ -72,27 +68,42 @@ class _Worth:
     """Which share of rows is independent: the least of the columns' that take part."""
 
     def __init__(self, views: tuple[View, ...]) -> None:
-        self._views = views
         self._known: dict[str, float] = {}
+        for view in views:
+            compared = view.layout.compared.places
+            shares = view.independent / np.maximum(view.cells[compared], 1)
+            names = view.layout.names
+            self._known |= {
+                names[place]: share or 1.0
+                for place, share in zip(compared.tolist(), shares.tolist(), strict=True)
+            }
 
     def of(self, *names: str) -> float:
-        return min(map(self._share, names), default=1.0)
-
-    def _share(self, name: str) -> float:
-        if name not in self._known:
-            view = next((one for one in self._views if name in one.layout.places), None)
-            rows = view.rows(name) if view is not None else 0
-            self._known[name] = view.effective_rows(name) / rows if view is not None and rows else 1.0
-        return self._known[name]
+        return min([self._known.get(name, 1.0) for name in names], default=1.0)
 
 
-def _moved(parts: JointParts, one: Association, table: IntArray, worth: _Worth) -> AssociationShift | None:
-    bins = parts.bins[one.feature], parts.bins[one.prediction]
-    share = worth.of(one.feature, one.prediction)
-    if one.rank is None:
-        return cramer_shift(table, one.cramer, one.rows, float(table.sum()) * share)
-    ordered = table[tuple(slice(own.ranges) for own in bins if isinstance(own, NumericBins))]
-    return rank_shift(ordered, one.rank, one.rows, float(ordered.sum()) * share)
+def _associations(
+    parts: JointParts, view: JointView, worth: _Worth
+) -> dict[tuple[str, str], AssociationShift]:
+    """Tables of ordered bins together where they are of one shape: a call costs more than a table."""
+    found: dict[Association, AssociationShift | None] = dict.fromkeys(parts.associations)
+    batches: dict[tuple[int, ...], list[tuple[Association, IntArray]]] = {}
+    for one, table in zip(parts.associations, view.tables, strict=True):
+        if one.rank is None:
+            effective = float(table.sum()) * worth.of(one.feature, one.prediction)
+            found[one] = cramer_shift(table, one.cramer, one.rows, effective)
+        else:
+            bins = parts.bins[one.feature], parts.bins[one.prediction]
+            ordered = table[tuple(slice(own.ranges) for own in bins if isinstance(own, NumericBins))]
+            batches.setdefault(ordered.shape, []).append((one, ordered))
+    for batch in batches.values():
+        tables = np.stack([table for _, table in batch])
+        shares = np.array([worth.of(one.feature, one.prediction) for one, _ in batch])
+        references = np.array([one.strength for one, _ in batch])
+        rows = np.array([float(one.rows) for one, _ in batch])
+        moved = rank_shifts(tables, references, rows, tables.sum(axis=(1, 2)) * shares)
+        found.update(zip([one for one, _ in batch], moved, strict=True))
+    return {(one.feature, one.prediction): own for one, own in found.items() if own is not None}
 
 
 def _agreement(parts: JointParts, found: Mapping[tuple[str, str], AssociationShift]) -> dict[str, float]:

@@ -7,6 +7,8 @@ gauges are for all outputs and for the features that drifted most. What adds up 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from exporter.stats import STATISTICS, Comparison, Layout, Profile, Reference, Result, View
 
 TOP_COLUMNS = 10
@@ -63,10 +65,10 @@ class Judge:
         """
         above = dict.fromkeys(layout.names, 0.0)
         for result in results.values():
-            beyond = result.beyond(RANKED_BY, self.effects[RANKED_BY]).tolist()
-            for name, distance in zip(result.columns, beyond, strict=True):
-                if distance > above[name]:  # NaN is not
-                    above[name] = distance
+            beyond = result.beyond(RANKED_BY, self.effects[RANKED_BY])
+            for place in np.flatnonzero(beyond > 0.0).tolist():  # NaN is not
+                name = result.columns[place]
+                above[name] = max(above[name], float(beyond[place]))
         before = frozenset(self._shown)
         ranked = sorted(layout.names, key=lambda name: (-above[name], name not in before))
         chosen = frozenset(ranked[:TOP_COLUMNS])

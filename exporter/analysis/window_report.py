@@ -11,7 +11,7 @@ from exporter.analysis.report import column_labels
 from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
 from exporter.records.sample import Sample
-from exporter.stats import Drift, Result, View
+from exporter.stats import Drift, Result, Summary
 
 _READY_ROWS = 1
 STATES = ("ready", "insufficient", "biased")
@@ -19,7 +19,14 @@ STATES = ("ready", "insufficient", "biased")
 
 def gauges(states: Iterable[State], biased: Container[float] = ()) -> list[Sample]:
     """All gauges; `biased`: lengths of the windows whose rows are not what the traffic was."""
-    return [sample for state in states for sample in _version(state, biased)]
+    found: list[Sample] = []
+    for state in states:
+        for side in state.sides:
+            found += _side(state, side, biased)
+        for length in state.joint.views if state.joint is not None else ():
+            found += joint_report.gauges(state, length, window_name(length))
+        found += joint_report.references(state)
+    return found
 
 
 def window_name(seconds: float) -> str:
@@ -39,35 +46,30 @@ def state_of(found: Sequence[Drift] | None, rows: int, biased: bool) -> str:
     return "insufficient" if not enough else "biased" if biased else "ready"
 
 
-def _version(state: State, biased: Container[float]) -> Iterator[Sample]:
-    for side in state.sides:
-        yield from _side(state, side, biased)
-    for length in state.joint.views if state.joint is not None else ():
-        yield from joint_report.gauges(state, length, window_name(length))
-    yield from joint_report.references(state)
-
-
-def _side(state: State, side: SideState, biased: Container[float]) -> Iterator[Sample]:
+def _side(state: State, side: SideState, biased: Container[float]) -> list[Sample]:
     key = state.key
+    found: list[Sample] = []  # generators within generators would cost each sample twice more
     judged = side.judge.judged(side.layout, side.derived, side.windows)
     for length, view in side.windows.items():
         window, result = window_name(length), judged.results.get(length)
+        summaries = view.summaries(judged.shown)
         for name in judged.shown:
             labels = (*column_labels(key, side, name), window)
-            yield from _moments(labels, key.role, view, name)
-            found = result.of(name) if result is not None and name in result.columns else None
-            now = state_of(found, view.rows(name), length in biased)
-            for one in STATES:
-                yield Sample("model.window.state", (*labels, one, key.role), int(one == now))
-            yield from _drift(labels, (side.reference(name), key.role), found or ())
-            yield from joint_report.middles(state, side, name, view, window)
-        yield from quality_report.gauges(state, side, view, window)
+            found += _moments(labels, key.role, summaries[name])
+            drifts = result.of(name) if result is not None and name in result.columns else None
+            now = state_of(drifts, view.rows(name), length in biased)
+            found += [
+                Sample("model.window.state", (*labels, one, key.role), int(one == now)) for one in STATES
+            ]
+            found += _drift(labels, (side.reference(name), key.role), drifts or ())
+            found += joint_report.middles(state, side, name, view, window)
+        found += quality_report.gauges(state, side, view, window)
         if result is not None:
-            yield from _shares(key, side, window, result)
+            found += _shares(key, side, window, result)
+    return found
 
 
-def _moments(labels: tuple[str, ...], role: str, view: View, name: str) -> Iterator[Sample]:
-    summary = view.summary(name)
+def _moments(labels: tuple[str, ...], role: str, summary: Summary) -> Iterator[Sample]:
     yield Sample("model.window.rows", (*labels, role), summary.rows)
     if summary.mean is None or summary.std is None or summary.min is None or summary.max is None:
         return
@@ -105,8 +107,7 @@ def _drift(labels: tuple[str, ...], told: tuple[str, str], found: Iterable[Drift
 def _shares(key: Key, side: SideState, window: str, result: Result) -> Iterator[Sample]:
     """The share of drifted columns, of those that could be compared, by statistic."""
     reference = side.profile.reference if side.profile is not None else ""
-    for statistic, _ in result.found:
-        drifted, compared = result.drifted(statistic.name, side.judge.effects[statistic.name])
+    for statistic, drifted, compared in result.shares(side.judge.effects):
         if compared:
-            labels = (key.model_name, key.model_version, side.role, window, statistic.name, reference)
-            yield Sample("model.drift.drifted_columns", (*labels, key.role), len(drifted) / compared)
+            labels = (key.model_name, key.model_version, side.role, window, statistic, reference)
+            yield Sample("model.drift.drifted_columns", (*labels, key.role), drifted / compared)

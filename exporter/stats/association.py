@@ -61,41 +61,64 @@ def rank_correlation(joint: IntArray) -> float | None:
     return max(-1.0, min(1.0, float(x @ joint @ y) / math.sqrt(varied)))
 
 
-def rank_shift(
-    joint: IntArray, reference: float, reference_rows: float, effective_rows: float
-) -> AssociationShift | None:
-    """How far Spearman's rho moved, of a table of ordered bins; None below fifty effective rows.
+def rank_shifts(
+    joints: IntArray, references: FloatArray, reference_rows: FloatArray, effective_rows: FloatArray
+) -> list[AssociationShift | None]:
+    """How far Spearman's rho moved, of tables of ordered bins (tables, down, across); None below fifty effective rows.
 
     By Fisher's z, whose variance is (1 + rho^2 / 2) / (n - 3) for normal rows, or what the table itself says where that
     is larger: of a parabola it is fourfold. Source: Bonett and Wright, "Sample size requirements for estimating
     Pearson, Kendall and Spearman correlations" (2000).
     """
-    value, rows = rank_correlation(joint), int(joint.sum())
-    n = min(effective_rows, float(rows))
-    if value is None or min(n, reference_rows) < _LEAST_ROWS:
-        return None
-    own = max(-_LARGEST, min(_LARGEST, reference))
-    spread = max(1.0 + own * own / 2.0, _rank_variance(joint, value) / max((1.0 - value * value) ** 2, 1e-6))
-    deviation = math.sqrt(spread * (1.0 / (n - 3.0) + 1.0 / (reference_rows - 3.0)))
-    edge = math.tanh(math.atanh(own) + math.copysign(_CRITICAL * deviation, value - reference))
-    critical = abs(edge - own)
-    return AssociationShift(value, reference, critical * _MEAN / _CRITICAL, critical, rows, n)
+    rows = joints.sum(axis=(1, 2))
+    n = np.minimum(effective_rows, rows)
+    varied = (np.count_nonzero(joints.sum(axis=2), axis=1) > 1) & (
+        np.count_nonzero(joints.sum(axis=1), axis=1) > 1
+    )
+    known = varied & (np.minimum(n, reference_rows) >= _LEAST_ROWS)
+    found: list[AssociationShift | None] = [None] * len(joints)
+    kept = np.flatnonzero(known)
+    if not len(kept):
+        return found
+    value, variance = _ranked(joints[kept])
+    own = np.clip(references[kept], -_LARGEST, _LARGEST)
+    spread = np.maximum(1.0 + own * own / 2.0, variance / np.maximum((1.0 - value * value) ** 2, 1e-6))
+    deviation = np.sqrt(spread * (1.0 / (n[kept] - 3.0) + 1.0 / (reference_rows[kept] - 3.0)))
+    critical = np.abs(np.tanh(np.arctanh(own) + np.copysign(_CRITICAL * deviation, value - own)) - own)
+    told = (value, references[kept], critical * _MEAN / _CRITICAL, critical, rows[kept], n[kept])
+    for place, one in zip(kept.tolist(), zip(*(part.tolist() for part in told), strict=True), strict=True):
+        found[place] = AssociationShift(*one)
+    return found
 
 
-def _rank_variance(joint: IntArray, rho: float) -> float:
-    """n times the variance of Spearman's rho: the mean square of what a row moves it by, ranks included."""
-    p = joint / joint.sum()
-    sides = []
-    for share in (p.sum(axis=1), p.sum(axis=0)):
-        u = np.cumsum(share) - share / 2.0 - 0.5
-        # By how much a row in bin a moves the rank of bin i.
-        above = np.tri(len(share), k=-1) + np.eye(len(share)) / 2.0 - (u + 0.5)[:, None]
-        spread = float(share @ (u * u))
-        sides.append((u, above, spread, (u * u - spread + 2.0 * (share * u) @ above) / spread))
-    (u, above_u, spread_u, own_u), (v, above_v, spread_v, own_v) = sides
-    shared = np.outer(u, v) - u @ p @ v + ((p @ v) @ above_u)[:, None] + (u @ p) @ above_v
-    moved = shared / math.sqrt(spread_u * spread_v) - rho / 2.0 * (own_u[:, None] + own_v)
-    return float((p * moved * moved).sum())
+def _ranked(joints: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Spearman's rho of each table, and n times its variance: the mean square of what a row moves it by.
+
+    A row moves the ranks of all others too.
+    """
+    p = joints / joints.sum(axis=(1, 2), keepdims=True)
+    (u, above_u, spread_u, own_u), (v, above_v, spread_v, own_v) = (
+        _side(p.sum(axis=axis)) for axis in (2, 1)
+    )
+    pv, up = (p @ v[:, :, None])[:, :, 0], (u[:, None] @ p)[:, 0]
+    product = np.einsum("ki,ki->k", u, pv)
+    scale = np.sqrt(spread_u * spread_v)
+    rho = np.clip(product / scale, -1.0, 1.0)
+    shared = u[:, :, None] * v[:, None] - product[:, None, None]
+    shared += (pv[:, None] @ above_u)[:, 0, :, None] + (up[:, None] @ above_v)
+    shared /= scale[:, None, None]
+    shared -= rho[:, None, None] / 2.0 * (own_u[:, :, None] + own_v[:, None])
+    return rho, np.einsum("kij,kij->k", p, shared * shared)
+
+
+def _side(share: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Mid-ranks about 0, by how much a row in bin a moves the rank of bin i, spread of the ranks, and what moves it."""
+    u = np.cumsum(share, axis=1) - share / 2.0 - 0.5
+    bins = share.shape[1]
+    above = (np.tri(bins, k=-1) + np.eye(bins) / 2.0) - (u + 0.5)[:, :, None]
+    spread = np.einsum("ki,ki->k", share, u * u)
+    moved = u * u - spread[:, None] + 2.0 * ((share * u)[:, None] @ above)[:, 0]
+    return u, above, spread, moved / spread[:, None]
 
 
 def cramer_shift(

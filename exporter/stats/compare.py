@@ -13,7 +13,7 @@ import numpy as np
 
 from exporter.stats.bins import BoolArray, FloatArray, IntArray, NumericBins
 from exporter.stats.clusters import effective_rows
-from exporter.stats.drift import BOTH, NUMERIC, Drift, Found, Statistic
+from exporter.stats.drift import BOTH, NUMERIC, Drift, Statistic
 from exporter.stats.layout import Layout
 from exporter.stats.table import Table
 from exporter.stats.window import View
@@ -35,14 +35,15 @@ class Reference:
 class Result:
     """What the comparison of one view found; nouns are made only of what is asked for.
 
-    `holds`: (statistics, columns). The view's rows in `found` are as many as columns, from `first` on.
+    `holds`: (statistics, columns). `numbers`: what a `Drift` tells, (8, statistics, columns), NaN where there is no
+    p-value.
     """
 
     columns: tuple[str, ...]
-    found: tuple[tuple[Statistic, Found], ...]
+    statistics: tuple[Statistic, ...]
     holds: BoolArray
+    numbers: FloatArray
     levels: Levels
-    first: int
 
     def of(self, name: str) -> tuple[Drift, ...]:
         """Every statistic of a column that holds for it and has rows enough; () for a column without reference."""
@@ -63,14 +64,30 @@ class Result:
 
         Negative below; NaN where the statistic does not hold or has too few rows. KeyError for an unknown name.
         """
-        for (one, found), holds in zip(self.found, self.holds, strict=True):
+        for place, one in enumerate(self.statistics):
             if one.name == statistic:
-                level = np.array([self.levels.get((name, statistic), 0.0) for name in self.columns])
-                least = np.maximum(level, one.effect if effect is None else effect)
-                rows = slice(self.first, self.first + len(self.columns))
-                chance = np.maximum(found.floor[rows], found.critical[rows])
-                return np.where(holds, found.value[rows] - np.maximum(chance, least), np.nan)
+                return np.asarray(
+                    self.all_beyond({} if effect is None else {statistic: effect})[place], np.float64
+                )
         raise KeyError(statistic)
+
+    def all_beyond(self, effects: Mapping[str, float]) -> FloatArray:
+        """The same of every statistic, (statistics, columns); those without an effect here have their own."""
+        value, floor, critical = self.numbers[:3]
+        least = np.array([effects.get(one.name, one.effect) for one in self.statistics])[:, None]
+        yardsticks = np.maximum(np.maximum(floor, critical), least)
+        if self.levels:
+            limits = [
+                [self.levels.get((name, one.name), 0.0) for name in self.columns] for one in self.statistics
+            ]
+            yardsticks = np.maximum(yardsticks, np.array(limits).reshape(yardsticks.shape))
+        return np.where(self.holds, value - yardsticks, np.nan)
+
+    def shares(self, effects: Mapping[str, float]) -> Iterator[tuple[str, int, int]]:
+        """Of each statistic how many columns drifted, and how many have it; see `drifted`."""
+        drifted = (self.all_beyond(effects) > 0.0).sum(axis=1).tolist()
+        for one, many, of in zip(self.statistics, drifted, self.holds.sum(axis=1).tolist(), strict=True):
+            yield one.name, many, of
 
     def each(self) -> Iterator[tuple[str, tuple[Drift, ...]]]:
         """Every column with what `of` gives."""
@@ -78,10 +95,17 @@ class Result:
             yield name, tuple(self._of(row))
 
     def _of(self, row: int) -> Iterator[Drift]:
-        name = self.columns[row]
-        for (statistic, found), holds in zip(self.found, self.holds, strict=True):
-            if holds[row]:
-                yield statistic.drift(found, self.first + row, self.levels.get((name, statistic.name)))
+        name, levels = self.columns[row], self.levels
+        told = zip(
+            self.statistics, self.holds[:, row].tolist(), self.numbers[:, :, row].T.tolist(), strict=True
+        )
+        for one, holds, (value, floor, critical, rows, reference_rows, bins, effective, p_value) in told:
+            if holds:
+                yield Drift(
+                    *(one.name, value, floor, critical, int(rows), int(reference_rows), int(bins), effective),
+                    p_value=None if p_value != p_value else p_value,
+                    level=levels.get((name, one.name)) if levels else None,
+                )
 
 
 class Comparison:
@@ -126,13 +150,17 @@ class Comparison:
         if not views:
             return ()
         table, count = _joined([self._table(view) for view in views]), len(self.columns)
-        found = tuple((statistic, statistic.find(table)) for statistic in self.statistics)
+        found = [one.find(table) for one in self.statistics]
         kinds = {NUMERIC: np.tile(self._numeric, len(views)), BOTH: np.ones(count * len(views), np.bool_)}
-        holds = np.array([one.ready() & kinds[statistic.kinds] for statistic, one in found])
-        holds = holds.reshape(len(found), count * len(views))
+        shape = len(found), count * len(views)
+        holds = [one.ready() & kinds[own.kinds] for own, one in zip(self.statistics, found, strict=True)]
+        ready = np.array(holds).reshape(shape)
+        numbers = np.array([one.numbers() for one in found], np.float64).reshape(shape[0], 8, shape[1])
+        numbers = numbers.swapaxes(0, 1)
+        cuts = [slice(place * count, (place + 1) * count) for place in range(len(views))]
         return tuple(
-            Result(self.columns, found, holds[:, place * count :][:, :count], own or {}, place * count)
-            for place, own in enumerate(levels)
+            Result(self.columns, self.statistics, ready[:, cut], numbers[:, :, cut], own or {})
+            for cut, own in zip(cuts, levels, strict=True)
         )
 
     def _table(self, view: View) -> Table:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,7 @@ NUMERIC: tuple[Kind, ...] = ("numeric",)
 BOTH: tuple[Kind, ...] = ("numeric", "categorical")
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(NamedTuple):
     """One statistic of one column in one window.
 
     `rows` and `reference_rows` took part, of `bins` occupied bins; `effective_rows` of the live rows count as
@@ -97,6 +96,13 @@ class Found:
     critical: FloatArray
     p_value: FloatArray | None = None
     known: BoolArray | None = None
+
+    def numbers(self) -> tuple[FloatArray | IntArray, ...]:
+        """What a `Drift` tells, in its order: value, floor, critical, rows, reference rows, bins, effective rows, p."""
+        counts, p_value = self.counts, self.p_value
+        p = np.full(len(self.value), np.nan) if p_value is None else p_value
+        sizes = counts.rows, counts.reference_rows, counts.bins, counts.effective
+        return self.value, self.floor, self.critical, *sizes, p
 
     def ready(self) -> BoolArray:
         """Which rows have a statistic: enough rows on both sides, and all that it needs."""

@@ -7,7 +7,7 @@ distinct.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,6 +28,7 @@ from exporter.stats.bins import (
     nameable,
 )
 from exporter.stats.compared import Compared
+from exporter.stats.moments import Ranges
 
 MAX_CATEGORIES = 20
 MAX_COLUMNS = 1000
@@ -70,7 +71,7 @@ class Layout:
 
     `tails`: which cells of the vector are the last range of a numeric column. `edges`: of the kept bins of each column,
     None for categories. `compared`: see there. `valued`: cells of values, not of null and NaN; `named`: those without
-    the rest of the categories; `starts`: the first cell of each column.
+    the rest of the categories; `starts`: the first cell of each column; `ranges`: see there.
     """
 
     columns: tuple[ColumnSpec, ...]
@@ -82,6 +83,7 @@ class Layout:
     valued: BoolArray = field(init=False, repr=False, compare=False)
     named: BoolArray = field(init=False, repr=False, compare=False)
     starts: NDArray[np.intp] = field(init=False, repr=False, compare=False)
+    ranges: Ranges = field(init=False, repr=False, compare=False)
     edges: tuple[FloatArray | None, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +108,7 @@ class Layout:
         object.__setattr__(self, "valued", valued)
         object.__setattr__(self, "named", named)
         object.__setattr__(self, "starts", np.array(ends[:-1], np.intp))
+        object.__setattr__(self, "ranges", _ranges([column.kept for column in self.columns], self.starts))
         kept = [column.kept for column in self.columns]
         edges = tuple(bins.array if isinstance(bins, NumericBins) else None for bins in kept)
         object.__setattr__(self, "edges", edges)
@@ -149,6 +152,18 @@ class Layout:
         if len(bins.categories) >= MAX_CATEGORIES:
             return column
         return ColumnSpec(column.name, _with_categories(bins, np.asarray(values)), grows=True)
+
+
+def _ranges(kept: Sequence[Bins], starts: NDArray[np.intp]) -> Ranges:
+    size = sum(bins.size for bins in kept)
+    left, right, numbers = np.zeros(size), np.zeros(size), np.zeros(size, np.bool_)
+    for bins, start in zip(kept, starts.tolist(), strict=True):
+        if isinstance(bins, NumericBins):
+            cells = slice(start, start + bins.ranges)
+            right[cells] = np.append(bins.array, np.inf)
+            left[cells] = right[cells] if bins.discrete else np.append(-np.inf, bins.array)
+            numbers[cells] = True
+    return Ranges(left, right, numbers, starts)
 
 
 def _observed_column(name: str, values: Values) -> ColumnSpec:

@@ -9,12 +9,14 @@ variances", 1979; third order: Pébay, "Formulas for robust, one-pass parallel c
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.stats.bins import FloatArray, IntArray, NumericBins
+from exporter.stats.bins import BoolArray, FloatArray, IntArray, NumericBins
 
 COUNT, MEAN, SQUARES, LOW, HIGH, CUBES = range(6)
 PROBABILITIES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -168,18 +170,70 @@ def _order_statistics(
     return np.asarray(left + (right - left) * inside, np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """Bins of numbers of many columns side by side in a flat vector.
+
+    `left` and `right`: where each bin begins and ends, both its value in columns of discrete values; `numbers`: which
+    cells are such bins; `starts`: first cell of each column.
+    """
+
+    left: FloatArray
+    right: FloatArray
+    numbers: BoolArray
+    starts: NDArray[np.intp]
+
+
+def quantiles_of(flat: IntArray, moments: FloatArray, ranges: Ranges, places: NDArray[np.intp]) -> FloatArray:
+    """What `quantiles` finds for the columns at these places, shape (places, PROBABILITIES).
+
+    One running sum over all cells puts every order statistic of every column into its bin at once. Where a column has
+    no number the row means nothing.
+    """
+    ends = np.cumsum(np.where(ranges.numbers, flat, 0))
+    if not len(places):
+        return np.zeros((0, len(PROBABILITIES)))
+    first = ranges.starts[places]
+    last = np.append(ranges.starts[1:], len(flat))[places]
+    before = np.where(first > 0, ends[first - 1], 0)
+    total = np.maximum(ends[last - 1] - before, 1)[:, None]
+    position = np.array(PROBABILITIES) * (total - 1)
+    below = np.floor(position)
+    share = position - below
+    ranks = np.concatenate((below, np.minimum(below + 1, total - 1)), axis=1) + before[:, None]
+    index = np.minimum(ends.searchsorted(ranks, side="right"), last[:, None] - 1)
+    some = moments[COUNT, places] > 0.0
+    extremes = [np.where(some, moments[which, places], 0.0)[:, None] for which in (LOW, HIGH)]
+    left, right = (np.clip(edges[index], *extremes) for edges in (ranges.left, ranges.right))
+    held = np.maximum(flat[index], 1)
+    placed = left + (right - left) * ((ranks - (ends[index] - held) + 0.5) / held)
+    lower, upper = placed[:, : share.shape[1]], placed[:, share.shape[1] :]
+    return np.asarray(lower + share * (upper - lower), np.float64)
+
+
 def summarize(
     bins: NumericBins, counts: IntArray, block: FloatArray, probabilities: tuple[float, ...] = PROBABILITIES
 ) -> Summary:
     """The summary of one numeric column: its counts, shape (bins.size,), and its moments, shape (6,)."""
-    rows, missing, count = int(counts.sum()), int(counts[bins.null]), int(block[COUNT])
+    low, high = float(block[LOW]), float(block[HIGH])
+    found = (quantiles(bins, counts, low, high, probabilities) or ()) if block[COUNT] else ()
+    return summary_of(int(counts.sum()), int(counts[bins.null]), block, found, probabilities)
+
+
+def summary_of(
+    rows: int,
+    missing: int,
+    block: FloatArray,
+    found: Sequence[float],
+    probabilities: tuple[float, ...] = PROBABILITIES,
+) -> Summary:
+    """The summary of moments (6,) and quantiles that are known."""
+    count, mean, squares, low, high, cubes = block.tolist()
     if count == 0:
         return Summary(rows, missing, 0)
-    low, high = float(block[LOW]), float(block[HIGH])
-    found = quantiles(bins, counts, low, high, probabilities) or ()
-    std = float(np.sqrt(block[SQUARES] / count))
+    std = math.sqrt(squares / count)
     # Rounding alone gives a constant a tiny std; what is left of its cubes says nothing.
     varies = high > low and std > 1e-12 * max(abs(low), abs(high))
-    skew = float(block[CUBES] / count / std / std / std) if varies else None
+    skew = cubes / count / std / std / std if varies else None
     pairs = tuple(zip(probabilities, found, strict=False))
-    return Summary(rows, missing, count, float(block[MEAN]), std, low, high, pairs, skew)
+    return Summary(rows, missing, int(count), mean, std, low, high, pairs, skew)

@@ -7,7 +7,7 @@ the reason why not; the order depends on the profiles alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from exporter.stats.drift import Drift, Statistic
 from exporter.stats.profile import Profile, ProfileColumn
@@ -131,5 +131,5 @@ def _measure(name: str, statistic: Statistic, drift: Drift, a: Profile, config: 
     level = a.level(name, drift.statistic, config.seconds) if config.seconds is not None else None
     decisive = statistic.name == config.statistic and config.effect is not None
     effect = config.effect if decisive and config.effect is not None else statistic.effect
-    judged = replace(drift, level=None if level is None else level.limit)
+    judged = drift._replace(level=None if level is None else level.limit)
     return Measure(judged, DRIFTED if judged.exceeds(effect) else SAME)

@@ -14,7 +14,7 @@ a function of (state, now) and changes nothing; totals never go back; memory doe
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,7 +26,7 @@ from exporter.stats.bins import BoolArray, FloatArray, IntArray, Nulls, NumericB
 from exporter.stats.clusters import effective_rows
 from exporter.stats.digest import Misfit, digest_batch
 from exporter.stats.layout import ColumnSpec, Layout
-from exporter.stats.moments import HIGH, LOW, PROBABILITIES, Summary, summarize
+from exporter.stats.moments import HIGH, LOW, PROBABILITIES, Summary, quantiles_of, summarize, summary_of
 from exporter.stats.ring import Ring
 from exporter.stats.tally import Moves, Tally
 
@@ -103,6 +103,22 @@ class View:
         """How many independent rows the column's rows are worth, see `clusters.py`; all of them if not known."""
         rows, place = self.rows(name), int(self.layout.compared.column[self.layout.places[name]])
         return float(rows) if place < 0 or not rows else float(self.independent[place])
+
+    def summaries(self, names: Sequence[str]) -> dict[str, Summary]:
+        """`summary` of many columns at once, by the usual probabilities."""
+        layout = self.layout
+        numeric = [name for name in names if layout.edges[layout.places[name]] is not None]
+        places = np.array([layout.places[name] for name in numeric], np.intp)
+        found = quantiles_of(self.flat, self.moments, layout.ranges, places)
+        rows = dict(zip(numeric, found.tolist(), strict=True))
+        return {name: self._summary(name, rows.get(name)) for name in names}
+
+    def _summary(self, name: str, found: list[float] | None) -> Summary:
+        place = self.layout.places[name]
+        missing = int(self.flat[self.layout.offsets[place] + self.layout.columns[place].kept.null])
+        if found is None:
+            return Summary(int(self.cells[place]), missing, 0)
+        return summary_of(int(self.cells[place]), missing, self.moments[:, place], found)
 
     def summary(self, name: str, probabilities: tuple[float, ...] = PROBABILITIES) -> Summary:
         """Count, mean, std, extremes and quantiles; for a categorical column rows and missing only."""

@@ -9,12 +9,13 @@ from scipy.stats.contingency import association
 from sklearn.metrics import ndcg_score
 
 from exporter.stats.association import (
+    AssociationShift,
     cramer_shift,
     cramers_v,
     joint_counts,
     ndcg,
     rank_correlation,
-    rank_shift,
+    rank_shifts,
 )
 
 sizes = st.lists(
@@ -73,6 +74,12 @@ def test_parts_add_up_and_wrong_cells_are_left_out() -> None:
 EDGES = np.array([-1.28, -0.84, -0.52, -0.25, 0.0, 0.25, 0.52, 0.84, 1.28])
 
 
+def rank_shift(joint: np.ndarray, own: float, rows: float, effective: float) -> AssociationShift | None:
+    """Of one table."""
+    (found,) = rank_shifts(joint[None], np.array([own]), np.array([rows]), np.array([effective]))
+    return found
+
+
 def _table(rng: np.random.Generator, kind: str, rows: int) -> np.ndarray:
     """Bins of x and of an answer that follows it not at all, some, or by its square alone."""
     x, noise = rng.normal(size=(2, rows))
@@ -114,3 +121,15 @@ def test_a_lost_association_is_found() -> None:
         assert measure(live, own, 20_000, 40) is None
         assert measure(live, own, 40, 500) is None
         assert measure(np.diag([500, 0]), own, 20_000, 500) is None
+
+
+def test_many_tables_say_what_each_says() -> None:
+    """A stack of tables, one without variety and one of few rows among them: rho is that of each by itself."""
+    rng = np.random.default_rng(14)
+    tables = np.stack([*(_table(rng, "some", rows) for rows in (300, 40, 900)), np.diag([500] + [0] * 9)])
+    found = rank_shifts(tables, np.full(4, 0.4), np.full(4, 9999.0), tables.sum(axis=(1, 2)) * 0.9)
+    assert [one is None for one in found] == [False, True, False, True]
+    for one, table in zip(found, tables, strict=True):
+        if one is not None:
+            assert one.value == pytest.approx(rank_correlation(table))
+            assert (one.rows, one.effective_rows) == (table.sum(), pytest.approx(0.9 * table.sum()))

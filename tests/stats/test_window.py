@@ -1,13 +1,14 @@
 """Windows: exact eviction, reading without change, merging."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.stats.bins import CategoricalBins, IntArray, NumericBins, fine_bins, refined_bins
+from exporter.stats.bins import CategoricalBins, IntArray, NumericBins, coarse_bins, fine_bins, refined_bins
 from exporter.stats.layout import ColumnSpec, Layout
 from exporter.stats.window import Windows
 
@@ -240,3 +241,38 @@ def test_lengths_that_make_no_sense_are_refused(lengths: tuple[float, ...], pane
     """No lengths, equal ones, zero and no panes raise ValueError."""
     with pytest.raises(ValueError, match="lengths"):
         Windows(LAYOUT, lengths, panes)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 2, 5, 200]))
+def test_summaries_are_those_of_each_column(seed: int, rows: int) -> None:
+    """All columns at once: the same as one by one, for numbers, values, categories, nulls, infinities and no rows."""
+    rng = np.random.default_rng(seed)
+    layout = Layout(
+        (
+            ColumnSpec("fine", coarse_bins(), fine_bins()),
+            ColumnSpec("word", CategoricalBins(("a", "b"))),
+            ColumnSpec("values", NumericBins((-0.5, 0.0, 1.0, 2.0), discrete=True)),
+            ColumnSpec("one", NumericBins(())),
+            ColumnSpec("none", coarse_bins(), fine_bins()),
+        )
+    )
+    windows = Windows(layout, (60.0,))
+    odd = rng.normal(size=rows) * 10.0 ** rng.integers(-3, 5)
+    odd[rng.random(rows) < 0.1] = np.inf
+    odd[rng.random(rows) < 0.1] = np.nan
+    words = np.array(["a", "b", "c", None], object)[rng.integers(0, 4, rows)]
+    values = rng.integers(0, 4, rows).astype(np.float64)
+    windows.update(1.0, {"fine": odd, "word": words, "values": values, "one": odd}, {"fine": rows})
+    view = windows.read(1.0, 60.0)
+    found = view.summaries(layout.names)
+    for name in layout.names:
+        alone = view.summary(name)
+        assert dict(found[name].quantiles) == pytest.approx(dict(alone.quantiles), rel=1e-9, abs=1e-12)
+        assert replace(found[name], quantiles=()) == replace(alone, quantiles=())
+    constant = dict(zip(layout.names, view.constant.tolist(), strict=True))
+    real = [word for word in words.tolist() if word is not None]
+    assert constant["word"] == (len(set(real)) == 1 and real[0] != "c")
+    assert constant["values"] == (len(set(values.tolist())) == 1)
+    assert not constant["none"]
+    assert view.values[1] == len(real)
+    assert view.effective_rows("values") == rows
