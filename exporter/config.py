@@ -79,6 +79,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[float, ...] = (300.0, 3600.0, 86400.0, 604800.0)
     drift_effects: tuple[str, ...] = ()
     series_budget: int = 3000
+    hash_key: str = ""
     learn_file: str = ""
     learn_rows: int = 10_000
     learn_hours: float = 24.0

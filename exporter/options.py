@@ -180,6 +180,11 @@ SETTINGS: tuple[Setting, ...] = (
         "series of bins for the columns of one model version and role (default 3000), references included",
     ),
     Setting(
+        "hash_key",
+        values.file,
+        "file with the key with which the reference's categories were hashed (modeltap profile --hash-key)",
+    ),
+    Setting(
         "learn_file",
         values.file,
         "file to which a reference is learned from the traffic of a model without one; shared by replicas",

@@ -24,8 +24,9 @@ _Stamp = tuple[int, int, int]
 class References:
     """`profiles` are those in force. Looks block: call from a thread, one at a time."""
 
-    def __init__(self, places: Iterable[str], learned: str = "") -> None:
-        """`learned`: a file that need not be there yet."""
+    def __init__(self, places: Iterable[str], learned: str = "", hash_key: str = "") -> None:
+        """`learned`: a file that need not be there yet. `hash_key`: one with the key by which categories are hashed."""
+        self._hash_key = hash_key
         self._learned = Path(learned) if learned else None
         self._places = (*map(Path, places), *((self._learned,) if self._learned else ()))
         self._seen = self._tried = self._stamps()
@@ -88,8 +89,8 @@ class References:
 
     def _take(self, file: Path, found: dict[Path, Profile]) -> bool:
         try:
-            found[file] = load(file)
-        except (ProfileError, OSError) as error:
+            found[file] = load(file).opened(read_key(self._hash_key))
+        except (ValueError, OSError) as error:
             if file == self._learned and isinstance(error, FileNotFoundError) and file not in self._kept:
                 return True
             if file in self._kept:
@@ -99,6 +100,11 @@ class References:
                 log.error("reference %s is not used: %s", file, error)
             return False
         return True
+
+
+def read_key(file: str) -> bytes:
+    """What is in the file, but white space around it; no key without a file. Raises OSError."""
+    return Path(file).read_bytes().strip() if file else b""
 
 
 def _listed(place: Path) -> list[Path]:

@@ -135,7 +135,7 @@ class Telemetry:
         self._rendering = Rendering(self._traffic, hold)
         # The warm-up of a model is over when a second analysis starts to count.
         known = replace(_known(config), warm_up=0) if again else _known(config)
-        self._references = References(config.reference, config.learn_file)
+        self._references = References(config.reference, config.learn_file, config.hash_key)
         self._engine = Engine(self._references.profiles, known, config.latency_buckets, self._started)
         if config.learn_file and not Path(config.learn_file).exists():
             self._engine.learning = Learning(config.learn_rows, config.learn_hours * 3600.0)

@@ -69,6 +69,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "latency_buckets": ("0.1", "0.1,0.2", "1,2,3"),
     "windows": ("60", "60,120", "300"),
     "series_budget": ("0", "1", "2"),
+    "hash_key": ("/a", "b", "/c"),
     "learn_file": ("/a", "b", "/c"),
     "learn_rows": ("100", "101", "102"),
     "learn_hours": ("1", "0", "48"),

@@ -312,7 +312,11 @@ class Side:
             self._natures = natures
             self._room -= len(parts)
         self._derived = set(kept.derived)
-        self._windows = windows
+        # The columns of now: what was written does not know how categories are hashed.
+        now = self.layout
+        columns = [now.column(one.name) if one.name in now.places else one for one in windows.layout.columns]
+        self._windows = Windows(Layout(tuple(columns)), windows.lengths, windows.panes)
+        self._windows.merge_rolling(windows)
 
     def state(self, now: float | None) -> SideState:
         """A copy; with the rolling windows as of `now`, unless that is None."""

@@ -32,6 +32,7 @@ from exporter.door import MAX_TOKEN, token_of
 from exporter.proxy.settings import Settings, Upstream
 from exporter.publish.settings import read_config
 from exporter.records.catalogue import CATALOGUE, Metric, prometheus_name
+from exporter.references import read_key
 from exporter.stats import Profile, ProfileError
 from exporter.stats import load as load_profile
 
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         settings = proxy_settings(config)
     except ConfigError as error:
         return _told(error.problems)
-    profiles, problems = _profiles(config.reference)
+    profiles, problems = _profiles(config.reference, config.hash_key)
     problems += [*_files(config, settings), *_names(config, profiles)]
     if not args.offline:
         for (_, url), upstream in zip(listeners(config), settings.upstreams, strict=True):
@@ -113,7 +114,7 @@ def _found(config: Config, profiles: Sequence[Profile]) -> Found:
 # ---------------------------------------------------------------- what is there
 
 
-def _profiles(places: Sequence[str]) -> tuple[list[Profile], list[str]]:
+def _profiles(places: Sequence[str], hash_key: str) -> tuple[list[Profile], list[str]]:
     found: list[Profile] = []
     problems: list[str] = []
     for place in places:
@@ -123,14 +124,22 @@ def _profiles(places: Sequence[str]) -> tuple[list[Profile], list[str]]:
             problems.append(f"--reference {place}: no profile in this folder; expected *.json or *.json.gz")
         for file in files:
             try:
-                found.append(load_profile(file))
+                found.append(load_profile(file).opened(_key(hash_key)))
             except ProfileError as error:
+                problems.append(f"--reference {file}: {error}")
+            except ValueError as error:
                 problems.append(f"--reference {file}: {error}")
             except OSError as error:
                 problems.append(
                     f"--reference {file}: {error.strerror}; expected a file of `modeltap profile`"
                 )
+    if hash_key and not os.path.isfile(hash_key):
+        problems.append(f"--hash-key {hash_key}: no such file; expected one with a key")
     return found, problems
+
+
+def _key(file: str) -> bytes:
+    return read_key(file) if os.path.isfile(file) else b""
 
 
 def _names(config: Config, profiles: Sequence[Profile]) -> Iterator[str]:

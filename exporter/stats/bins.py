@@ -11,7 +11,7 @@ import functools
 import itertools
 import math
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -166,11 +166,13 @@ class CategoricalBins:
 
     `rest` is `<unseen>` where the categories are all that the reference had, and `<other>` where rare ones
     were pooled or none is known yet: which of the two it was cannot be told without keeping rare categories.
+    `hashed`: categories are written as hashes, and a cell's canonical form is hashed by this before it is looked up.
     Raises ValueError for repeated or reserved categories, or another `rest`.
     """
 
     categories: tuple[str, ...]
     rest: str = UNSEEN
+    hashed: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
     labels: tuple[str, ...] = field(init=False, repr=False, compare=False)
     codes: Mapping[object, int] = field(init=False, repr=False, compare=False)
 
@@ -213,6 +215,8 @@ class CategoricalBins:
         return _counts(self.locate(np.asarray(values), mask), self.size, self.null, extra)
 
     def _codes(self, cells: list[object]) -> list[int]:
+        if self.hashed is not None:  # a cell that is written as a hash is no category
+            return [self._code(cell) for cell in cells]
         try:
             found = list(map(self.codes.get, cells))
         except TypeError:  # an unhashable cell, such as a list
@@ -221,7 +225,9 @@ class CategoricalBins:
 
     def _code(self, cell: object) -> int:
         text = canonical(cell)
-        return self.null if text is None else self.codes.get(text, len(self.categories))
+        if text is None:
+            return self.null
+        return self.codes.get(text if self.hashed is None else self.hashed(text), len(self.categories))
 
 
 Bins = NumericBins | CategoricalBins

@@ -19,6 +19,7 @@ from typing import Final
 SCHEME: Final = "hmac-sha256-64"
 _PREFIX: Final = "h:"
 _DIGITS: Final = 16
+_REMEMBERED: Final = 4096
 # Over this share of different values of one such form, a column is taken for what the form says.
 _SHARE: Final = 0.5
 _NAME_SHARE: Final = 0.9
@@ -102,6 +103,23 @@ def hash_category(category: str, key: bytes) -> str:
     """
     digest = hmac.new(key, category.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
     return _PREFIX + digest[:_DIGITS]
+
+
+class Hasher:
+    """`hash_category` with one key; remembers the last few thousand, for the same categories come over and over."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self._known: dict[str, str] = {}
+
+    def __call__(self, category: str) -> str:
+        """The hash of a category in canonical form."""
+        found = self._known.get(category)
+        if found is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            found = self._known[category] = hash_category(category, self.key)
+        return found
 
 
 def key_id(key: bytes) -> str:

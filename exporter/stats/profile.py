@@ -13,12 +13,13 @@ import gzip
 import hashlib
 import json
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from exporter.stats.bins import CategoricalBins, NumericBins
 from exporter.stats.layout import Layout
+from exporter.stats.privacy import SCHEME, Hasher, key_id
 from exporter.stats.profile_codec import built, plain
 from exporter.stats.profile_column import Hashing, LeftOut, PayloadColumn, ProfileColumn
 from exporter.stats.profile_joint import Association, CoMoments, Precision
@@ -115,6 +116,27 @@ class Profile:
         """The reference's own level of a statistic over windows of that length; None where it is not known."""
         wanted = (column, statistic, seconds)
         return next((e for e in self.levels if (e.column, e.statistic, e.seconds) == wanted), None)
+
+    def opened(self, key: bytes) -> Profile:
+        """This profile with bins that hash live categories as its own were; itself if none were.
+
+        Raises ValueError for another key.
+        """
+        if self.hashing is None:
+            return self
+        if self.hashing.scheme != SCHEME or key_id(key) != self.hashing.key_id:
+            raise ValueError(
+                f"its categories were hashed ({self.hashing.scheme}) with key {self.hashing.key_id}, "
+                f"the key given is {key_id(key)}; expected the file of --hash-key that the profile was made with"
+            )
+        names, hasher = {column.name for column in self.payload if column.hashed}, Hasher(key)
+        columns = [
+            replace(column, bins=replace(column.bins, hashed=hasher))
+            if column.source in names and isinstance(column.bins, CategoricalBins)
+            else column
+            for column in self.columns
+        ]
+        return replace(self, columns=tuple(columns))
 
     def matches(self, model_name: str, model_version: str) -> bool:
         """Whether this is a reference for that version of that model; case matters."""
