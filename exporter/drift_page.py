@@ -74,7 +74,9 @@ def _chosen(wanted: Mapping[str, frozenset[str]], told: Mapping[str, str]) -> bo
 
 
 def _model(state: State, biased: frozenset[float], wanted: Mapping[str, frozenset[str]]) -> dict[str, Any]:
-    told = {"reference": state.reference or None, "match": state.key.match, "left_out": state.left_out}
+    told: dict[str, Any] = {"reference": state.reference or None, "match": state.key.match}
+    told["left_out"] = state.left_out
+    told["reference_source"] = next((one.profile.source for one in state.sides if one.profile), None)
     columns: list[dict[str, Any]] = []
     drifted: list[dict[str, Any]] = []
     for side in state.sides:
