@@ -61,6 +61,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("modeltap.window.snapshots", lambda found: bool(found.config.state_dir), "--state-dir"),
     ("modeltap.admin.", lambda found: bool(found.config.web_config), "--web-config"),
     ("modeltap.payload_log.", lambda found: bool(found.config.payload_log_target), "--payload-log-target"),
+    ("modeltap.access_log.", lambda found: bool(found.config.access_log), "--access-log"),
     ("modeltap.spans.late", lambda found: found.traces and found.config.late_spans > 0, "--late-spans"),
     ("modeltap.spans.", lambda found: found.traces, "an OTLP endpoint for traces"),
     ("modeltap.events.", lambda found: found.events, "an OTLP endpoint for logs"),
