@@ -51,7 +51,8 @@ run: .venv/use
 
 # Environments of peers and tools beside each other; each says by itself what went wrong.
 environments: .venv/tests
-	@$(BIN)/python tests/environments/tools.py > .venv/tools.log 2>&1 & a=$$!; \
+	@{ $(BIN)/python tests/environments/tools.py && $(BIN)/python tests/environments/victoria.py; } \
+	  > .venv/tools.log 2>&1 & a=$$!; \
 	$(BIN)/python tests/environments/make.py helm > .venv/helm.log 2>&1 & b=$$!; \
 	$(BIN)/python tests/environments/make.py mlserver > .venv/mlserver.log 2>&1 & c=$$!; \
 	$(BIN)/python tests/environments/make.py mlflow > .venv/mlflow.log 2>&1 & g=$$!; \
