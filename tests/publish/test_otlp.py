@@ -257,6 +257,16 @@ def test_bad_collector_costs_counts_only(
     assert receiver.wait(lambda: outcomes(pusher)["success"])
 
 
+def test_a_collector_that_answers_garbage(receiver: OtlpReceiver, environment: Environment) -> None:
+    """What is no message is not read: the answer was a success, and the next export goes out."""
+    receiver.behaviour = "garbage"
+    pusher = environment.pusher(endpoint(receiver, "http/protobuf"))
+    for count in (1, 2):
+        pusher.offer([Sample("model.up", (), count)])
+        assert receiver.wait(lambda count=count: outcomes(pusher)["success"] == count)
+    assert outcomes(pusher)["failure"] == 0
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_dead_collector(environment: Environment, protocol: str, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody listens: failures are counted, and one line tells it, not one per export."""
