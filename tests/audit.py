@@ -1,8 +1,8 @@
 """`python -m tests.audit`: known weaknesses of all that `pip install modeltap` brings along, by pip-audit.
 
-It asks PyPI about each package in the version that is installed here. Exit status 0 if none is known, 1 if one is, 3
-if nobody could be asked: a mirror that has the packages need not have that part. `--soft` makes 0 of 3, with the same line.
-Invariant: what was not asked about is never told as free of weaknesses.
+It asks PyPI about each package in the version that is installed here. Exit status 0 if none is known, 1 if one is,
+3 if nobody could be asked: a mirror that has the packages need not have that part. `--soft` makes 0 of 3, with the same
+line. Invariant: what was not asked about is never told as free of weaknesses.
 """
 
 import argparse

@@ -43,7 +43,7 @@ class Deltas:
         rest = _less(value, before.value)
         if rest is None:  # it went back
             return sample if _count(value) else None
-        return replace(sample, value=rest, created=self._at) if _count(rest) else None
+        return Sample(sample.name, sample.labels, rest, self._at) if _count(rest) else None
 
 
 def _adds_up(sample: Sample) -> bool:

@@ -5,6 +5,8 @@ A Sample is a value; making one changes nothing. Whoever yields samples yields a
 
 from dataclasses import dataclass
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
@@ -51,8 +53,7 @@ class Histogram:
         return sum(self.counts)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """`name` is a catalogue name; `labels` are the values in the order of the row's labels ("" = label absent).
 
     `created` is the unix time in seconds at which a counter or histogram started from 0; 0.0 for gauges.
