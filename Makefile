@@ -5,7 +5,7 @@ LOCK := tests/environments/main.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: again help install demo run test check environments compiled e2e golden bench dashboards rules chart image soak fuzz clean
+.PHONY: again help audit peers install demo run test check environments compiled e2e golden bench dashboards rules chart image soak fuzz clean
 
 help:
 	@printf '%s\n' \
@@ -18,7 +18,9 @@ help:
 	  '  make check       format, lint, types, generated files' \
 	  '  make compiled    the data plane as a compiled wheel has it, in .venv/compiled, and its tests' \
 	  '  make e2e         only the end-to-end tests with real parts' \
-	  '  make soak        mixed traffic with faults: make soak MINUTES=60 (default 10)' \
+	  '  make peers       spans at a real trace backend, asked for over its API (installs 850 MB)' \
+  '  make audit       known weaknesses of the runtime packages, as PyPI tells them (needs the network)' \
+  '  make soak        mixed traffic with faults: make soak MINUTES=60 (default 10)' \
   '  make fuzz        followers, then decoders, under atheris: make fuzz SECONDS=3600 (default 600 each)' \
   '  make bench       the sidecar against HAProxy, nginx and others (about 15 minutes)' \
 	  'Make it:' \
@@ -51,7 +53,8 @@ run: .venv/use
 
 # Environments of peers and tools beside each other; each says by itself what went wrong.
 environments: .venv/tests
-	@$(BIN)/python tests/environments/tools.py > .venv/tools.log 2>&1 & a=$$!; \
+	@{ $(BIN)/python tests/environments/tools.py && $(BIN)/python tests/environments/victoria.py; } \
+	  > .venv/tools.log 2>&1 & a=$$!; \
 	$(BIN)/python tests/environments/make.py helm > .venv/helm.log 2>&1 & b=$$!; \
 	$(BIN)/python tests/environments/make.py mlserver > .venv/mlserver.log 2>&1 & c=$$!; \
 	$(BIN)/python tests/environments/make.py mlflow > .venv/mlflow.log 2>&1 & g=$$!; \
@@ -111,6 +114,7 @@ check: .venv/tests
 	$(BIN)/python helm/sync.py --check
 	$(BIN)/python helm/readme.py --check
 	@$(BIN)/python -m tests.licences > .venv/licences.log || { cat .venv/licences.log; exit 1; }
+	$(BIN)/python -m tests.audit --soft
 	$(BIN)/modeltap metrics --markdown | diff - docs/metrics.md || { echo 'stale: run make golden'; exit 1; }
 
 test: environments check
@@ -119,6 +123,13 @@ test: environments check
 
 e2e: environments
 	$(BIN)/python -m pytest tests/e2e
+
+peers: .venv/tests
+	$(BIN)/python tests/environments/make.py phoenix
+	$(BIN)/python -m pytest -s tests/peers/check_traces.py
+
+audit: .venv/tests
+	$(BIN)/python -m tests.audit
 
 soak: .venv/compiled.stamp
 	$(COMPILED) $(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)

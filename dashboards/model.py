@@ -8,7 +8,7 @@ over replicas before anything is computed from them.
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards import drift, generation, machine, payloads, quality, server
+from dashboards import access, drift, generation, machine, payloads, quality, server
 from dashboards.panels import (
     Panel,
     Query,
@@ -46,7 +46,7 @@ def build() -> dict[str, Any]:
         ("Server", server.panels()),
         ("Resources", machine.resources()),
         ("Sidecar", machine.sidecar()),
-        ("Payload log", payloads.panels()),
+        ("Payload log", (*payloads.panels(), *access.panels())),
     )
     text = "Traffic, predictions, drift and resources of the models behind modeltap."
     return dashboard("modeltap-model", "modeltap / Model", text, layout(rows))

@@ -1,7 +1,8 @@
 """The admin side: GET /metrics and an index, on a socket that the root bound. Reads; what writes is in `writes.py`.
 
 No payload content is ever shown here. One scrape is rendered at a time, and so many may wait: what is over is refused,
-so that a storm of scrapes takes neither memory nor the event loop.
+so that a storm of scrapes takes neither memory nor the event loop. Whoever reads slowly holds a body: there are only so
+many of those, too, and each has its time.
 """
 
 import asyncio
@@ -17,6 +18,9 @@ from exporter.included import Included, Ours, budget, texts_only
 from exporter.publish.compression import compress
 
 MAX_WAITING = 16
+# Answers that are being sent: each is held in whole, for a scraper that may take a byte a second.
+MAX_SENDING = 16
+SEND_SECONDS = 60.0
 _STOP_SECONDS = 0.2
 _LOOK_SECONDS = 0.25
 # render(accept, names) gives body and content type; it does its work off the event loop.
@@ -76,11 +80,11 @@ class Metrics:
         self._scrapes = scrapes
         self._included = included
         self._turn = asyncio.Lock()
-        self._waiting = 0
+        self._waiting = self._sending = 0
 
     async def get(self, request: web.Request) -> web.Response:
         """One scrape; 503 if too many wait already."""
-        if self._waiting >= MAX_WAITING:
+        if self._waiting >= MAX_WAITING or self._sending >= MAX_SENDING:
             raise web.HTTPServiceUnavailable(text="too many scrapes at once\n", headers={"Retry-After": "1"})
         began = time.monotonic()
         accept = ", ".join(request.headers.getall("Accept", []))
@@ -105,13 +109,26 @@ class Metrics:
         if coding:
             headers["Content-Encoding"] = coding
         response = web.Response(body=body, headers=headers)
-        try:
-            await response.prepare(request)
-            await response.write_eof()
-        except ConnectionError:
-            return response  # the scraper left; it did not come
-        self._scrapes.came(request.remote or "", began)
+        if await self._sent(request, response):
+            self._scrapes.came(request.remote or "", began)
         return response
+
+    async def _sent(self, request: web.Request, response: web.Response) -> bool:
+        """Whether the scraper took all of it; one that left or had its time did not come."""
+        self._sending += 1
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await response.prepare(request)
+                await response.write_eof()
+        except ConnectionError:
+            return False
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+            return False
+        finally:
+            self._sending -= 1
+        return True
 
     def _wanted(self, request: web.Request) -> bool:
         """Whether this scrape shall hold the upstream's own metrics, too."""

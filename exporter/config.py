@@ -133,6 +133,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     payload_log_file_seconds: float = 3600.0
     payload_log_files: int = 8
     payload_log_gzip: bool = False
+    access_log: str = ""
+    access_log_sample: float = 1.0
+    access_log_bytes: int = 100 << 20
     late_spans: int = 0
     log_level: str = "info"
     log_format: str = "text"
@@ -342,6 +345,7 @@ def proxy_settings(config: Config, environ: Mapping[str, str] | None = None) -> 
             "tls": Tls(**tls),
             "paths": owner_paths(config),
             "tracing": tracing_configured(environ),
+            "every_exchange": bool(config.access_log),
             "sampler": environ.get("OTEL_TRACES_SAMPLER") or "parentbased_traceidratio",
             "sampler_ratio": float(environ.get("OTEL_TRACES_SAMPLER_ARG") or 0.01),
         }

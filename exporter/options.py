@@ -324,6 +324,21 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("payload_log_files", values.number(1, 100_000, int), "closed files that are kept (default 8)"),
     Setting("payload_log_gzip", values.flag, "compress files (default false)"),
     Setting(
+        "access_log",
+        values.access_target,
+        "a line of JSON for each exchange: the absolute path of a file, or - for standard output (default: none)",
+    ),
+    Setting(
+        "access_log_sample",
+        values.number(0, 1, float),
+        "share of exchanges that get one, by request id; those that failed always do (default 1)",
+    ),
+    Setting(
+        "access_log_bytes",
+        values.number(0, 1 << 40, int),
+        "size at which its file becomes FILE.1 (default 104857600); 0 = it is rotated from outside",
+    ),
+    Setting(
         "late_spans",
         values.number(0, 10_000, int),
         "server spans a second for failed and slow exchanges that were not sampled; 0 = none (default)",

@@ -15,7 +15,7 @@ _REFUSING_MODES = ("gate", "strict")
 RELOADABLE = frozenset(
     (
         *("max_concurrency", "max_queue", "shed_status", "max_connections", "capture_bytes", "capture_total"),
-        *("custom", "protocol"),
+        *("custom", "protocol", "access_log_sample"),
         *("drain_quiet", "grace", "final_scrape_wait", "log_level"),
         *(setting.key for setting in SETTINGS if setting.key.endswith("_timeout")),
     )

@@ -23,6 +23,7 @@ import msgspec
 
 import exporter
 from exporter import admin, memory
+from exporter.access import access_log
 from exporter.analysis import series
 from exporter.analysis.bias import Bias
 from exporter.analysis.budget import Budget
@@ -109,7 +110,10 @@ class Telemetry:
             self._engine.speakers.switch_off(message["off"])
             self._events.switched_off(message["off"], time.time())
         elif message["kind"] == "protocols" and self._ready:
-            self._speak(msgspec.convert(message["config"], Config))
+            config = msgspec.convert(message["config"], Config)
+            self._speak(config)
+            if self._access is not None:
+                self._access.configure(config.access_log_sample)
         elif message["kind"] == "last_scrape" and self._ready:
             await self._consumer.drained(_DRAIN_SECONDS)
             await self._scrapes.last(message["since"], message["seconds"])
@@ -144,6 +148,7 @@ class Telemetry:
         self._keeper = Keeper(config.state_dir, self._started)
         self._keeper.restore(self._engine, self._started)
         self._payloads = payload_log(config, self._started)
+        self._access = access_log(config, self._started)
         self._speak(config)
         self._engine.speakers.switch_off(message["dialects_off"])
         self._late = Late(config.late_spans, self._started)
@@ -186,7 +191,7 @@ class Telemetry:
         self._spans = SpanPusher(otlp, self._started) if otlp.traces else None
         self._pusher = Pusher(otlp, self._started) if otlp.metrics else None
         self._logs = LogPusher(otlp, self._started) if otlp.logs else None
-        found = (self._spans, self._pusher, self._logs, self._payloads)
+        found = (self._spans, self._pusher, self._logs, self._payloads, self._access)
         self._senders = tuple(publisher for publisher in found if publisher is not None)
         for publisher in self._senders:
             publisher.start()
@@ -238,6 +243,10 @@ class Telemetry:
             self._status.take(protocol, path)
 
     def _handle(self, exchange: Exchange) -> None:
+        if exchange.aside:
+            if self._access is not None:
+                self._access.offer(exchange)
+            return
         self._take(self._engine.speakers.protocol(exchange), exchange.path)
         self._record(exchange, self._engine.understand(exchange))
 
@@ -253,6 +262,8 @@ class Telemetry:
                 self._spans.offer(span)
         if self._payloads is not None:
             self._payloads.offer(exchange)
+        if self._access is not None:
+            self._access.offer(exchange, found if isinstance(found, str) else "decoded", rows)
 
     def _flush(self) -> None:
         self._engine.flush(time.time())

@@ -98,6 +98,16 @@ def _check_plain(parts: SplitResult) -> None:
         raise ValueError(f"{_UPSTREAM}, without a path")
 
 
+def access_target(value: Any) -> str:
+    """Where the access log goes: standard output (a lone `-` is a list in YAML, hence the word), or a file."""
+    found = text(value)
+    if found in ("", "-", "stdout"):
+        return "-" if found else ""
+    if not found.startswith("/") or found.endswith("/") or not found.isprintable():
+        raise ValueError("expected the absolute path of a file, or - (stdout) for standard output")
+    return found
+
+
 _METRICS = "expected off, /PATH, :PORT[/PATH], http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]"
 
 

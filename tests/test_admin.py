@@ -1,6 +1,7 @@
 """admin.py: GET /metrics over a real socket, one scrape at a time."""
 
 import asyncio
+import contextlib
 import gzip
 import socket
 import time
@@ -164,6 +165,86 @@ def test_scraper_that_leaves_gives_its_place_back() -> None:
             assert response.status == 200
 
     serve(render, body)
+
+
+LARGE = 8 << 20  # more than any socket buffer takes
+
+
+async def large(accept: str, names: frozenset[str]) -> tuple[bytes, str]:
+    """A large body for whoever filters."""
+    return bytes(LARGE) if names else b"", TEXT
+
+
+async def slow(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A scraper that has read one byte of a large body, and reads no further by itself."""
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+    writer.write(b"GET /metrics?name[]=x HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert await reader.readexactly(1) == b"H"
+    return reader, writer
+
+
+def test_scrapers_that_take_a_byte_a_second() -> None:
+    """They keep nobody from being answered, and hold so many places at most; who leaves gives his back."""
+
+    async def body(session: aiohttp.ClientSession, address: str) -> None:
+        writers = []
+        for _ in range(admin.MAX_SENDING):
+            assert await status_of(session, address) == 200
+            writers.append((await slow(address))[1])
+        async with session.get(f"{address}/metrics") as response:
+            assert (response.status, response.headers["Retry-After"]) == (503, "1")
+        for writer in writers:
+            writer.transport.abort()
+        async with asyncio.timeout(60):
+            while (await status_of(session, address)) != 200:
+                await asyncio.sleep(0.05)
+
+    serve(large, body)
+
+
+def test_a_scraper_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has not taken all by then is cut off, and his place is another's."""
+    monkeypatch.setattr(admin, "SEND_SECONDS", 0.2)
+    monkeypatch.setattr(admin, "MAX_SENDING", 1)
+
+    async def body(session: aiohttp.ClientSession, address: str) -> None:
+        reader, writer = await slow(address)
+        async with asyncio.timeout(60):
+            while (await status_of(session, address)) != 200:
+                await asyncio.sleep(0.05)
+            size = 0
+            with contextlib.suppress(ConnectionError):
+                while piece := await reader.read(1 << 20):
+                    size += len(piece)
+        assert size < LARGE
+        writer.close()
+
+    serve(large, body)
+
+
+async def status_of(session: aiohttp.ClientSession, address: str) -> int:
+    """Of a scrape."""
+    async with session.get(f"{address}/metrics") as response:
+        return response.status
+
+
+@pytest.mark.parametrize(
+    "query", ["name[]=" + "x" * (1 << 20), "&".join(["name[]=x"] * 100_000)], ids=["one name", "many"]
+)
+def test_a_query_of_a_megabyte(query: str) -> None:
+    """It is refused before anybody reads it, and the next one is answered."""
+
+    async def body(session: aiohttp.ClientSession, address: str) -> None:
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"GET /metrics?{query} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        answer = await reader.read(64)
+        assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
+        writer.close()
+        assert await status_of(session, address) == 200
+
+    serve(echo, body)
 
 
 AWAITED = (

@@ -331,7 +331,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
 
     (tmp_path / "web.yml").write_text("http_server_config: {http2: false}")
     given = {"web_config": str(tmp_path / "web.yml"), "payload_log_target": str(tmp_path / "payloads")}
-    given |= {"upstream_metrics": metrics, "state_dir": str(tmp_path)}
+    given |= {"upstream_metrics": metrics, "state_dir": str(tmp_path), "access_log": str(tmp_path / "access")}
     quality: dict[str, Any] = {"time_column": "at", "rules": (Rule("x", "not_null", "x"),)}
     run(body, reference=(str(tmp_path),), max_concurrency=4, late_spans=1, **given, **quality)
 

@@ -150,5 +150,7 @@ class Consumer:
 
 def _large(exchange: Exchange) -> bool:
     """Whether decoding it may take longer than a slice of the loop: large bodies, and small ones that may inflate."""
+    if exchange.aside:
+        return False
     size = len(exchange.request_body) + len(exchange.response_body)
     return size > LARGE_BYTES or _CODED.search(exchange.request_head + exchange.response_head) is not None

@@ -6,8 +6,6 @@ start anyway, and everything that is pushed, for OTLP tells the start time inste
 
 from collections.abc import Iterable, Iterator
 
-from msgspec.structs import replace
-
 from exporter.records.sample import Exponential, Histogram, Sample
 
 Name = tuple[str, tuple[str, ...]]
@@ -86,7 +84,7 @@ def zeroed(sample: Sample) -> Sample:
     """The sample as it was before its first count; without exemplars, for its buckets are empty."""
     value = sample.value
     if not isinstance(value, Histogram):
-        return replace(sample, value=0)
+        return Sample(sample.name, sample.labels, 0, sample.created)
     base2 = value.exponential
     empty = (
         None
@@ -94,4 +92,5 @@ def zeroed(sample: Sample) -> Sample:
         else Exponential(base2.scale, 0, base2.zero_threshold, base2.positive_offset, ())
     )
     none = (0,) * len(value.counts)
-    return replace(sample, value=Histogram(value.bounds, none, None if value.sum is None else 0.0, empty))
+    zero = Histogram(value.bounds, none, None if value.sum is None else 0.0, empty)
+    return Sample(sample.name, sample.labels, zero, sample.created)

@@ -2,6 +2,7 @@
 
 Takes the settings of `modeltap run`, in all the ways in which they are given, and starts nothing. It reads the
 certificates, the reference profiles and the token's file, connects to each upstream and asks the probe's path.
+With --bundle it writes all that, and what a running sidecar shows, into an archive for whoever is to help.
 Exit status: 0 if nothing is wrong; 2 with every problem that was found.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from exporter.commands import run as running
 from exporter.config import (
@@ -64,6 +65,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("modeltap.window.snapshots", lambda found: bool(found.config.state_dir), "--state-dir"),
     ("modeltap.admin.", lambda found: bool(found.config.web_config), "--web-config"),
     ("modeltap.payload_log.", lambda found: bool(found.config.payload_log_target), "--payload-log-target"),
+    ("modeltap.access_log.", lambda found: bool(found.config.access_log), "--access-log"),
     ("modeltap.spans.late", lambda found: found.traces and found.config.late_spans > 0, "--late-spans"),
     ("modeltap.spans.", lambda found: found.traces, "an OTLP endpoint for traces"),
     ("modeltap.events.", lambda found: found.events, "an OTLP endpoint for logs"),
@@ -81,23 +83,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The settings of `modeltap run`."""
     running.add_arguments(parser)
     parser.add_argument("--offline", action="store_true", help="do not connect to the upstreams")
+    add = parser.add_argument
+    add("--bundle", metavar="FILE", help="write a support bundle, too: a .tar.gz without payloads or secrets")
+    add("--bundle-log", metavar="FILE", help="the sidecar's log, whose end is put into it")
+    add(
+        "--bundle-ca", metavar="FILE", help="authorities of the admin side's certificate, where it speaks TLS"
+    )
+    add("--bundle-user-file", metavar="FILE", help="NAME:PASSWORD for the admin side, where it has users")
+
+
+_OWN: Final = ("offline", "bundle", "bundle_log", "bundle_ca", "bundle_user_file")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what would be exported; 2 with every problem on stderr."""
-    flags = {key: value for key, value in vars(args).items() if key != "offline"}
+    flags = {key: value for key, value in vars(args).items() if key not in _OWN}
+    config, lines, problems = _checked(flags, args.offline)
+    if lines:
+        print("\n".join(lines))
+    if args.bundle:
+        problems += _bundled(args, config, flags, [*lines, *problems])
+    return _told(problems) if problems else 0
+
+
+def _checked(flags: dict[str, Any], offline: bool) -> tuple[Config | None, list[str], list[str]]:
+    """The configuration, if there is one, what is to be said of it, and every problem."""
     try:
         config = load(flags)
         settings = proxy_settings(config)
     except ConfigError as error:
-        return _told(error.problems)
+        return None, [], list(error.problems)
     profiles, problems = _profiles(config.reference, config.hash_key)
     problems += [*_files(config, settings), *_names(config, profiles)]
-    if not args.offline:
+    if not offline:
         for (_, url), upstream in zip(listeners(config), settings.upstreams, strict=True):
             problems += _reached(url, upstream, config, settings)
-    print("\n".join(report(_found(config, profiles))))
-    return _told(problems) if problems else 0
+    return config, report(_found(config, profiles)), problems
+
+
+def _bundled(
+    args: argparse.Namespace, config: Config | None, flags: dict[str, Any], said: list[str]
+) -> list[str]:
+    """Write the bundle; the problem, if it cannot be written."""
+    from exporter.commands import bundle  # only for who asks
+
+    access = bundle.Access(args.bundle_ca or "", args.bundle_user_file or "")
+    made = bundle.collected(config, flags, "".join(f"{line}\n" for line in said), access)
+    if args.bundle_log:
+        bundle.add_log(made, args.bundle_log)
+    try:
+        made.write(args.bundle)
+    except OSError as error:
+        return [f"--bundle {args.bundle}: {error.strerror}; expected a file that can be written"]
+    print(f"\nbundle {args.bundle}: {', '.join(sorted(made.members))}")
+    for note in made.notes:
+        print(f"not in it: {note}")
+    return []
 
 
 def _told(problems: Sequence[str]) -> int:

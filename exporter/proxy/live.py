@@ -136,8 +136,9 @@ class Live:
 
     def _offer(self, duration: int) -> None:
         plane = self.plane
-        wanted = self.request.kept or self.request.reason or self.response.reason
-        if not (wanted or self.trace is not None) or not plane.sender.admits(self.request_id):
+        wanted = bool(self.request.kept or self.request.reason or self.response.reason)
+        aside = not wanted and self.trace is None
+        if (aside and not plane.every_exchange) or not plane.sender.admits(self.request_id):
             return
         labelled = self.labelled
         route = labelled.route
@@ -175,6 +176,7 @@ class Live:
             self.trace,
             self.peer,
             stream,
+            aside,
         )
         if plane.sender.put(record):
             plane.flush_soon()

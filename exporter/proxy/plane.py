@@ -75,6 +75,7 @@ class Plane:
         self.tls = Contexts(settings)
         self.destinations = tuple(Destination(upstream, loop) for upstream in settings.upstreams)
         self.tracing = settings.tracing
+        self.every_exchange = settings.every_exchange
         self.labels = Labels(self.totals, settings.model_name, settings.model_version)
         self.sampler = Sampler(settings.sampler, settings.sampler_ratio, settings.root_spans_per_second)
         self.admission = Admission(self.totals, loop)

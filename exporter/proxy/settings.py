@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_version: str = ""
     paths: tuple[tuple[str, str], ...] = ()  # of the owner's own, with the dialect that is spoken there
     tracing: bool = False
+    every_exchange: bool = False  # hand over those without bodies, too: somebody logs each
     sampler: str = "parentbased_traceidratio"
     sampler_ratio: float = 0.01
     root_spans_per_second: int = 50

@@ -1,4 +1,4 @@
-"""Samples -> Prometheus, OTLP; exchanges -> spans, the payload log; events -> log records. Knows no models.
+"""Samples -> Prometheus, OTLP; exchanges -> spans, payload and access log; events -> log records. Knows no models.
 
 To add a publisher: one file whose class has the methods of `Publisher`, and one line in `PUBLISHERS`.
 """
@@ -6,6 +6,7 @@ To add a publisher: one file whose class has the methods of `Publisher`, and one
 from collections.abc import Iterable
 from typing import Protocol
 
+from exporter.publish.access_log import AccessLog
 from exporter.publish.late import Late
 from exporter.publish.logs import LogPusher
 from exporter.publish.otlp import Pusher
@@ -32,10 +33,11 @@ class Publisher(Protocol):
         """What this publisher counted; from any thread, at any time."""
 
 
-PUBLISHERS: tuple[type[Publisher], ...] = (Pusher, SpanPusher, LogPusher, PayloadLog)
+PUBLISHERS: tuple[type[Publisher], ...] = (Pusher, SpanPusher, LogPusher, PayloadLog, AccessLog)
 
 __all__ = [
     "PUBLISHERS",
+    "AccessLog",
     "Decoded",
     "Late",
     "LogPusher",

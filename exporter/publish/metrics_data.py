@@ -52,9 +52,17 @@ def metrics_data(
     for name, series in families.items():
         row = metric(name)
         for data in _family(row, list(series.values()), _nanoseconds(now), shape):
-            metrics.append(otel.Metric(name=row.name, description=row.help, unit=row.unit, data=data))
+            metrics.append(otel.Metric(name=row.name, description=row.help, unit=_unit(row), data=data))
     scoped = otel.ScopeMetrics(scope=scope, metrics=metrics, schema_url="")
     return otel.MetricsData([otel.ResourceMetrics(resource=resource, scope_metrics=[scoped], schema_url="")])
+
+
+def _unit(row: Metric) -> str:
+    """What receivers make no suffix of that a scrape does not have.
+
+    The rules had `_ratio` for gauges of unit 1 until version 1.56, and most receivers still do. No unit means the same.
+    """
+    return "" if row.unit == "1" and row.name.startswith(("model.", "modeltap.")) else row.unit
 
 
 def _family(row: Metric, series: list[Sample], now: int, shape: Shape) -> list[_Data]:

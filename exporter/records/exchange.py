@@ -46,6 +46,7 @@ class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `time_to_first_byte` runs from `start` here, queue wait included; it is 0 if no answer came.
     `rate` is the share of exchanges that was being handed over when this one was (1.0 = all).
+    `aside` was handed over for the access log alone: the analysis has nothing to learn from it.
     `stream` is there if the answer was followed as a stream of events: then `response_body` is what was kept of it,
     and only with `response_captured` the whole.
     """
@@ -76,6 +77,7 @@ class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False):
     trace: Trace | None = None
     peer: str = ""
     stream: Stream | None = None
+    aside: bool = False
 
 
 def header(head: bytes, name: bytes) -> bytes:

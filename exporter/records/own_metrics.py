@@ -1,5 +1,6 @@
 """Catalogue rows of the sidecar about itself: what it costs, what it lost, what it runs with."""
 
+from exporter.records.access_log_metrics import ACCESS_LOG
 from exporter.records.export_metrics import EXPORT
 from exporter.records.metric import Metric
 from exporter.records.payload_log_metrics import PAYLOAD_LOG
@@ -79,6 +80,7 @@ OWN: tuple[Metric, ...] = (
     ),
     *EXPORT,
     *PAYLOAD_LOG,
+    *ACCESS_LOG,
     Metric(
         "modeltap.writes",
         "counter",

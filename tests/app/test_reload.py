@@ -33,6 +33,7 @@ def test_what_may_change() -> None:
     words = {
         "log_level": "debug",
         "shed_status": 429,
+        "access_log_sample": 0.5,
         "protocol": ("mlflow",),
         "custom": (Custom("/a", score="x"),),
     }

@@ -44,7 +44,7 @@ def tools(root: Path = ROOT) -> Path:
     Raises Unavailable, naming what is missing and what was tried, where no source has them.
     """
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root / "lock"):
+    with locked(root / "lock"):
         if not _complete(root / "bin"):
             _publish(_first_source(root), root)
         _put_templates(root)
@@ -83,7 +83,16 @@ def _first_source(root: Path) -> dict[str, Path]:
 
 
 def _from_suite(work: Path, suite: str) -> dict[str, Path]:
-    """Download and unpack the packages of a Debian suite with a configuration of its own, as any user."""
+    packages = downloaded(work, suite, PACKAGES)
+    for package in packages:
+        _run(["dpkg", "-x", str(package), str(work / "root")], timeout=120)
+    for folder in ("debs", "lists", "cache"):
+        shutil.rmtree(work / folder)
+    return _found_in([work / "root" / "usr" / "bin"])
+
+
+def downloaded(work: Path, suite: str, packages: Sequence[str]) -> list[Path]:
+    """Packages of a Debian suite, with a configuration of apt's in `work`, as any user. Raises Unavailable."""
     for command in ("apt-get", "apt-config", "dpkg"):
         if shutil.which(command) is None:
             raise Unavailable(f"{command} is missing; this needs Debian or a distribution made from it")
@@ -96,12 +105,8 @@ def _from_suite(work: Path, suite: str) -> dict[str, Path]:
     (work / "sources.list").write_text("".join(sources))
     apt = ["apt-get", *_apt_options(work)]
     _run([*apt, "-qq", "update"], timeout=UPDATE_TIMEOUT_S)
-    _run([*apt, "-qq", "download", *PACKAGES], timeout=DOWNLOAD_TIMEOUT_S, cwd=work / "debs")
-    for package in sorted((work / "debs").glob("*.deb")):
-        _run(["dpkg", "-x", str(package), str(work / "root")], timeout=120)
-    for folder in ("debs", "lists", "cache"):
-        shutil.rmtree(work / folder)
-    return _found_in([work / "root" / "usr" / "bin"])
+    _run([*apt, "-qq", "download", *packages], timeout=DOWNLOAD_TIMEOUT_S, cwd=work / "debs")
+    return sorted((work / "debs").glob("*.deb"))
 
 
 def _apt_options(work: Path) -> Iterator[str]:
@@ -201,7 +206,7 @@ def _complete(folder: Path) -> bool:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

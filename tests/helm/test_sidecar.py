@@ -194,6 +194,14 @@ def test_payload_files(chart: Chart) -> None:
         assert load_config({}, variables).payload_log_target.startswith(("/payloads/", "https://"))
 
 
+def test_access_log(chart: Chart) -> None:
+    """Off until it has a place; the settings are ones that the sidecar takes."""
+    assert not [name for name in env(chart.sidecar()) if name.startswith("MODELTAP_ACCESS_LOG")]
+    variables = {name: str(value) for name, value in env(chart.sidecar(*ci("access-log"))).items()}
+    found = load_config({}, variables)
+    assert (found.access_log, found.access_log_sample) == ("-", 0.25)
+
+
 def test_otlp(chart: Chart) -> None:
     """OTLP is off until an endpoint is named, then set by the standard variables."""
     assert not [name for name in env(chart.sidecar()) if name.startswith("OTEL_EXPORTER")]

@@ -129,6 +129,14 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
 {{- end }}
 {{- end }}
 {{- include "modeltap.payloadLogEnv" . }}
+{{- with .Values.accessLog }}
+{{- if .target }}
+- name: MODELTAP_ACCESS_LOG
+  value: {{ .target | quote }}
+- name: MODELTAP_ACCESS_LOG_SAMPLE
+  value: {{ .sample | quote }}
+{{- end }}
+{{- end }}
 {{- include "modeltap.gpuEnv" . }}
 {{- with $sidecar.extraEnv }}
 {{ toYaml . }}
