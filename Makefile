@@ -59,6 +59,7 @@ environments: .venv/tests
 	$(BIN)/python tests/environments/make.py mlserver > .venv/mlserver.log 2>&1 & c=$$!; \
 	$(BIN)/python tests/environments/make.py mlflow > .venv/mlflow.log 2>&1 & g=$$!; \
 	$(BIN)/python tests/environments/make.py tritonclient > .venv/tritonclient.log 2>&1 & f=$$!; \
+	$(BIN)/python tests/environments/redis_server.py > .venv/redis.log 2>&1 & h=$$!; \
 	$(MAKE) --silent .venv/compiled.stamp > .venv/compile.log 2>&1 & d=$$!; \
 	$(BIN)/python tests/environments/make.py openai > .venv/openai.log 2>&1 & e=$$!; \
 	wait $$a || { cat .venv/tools.log; exit 1; }; \
@@ -68,6 +69,7 @@ environments: .venv/tests
 	wait $$e || { cat .venv/openai.log; exit 1; }; \
 	wait $$g || { cat .venv/mlflow.log; exit 1; }; \
 	wait $$f || { cat .venv/tritonclient.log; exit 1; }; \
+	wait $$h || { cat .venv/redis.log; exit 1; }; \
 	cat .venv/tools.log
 
 # The data plane as wheels and images have it. Beside the plain one, so that no extension hides a change to its source.

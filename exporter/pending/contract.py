@@ -189,8 +189,8 @@ class Store(Protocol):
     def add_cells(self, hour: int, cells: Mapping[str, float], now: float) -> bool:
         """Add to the cells of a cohort: predictions of one hour (unix seconds / 3600, UTC). Negative ones withdraw.
 
-        False, and nothing is added, if the cohort is settled, or the store failed. A new cell for which there is no room
-        is refused and counted, the rest is added.
+        False, and nothing is added, if the cohort is settled or too old, or the store failed. A new cell for which
+        there is no room is refused and counted, the rest is added.
         """
 
     def cohorts(self) -> list[Cohort]:

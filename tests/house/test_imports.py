@@ -18,6 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "analysis": {"decode", "stats", "records"},
     "collect": {"records"},
     "publish": {"records"},
+    "pending": {"records"},
 }
 # Library -> the rooms, and modules beside them, that may import it.
 CONFINED = {
@@ -34,6 +35,8 @@ CONFINED = {
     "zstandard": {"decode", "publish"},
     "brotli": {"decode"},
     "PIL": {"decode"},
+    "sqlite3": {"pending"},
+    "redis": {"pending"},
     "requests": set(),
 }
 # Sans-io: bytes, arrays and values in and out; time is an argument.
