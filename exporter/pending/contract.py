@@ -44,7 +44,8 @@ DAY_SECONDS: Final = 86_400.0
 #   corrected  another label was there: rows are handed out again, with what was there before
 #   full       it could not be parked, because too many are
 #   lost       the store failed
-Outcome = Literal["joined", "parked", "duplicate", "stale", "corrected", "full", "lost"]
+#   unknown    a receipt has no such row
+Outcome = Literal["joined", "parked", "duplicate", "stale", "corrected", "full", "lost", "unknown"]
 OUTCOMES: Final[tuple[Outcome, ...]] = (
     "joined",
     "parked",
@@ -53,6 +54,7 @@ OUTCOMES: Final[tuple[Outcome, ...]] = (
     "corrected",
     "full",
     "lost",
+    "unknown",
 )
 
 

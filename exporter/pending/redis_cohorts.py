@@ -31,8 +31,8 @@ class RedisCohorts:
         (known,) = self._link.ask(("HLEN", self._versions))
         room = 0 if known is None else MAX_VERSIONS - known
         given = [(number, text) for number, text in versions.items() if len(text.encode()) <= NAME_BYTES]
-        for number, text in given[: max(room, 0)]:
-            self._link.ask(("HSETNX", self._versions, str(number), text))
+        if fits := given[: max(room, 0)]:
+            self._link.ask(*(("HSETNX", self._versions, str(number), text) for number, text in fits))
 
     def versions(self) -> Mapping[int, str]:
         """See `Store`."""

@@ -21,6 +21,7 @@ BROAD = {
     "collect/__init__.py": "the collector frame: one collector's failure is counted as its own",
     "analysis/engine.py": "the analysis loop: one exchange's failure is counted, the next goes on",
     "telemetry.py": "a loop of the analysis process, at its boundary: logged, and it goes on",
+    "pending/guarded.py": "the store's thread: one batch's failure is counted, the next goes on",
     "publish/payload_log.py": "the payload log's thread: one event's failure is counted, the next goes on",
     "publish/sender.py": "the sender's thread: what a standard exporter raises is not documented",
 }

@@ -41,8 +41,9 @@ class RedisServer:
             "save": "",
             "appendonly": "yes",
             "appendfsync": "always",
-            "cluster-enabled": "yes" if self._cluster else "no",
         }
+        if self._cluster:
+            options |= {"cluster-enabled": "yes", "cluster-port": str(_free_port())}
         command = [str(redis_server())]
         for name, value in options.items():
             command += [f"--{name}", value]
