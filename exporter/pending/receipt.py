@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -28,8 +28,10 @@ from exporter.pending.row import (
     SECONDS,
     NotRows,
     RowArray,
+    blank,
     key,
     keys,
+    split,
     unpacked,
 )
 
@@ -106,7 +108,8 @@ class Receipts:
     def __init__(self, keys: Keys, limits: Limits) -> None:
         self._keys = keys
         self._age = limits.age_seconds
-        self._seen = Memory(limits)
+        # All rows of one receipt fit; a label without a row does not wait.
+        self._seen = Memory(replace(limits, rows=max(limits.rows, MAX_ROWS), parked=0))
         self.issued = 0
         self.too_large = 0
         self.redeemed = 0
@@ -136,14 +139,21 @@ class Receipts:
         A label that was counted before is a duplicate, and so is a token that is replayed. Raises Refused.
         """
         rows = self.open(token, now)
-        self._seen.put(rows, now)
-        digest, there = rows.keys[0][:DIGEST_BYTES], set(rows.values["row"].tolist())
-        known = [Label(key(digest, one.row), one.value, one.time) for one in labels if one.row in there]
-        found = iter(self._seen.take(known, now))
-        taken = [next(found) if one.row in there else Taken("unknown") for one in labels]
+        digest, packed = rows.keys[0][:DIGEST_BYTES], split(rows.values)
+        there = dict(zip(rows.values["row"].tolist(), packed, strict=True))
+        known = [one for one in labels if one.row in there]
+        self._remember(digest, list(dict.fromkeys(one.row for one in known)), now)
+        found = self._seen.take([Label(key(digest, one.row), one.value, one.time) for one in known], now)
+        answers = iter(zip(known, found, strict=True))
+        taken = [_with_row(*next(answers), there) if one.row in there else Taken("unknown") for one in labels]
         self.redeemed += sum(one.outcome == "joined" for one in taken)
         self.replayed += sum(one.outcome == "duplicate" for one in taken)
         return taken
+
+    def _remember(self, digest: bytes, numbers: list[int], now: float) -> None:
+        """Rows as of now: what came back first is forgotten first, however old its prediction is."""
+        stand_ins = blank(len(numbers), now)
+        self._seen.put(Rows(keys(digest, numbers), stand_ins), now)
 
     def _opened(self, token: str, now: float) -> Rows:
         body, mac = _parts(token)
@@ -161,6 +171,10 @@ class Receipts:
 
     def _mac(self, number: int, body: bytes) -> bytes:
         return hmac.digest(self._keys.secrets[number], body, hashlib.sha256)[:_MAC]
+
+
+def _with_row(given: Given, taken: Taken, rows: Mapping[int, bytes]) -> Taken:
+    return taken._replace(rows=rows[given.row]) if taken.rows else taken
 
 
 def _parts(token: str) -> tuple[bytes, bytes]:

@@ -53,7 +53,7 @@ class Odd(Memory):
 class Held:
     """A guarded store, and what was released."""
 
-    def __init__(self, limits: GuardLimits = GuardLimits()) -> None:
+    def __init__(self, limits: GuardLimits) -> None:
         self.released: list[Released] = []
         self.now = 0.0
         self.store = Odd()
@@ -193,7 +193,7 @@ def test_the_end_of_one_that_hangs(held: Held) -> None:
 
 def test_one_that_was_never_started() -> None:
     """It keeps what it is offered, and counts it at the end."""
-    held = Held()
+    held = Held(GuardLimits())
     assert held.guarded.offer(rows("a"), T0)
     assert held.guarded.stop(0)
     assert held.guarded.dropped["shutdown"] == 1

@@ -5,7 +5,7 @@ import tracemalloc
 
 from exporter.pending.contract import Limits, Rows
 from exporter.pending.memory import Memory
-from exporter.pending.row import blank, keys, request_digest
+from exporter.pending.row import blank, key, keys, request_digest
 from tests.pending.stores import T0
 
 COUNT = 200_000
@@ -13,13 +13,8 @@ COUNT = 200_000
 
 def fill(store: Memory, count: int = COUNT) -> None:
     for at in range(0, count, 1000):
-        store.put(
-            Rows(
-                [key for n in range(at, at + 1000) for key in keys(request_digest("x", str(n)), [0])],
-                blank(1000, T0),
-            ),
-            T0,
-        )
+        names = [key(request_digest("x", str(number)), 0) for number in range(at, at + 1000)]
+        store.put(Rows(names, blank(1000, T0)), T0)
 
 
 def test_a_pending_row_takes_at_most_200_bytes() -> None:

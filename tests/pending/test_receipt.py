@@ -45,7 +45,7 @@ def test_what_was_signed_comes_back(receipts: Receipts) -> None:
     """On any replica with the key: the rows, and the keys that a store would have had."""
     token = issued(receipts)
     rows = Receipts(KEYS, LIMITS).open(token, T0)
-    assert (rows.values == values()).all()
+    assert rows.values.tobytes() == values().tobytes()
     assert rows.keys == keys(DIGEST, range(2))
     assert len(issued(receipts, 1)) < 100
     assert set(token) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
@@ -56,6 +56,7 @@ def test_labels_of_its_rows_join(receipts: Receipts) -> None:
     token = issued(receipts)
     first, unknown = receipts.redeem(token, [Given(1, b"good", T0 + 5), Given(7, b"", T0)], T0 + 5)
     assert (first.outcome, told(first.rows), unknown.outcome) == ("joined", [(V1, LIVE)], "unknown")
+    assert first.rows == values()[1].tobytes()
     again, other = receipts.redeem(token, [Given(1, b"good", T0 + 5), Given(0, b"bad", T0)], T0 + 6)
     assert (again.outcome, other.outcome) == ("duplicate", "joined")
     (corrected,) = receipts.redeem(token, [Given(1, b"bad", T0 + 9)], T0 + 9)
@@ -65,10 +66,10 @@ def test_labels_of_its_rows_join(receipts: Receipts) -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     """The oldest are forgotten, in which case a replay joins again: that is what a bound costs."""
-    receipts = Receipts(KEYS, Limits(rows=10, age_seconds=640))
+    receipts = Receipts(KEYS, Limits(rows=MAX_ROWS, age_seconds=640))
     tokens = [
-        receipts.issue(request_digest("request_id", str(at)), values(1, T0 + 20 * at)) or ""
-        for at in range(20)
+        receipts.issue(request_digest("request_id", str(at)), values(1, T0 + 400 - at)) or ""
+        for at in range(2 * MAX_ROWS)
     ]
     now = T0 + 400
     for token in tokens:

@@ -52,7 +52,7 @@ class RedisServer:
         self._wait()
         if self._cluster:
             self.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            _until(lambda: "cluster_state:ok" in str(self.command("CLUSTER INFO")))
+            _until(lambda: self.command("CLUSTER INFO")["cluster_state"] == "ok")
 
     def command(self, *words: str | int) -> Any:
         """What the server answers; raises what the client raises."""
