@@ -70,7 +70,7 @@ class Memory:
             self._counts.expired += admitted.too_old
             for bucket, keys, values in admitted.groups():
                 self._put(bucket, keys, values, found)
-            while self._rows > self._limits.rows or self._counts.held_bytes > self._limits.bytes:
+            while self._too_much():
                 self._evict()
         return found
 
@@ -174,12 +174,16 @@ class Memory:
             for at in range(0, len(order), KEY_BYTES):
                 self._counts.expired += self._drop(bytes(order[at : at + KEY_BYTES]))
 
+    def _too_much(self) -> bool:
+        return self._rows > self._limits.rows or self._counts.held_bytes > self._limits.bytes
+
     def _evict(self) -> None:
-        """Forget the oldest key."""
+        """Forget the oldest keys, one bucket's at most."""
         oldest = min(self._order)
         order = self._order[oldest]
-        self._counts.evicted += self._drop(bytes(order[:KEY_BYTES]))
-        del order[:KEY_BYTES]  # moves the beginning, copies nothing
+        while order and self._too_much():
+            self._counts.evicted += self._drop(bytes(order[:KEY_BYTES]))
+            del order[:KEY_BYTES]  # moves the beginning, copies nothing
         if not order:
             del self._order[oldest]
 

@@ -109,7 +109,8 @@ class Receipts:
         self._keys = keys
         self._age = limits.age_seconds
         # All rows of one receipt fit; a label without a row does not wait.
-        self._seen = Memory(replace(limits, rows=max(limits.rows, MAX_ROWS), parked=0))
+        most = max(limits.rows, MAX_ROWS)
+        self._seen = Memory(replace(limits, rows=most, bytes=max(limits.bytes, 1 << 16), parked=0))
         self.issued = 0
         self.too_large = 0
         self.redeemed = 0
