@@ -10,6 +10,7 @@ from exporter.pending.contract import NAME_BYTES, Cohort
 
 # Cohorts outlive the rows that are counted in them, so that what was settled can still be read.
 AGES_KEPT: Final = 2
+_LARGEST: Final = 1e100
 
 
 class _Hour:
@@ -37,10 +38,12 @@ class Cohorts:
         found = self._hours.get(hour)
         if gone(hour, now, self._kept) or (found is not None and found.settled):
             return False
-        for name, value in cells.items():
+        fits = fitting(cells)
+        self.refused += len(cells) - len(fits)
+        for name, value in fits.items():
             if found is not None and name in found.cells:
                 found.cells[name] += value
-            elif self._size < self._limit and len(name.encode()) <= NAME_BYTES:
+            elif self._size < self._limit:
                 found = self._hours.setdefault(hour, _Hour())
                 found.cells[name] = value
                 self._size += 1
@@ -76,6 +79,15 @@ class Cohorts:
     def _told(self, hour: int) -> Cohort:
         found = self._hours[hour]
         return Cohort(hour, dict(found.cells), found.until, found.settled)
+
+
+def fitting(cells: Mapping[str, float]) -> dict[str, float]:
+    """Those whose names are short enough, and whose values leave the sum a number: one that is none would stay so."""
+    return {
+        name: value
+        for name, value in cells.items()
+        if len(name.encode()) <= NAME_BYTES and abs(value) <= _LARGEST
+    }
 
 
 def gone(hour: int, now: float, kept: float) -> bool:

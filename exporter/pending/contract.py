@@ -171,10 +171,16 @@ class Store(Protocol):
         """Reason -> rows, labels and cells that this process lost since the store failed. Reasons are few and fixed."""
 
     def put(self, rows: Rows, now: float) -> list[Released]:
-        """Keep them. A row older than `age_seconds` has expired; one from the future counts as of `now`."""
+        """Keep them. A row older than `age_seconds` has expired; one from the future counts as of `now`.
+
+        Raises ValueError, before anything is kept, for keys and rows that do not fit each other.
+        """
 
     def take(self, labels: Sequence[Label], now: float) -> list[Taken]:
-        """What became of each label, in order. Rows that are handed out are joined from here on."""
+        """What became of each label, in order. Rows that are handed out are joined from here on.
+
+        Raises ValueError, before anything is taken, for a key, value or time that no label can have.
+        """
 
     def expire(self, now: float) -> None:
         """Forget what is older than its age; call it about once a minute. Others do it too where it is cheap."""
@@ -192,7 +198,8 @@ class Store(Protocol):
         """Add to the cells of a cohort: predictions of one hour (unix seconds / 3600, UTC). Negative ones withdraw.
 
         False, and nothing is added, if the cohort is settled or too old, or the store failed. A new cell for which
-        there is no room is refused and counted, the rest is added.
+        there is no room, and one whose name is too long or whose value is no number, is refused and counted; the rest
+        is added.
         """
 
     def cohorts(self) -> list[Cohort]:

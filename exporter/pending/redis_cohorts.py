@@ -6,7 +6,7 @@ Invariant: as `Cohorts` in memory, and one replica of all gets the lease of an h
 from collections.abc import Mapping
 from typing import Final
 
-from exporter.pending.cohorts import AGES_KEPT, gone
+from exporter.pending.cohorts import AGES_KEPT, fitting, gone
 from exporter.pending.contract import MAX_VERSIONS, NAME_BYTES, Cohort, Limits
 from exporter.pending.redis_link import Call, Link
 from exporter.pending.redis_scripts import ADD_CELLS, CLAIM, FORGET, SETTLE
@@ -43,12 +43,11 @@ class RedisCohorts:
         """See `Store`."""
         if gone(hour, now, self._kept_seconds):
             return False
-        named = [(name, value) for name, value in cells.items() if len(name.encode()) <= NAME_BYTES]
-        if len(named) < len(cells):
-            self._link.ask(("HINCRBY", self._cohort_ledger, "refused_cells", str(len(cells) - len(named))))
-        given = [part for name, value in named for part in (name, repr(float(value)))]
+        fits = fitting(cells)
+        given = [part for name, value in fits.items() for part in (name, repr(float(value)))]
         names = (self._hours, self._cohort_ledger, self._cells(hour))
-        (added,) = self._link.run([Call(ADD_CELLS, names, [hour, self._limits.cells, *given], len(named))])
+        start = [hour, self._limits.cells, len(cells) - len(fits)]
+        (added,) = self._link.run([Call(ADD_CELLS, names, [*start, *given], len(cells))])
         return bool(added)
 
     def cohorts(self) -> list[Cohort]:

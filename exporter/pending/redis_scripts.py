@@ -160,13 +160,13 @@ return 0
 """
 )
 
-# KEYS: hours, ledger, the hour's cells. ARGV: hour, limit, then names and values. 0: the hour is settled.
+# KEYS: hours, ledger, the hour's cells. ARGV: hour, limit, cells refused already, names and values. 0: it is settled.
 ADD_CELLS: Final = """
 if redis.call('HGET', KEYS[1], ARGV[1] .. ':settled') then return 0 end
 redis.call('HSETNX', KEYS[1], ARGV[1], '')
 local size = tonumber(redis.call('HGET', KEYS[2], 'size') or '0')
-local limit, grown, refused = tonumber(ARGV[2]), 0, 0
-for at = 3, #ARGV, 2 do
+local limit, grown, refused = tonumber(ARGV[2]), 0, tonumber(ARGV[3])
+for at = 4, #ARGV, 2 do
   local known = redis.call('HEXISTS', KEYS[3], ARGV[at]) == 1
   if known or size + grown < limit then
     redis.call('HINCRBYFLOAT', KEYS[3], ARGV[at], ARGV[at + 1])

@@ -22,7 +22,7 @@ from exporter.pending.contract import (
     Rows,
     Taken,
 )
-from exporter.pending.row import KEY_BYTES, ROW_BYTES, SECONDS, RowArray, split
+from exporter.pending.row import KEY_BYTES, ROW, ROW_BYTES, SECONDS, RowArray, split
 
 TIME_BYTES: Final = 8
 _TIME: Final = struct.Struct("<d")
@@ -59,8 +59,11 @@ class Admitted:
 
     def __init__(self, rows: Rows, now: float, ages: Ages) -> None:
         values, self._keys = rows.values, rows.keys
-        if len(values) != len(self._keys):
-            raise ValueError(f"{len(self._keys)} keys for {len(values)} rows")
+        if len(values) != len(self._keys) or values.dtype != ROW or {*map(len, self._keys)} - {KEY_BYTES}:
+            raise ValueError(
+                f"as many keys of {KEY_BYTES} bytes as rows of {ROW_BYTES} were expected:"
+                f" {len(self._keys)} keys, {len(values)} of {values.dtype}"
+            )
         latest = min(int(now), _LATEST)
         if len(values) and values["seconds"].max() > latest:
             values = _not_after(values, latest)

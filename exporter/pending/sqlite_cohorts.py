@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from exporter.pending.cohorts import AGES_KEPT, gone
+from exporter.pending.cohorts import AGES_KEPT, fitting, gone
 from exporter.pending.contract import MAX_VERSIONS, NAME_BYTES, Cohort, Limits
 
 Result = TypeVar("Result")
@@ -50,6 +50,7 @@ class SqliteCohorts:
 
     def add_cells(self, hour: int, cells: Mapping[str, float], now: float) -> bool:
         """See `Store`."""
+        given = fitting(cells)
 
         def work(file: sqlite3.Connection) -> bool:
             settled = file.execute("SELECT settled FROM hours WHERE hour = ?", (hour,)).fetchone()
@@ -57,18 +58,18 @@ class SqliteCohorts:
                 return False
             file.execute("INSERT OR IGNORE INTO hours VALUES (?, '', 0, 0)", (hour,))
             known = {name for (name,) in file.execute("SELECT name FROM cells WHERE hour = ?", (hour,))}
-            fresh = [name for name in cells if name not in known]
+            fresh = [name for name in given if name not in known]
             room = self._limits.cells
             if fresh:
                 room -= file.execute("SELECT count(*) FROM cells").fetchone()[0]
-            fits = [name for name in fresh if len(name.encode()) <= NAME_BYTES][: max(room, 0)]
+            fits = set(fresh[: max(room, 0)])
             file.executemany(
                 "INSERT INTO cells VALUES (?, ?, ?) ON CONFLICT (hour, name)"
                 " DO UPDATE SET value = value + excluded.value",
-                [(hour, name, cells[name]) for name in cells if name in known or name in fits],
+                [(hour, name, given[name]) for name in given if name in known or name in fits],
             )
-            if len(fits) < len(fresh):
-                file.execute(_REFUSED, (len(fresh) - len(fits),))
+            if refused := len(cells) - len(given) + len(fresh) - len(fits):
+                file.execute(_REFUSED, (refused,))
             return True
 
         return self._transaction(work, len(cells), False)

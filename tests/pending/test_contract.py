@@ -223,6 +223,22 @@ def test_labels_that_cannot_be_are_the_callers_fault(store: Store, wrong: Label)
     assert counts(store) == Counts()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Rows([key("a")], blank(2, T0)),
+        Rows([b"key"], blank(1, T0)),
+        Rows([key("a") + b"x", key("b")[1:]], blank(2, T0)),
+        Rows([key("a")], np.zeros(1)),
+    ],
+)
+def test_rows_that_cannot_be_are_the_callers_fault(store: Store, wrong: Rows) -> None:
+    """They are refused before anything is kept."""
+    with pytest.raises(ValueError, match="keys of 15 bytes"):
+        store.put(wrong, T0)
+    assert counts(store) == Counts()
+
+
 def test_two_takers_get_each_key_once(make: Make) -> None:
     """Labels of the same rows, at the same time, by two clients: each row is handed out to one of them."""
     first = make(Limits())
@@ -316,6 +332,16 @@ def test_cells_are_bounded(make: Make) -> None:
     assert store.add_cells(hour, {"a": 1}, T0)
     assert [cohort.cells for cohort in store.cohorts()] == [{"a": 2, "b": 1}, {"a": 1}]
     assert counts(store).refused_cells == 2
+
+
+def test_cells_stay_numbers(store: Store) -> None:
+    """A value that would make the sum no number is refused and counted."""
+    hour = int(T0 // 3600)
+    wrong = {"nan": math.nan, "infinite": math.inf, "huge": -1e101}
+    assert store.add_cells(hour, {"a": 1, **wrong}, T0)
+    assert store.add_cells(hour, {"a": math.nan, "b": -1e100}, T0)
+    assert store.cohorts()[0].cells == {"a": 1, "b": -1e100}
+    assert counts(store).refused_cells == 4
 
 
 def test_cohorts_are_forgotten(make: Make) -> None:
