@@ -82,7 +82,6 @@ def test_pauses_grow_to_their_bound(clock: Clock, tmp_path: Path) -> None:
 def test_a_server_that_hangs(own: RedisServer, clock: Clock) -> None:
     """A call ends after the time-out; what it was about is counted."""
     store = Redis(own.url, Limits(), timeout_seconds=0.2, clock=clock)
-    store.counts()
     own.freeze()
     assert joined(store) == {"lost": 300}
     assert store.lost["timeout"] == 300
