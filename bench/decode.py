@@ -13,95 +13,30 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bench import generations
+from bench.exchanges import JSON_FIELDS, Case, Message, exchange, text
 from bench.traffic import ANSWER_BODY, FEATURES, infer_bodies
 from exporter.decode import DIALECTS, observe
-from exporter.records.exchange import Exchange
-from exporter.records.routes import match
 
 MEGABYTE = 1 << 20
 COLLECTED_OBJECTS = (50_000, 20, 50)  # as exporter/telemetry.py sets it
 # Long enough that the clock's step does not show, short enough that some round meets no other process.
 ROUND_SECONDS = 0.02
 V2, V1 = "/v2/models/bench/infer", "/v1/models/bench:predict"
-JSON_FIELDS = (b"content-type: application/json",)
-# Fields that heads usually have, for they are looked through.
-USUAL = (
-    b"host: bench.local",
-    b"user-agent: bench",
-    b"accept: */*",
-    b"x-request-id: 7d2b9f0c4e1a4f6d9a56f1d3c0b8e27a",
-)
-
-
-class Case(NamedTuple):
-    """One exchange and the most that decoding it should take, in µs (0: no goal)."""
-
-    dialect: str
-    name: str
-    exchange: Exchange
-    goal: float = 0.0
-
-    @property
-    def size(self) -> int:
-        """Bytes of both bodies."""
-        return len(self.exchange.request_body) + len(self.exchange.response_body)
-
-
-class Message(NamedTuple):
-    """A body and the fields of its head."""
-
-    body: bytes
-    fields: tuple[bytes, ...] = JSON_FIELDS
-
-
-def exchange(path: str, request: Message, response: Message) -> Exchange:
-    """What the data plane hands over of a POST and its 200 answer."""
-    route = match("POST", path)
-    return Exchange(
-        request_head=_head(b"POST " + path.encode() + b" HTTP/1.1", request),
-        response_head=_head(b"HTTP/1.1 200 OK", response),
-        request_body=request.body,
-        response_body=response.body,
-        method="POST",
-        path=path,
-        operation=route.operation,
-        protocol=route.protocol,
-        model_name=route.model_name,
-        model_version=route.model_version,
-        status=200,
-        error_type="",
-        start=1_700_000_000_000_000_000,
-        duration=1_000_000,
-        time_to_first_byte=900_000,
-        queue_wait=0,
-        client_wait=0,
-        request_size=len(request.body),
-        response_size=len(response.body),
-        request_captured=True,
-        response_captured=True,
-        request_id="",
-        rate=1.0,
-    )
-
-
-def _head(line: bytes, message: Message) -> bytes:
-    length = b"content-length: %d" % len(message.body)
-    return b"\r\n".join([line, *USUAL, *message.fields, length, b"", b""])
-
-
-def text(value: Any) -> Message:
-    """A value as JSON."""
-    return Message(json.dumps(value).encode())
+# Datatypes of binary tensors, and how their numbers lie there.
+_CODES = (("FP32", "<f4"), ("INT64", "<i8"), ("FP16", "<f2"), ("BF16", "<u2"))
+HEADER = f"{'dialect':20}{'exchange':34}{'bytes':>12}{'µs':>12}{'a token':>10}{'goal':>10}"
 
 
 def cases() -> Iterator[Case]:
     """Every case of every dialect that is there."""
     known = {dialect.NAME for dialect in DIALECTS}
-    for made in (_v2, _v1, _tensorflow, _invocations, _seldon):
+    for made in (_v2, _v1, _tensorflow, _invocations, _seldon, generations.cases):
         yield from (case for case in made() if case.dialect in known)
 
 
@@ -139,18 +74,32 @@ def _v2() -> Iterator[Case]:
     nested = _tensor("x", "FP64", [count, FEATURES], data=rows)
     yield Case("open_inference_v2", "1 MB, nested", exchange(V2, text({"inputs": [nested]}), many), 15_000)
     for size, goal in ((1 << 10, 0.0), (16 << 20, 5000.0)):
-        for datatype, code in (("FP32", "<f4"), ("INT64", "<i8"), ("BF16", "<u2")):
+        for datatype, code in _CODES:
             yield _binary(datatype, np.dtype(code), size, goal)
+    for datatype, code in _CODES:
+        yield _binary(datatype, np.dtype(code), 16 << 20, 5000.0, 1024)
 
 
-def _binary(datatype: str, dtype: "np.dtype[Any]", size: int, goal: float) -> Case:
-    rows = size // (16 * dtype.itemsize)
-    given = np.random.default_rng(7).integers(0, 100, 16 * rows).astype(dtype).tobytes()
+def _binary(datatype: str, dtype: "np.dtype[Any]", size: int, goal: float, width: int = 16) -> Case:
+    rows = size // (width * dtype.itemsize)
+    given = _numbers(datatype, dtype, width * rows).tobytes()
     answered = np.zeros(rows, "<f4").tobytes()
-    request = _behind("inputs", _tensor("x", datatype, [rows, 16]), given)
+    request = _behind("inputs", _tensor("x", datatype, [rows, width]), given)
     response = _behind("outputs", _tensor("y", "FP32", [rows]), answered)
     name = f"{size >> 20} MiB" if size >= MEGABYTE else f"{size >> 10} KiB"
-    return Case("open_inference_v2", f"{name} binary {datatype}", exchange(V2, request, response), goal)
+    shape = "" if width == 16 else f" of {width}"
+    return Case(
+        "open_inference_v2", f"{name} binary {datatype}{shape}", exchange(V2, request, response), goal
+    )
+
+
+def _numbers(datatype: str, dtype: "np.dtype[Any]", count: int) -> NDArray[Any]:
+    """What such a tensor holds in life: numbers around zero, or small integers."""
+    draw = np.random.default_rng(7)
+    if dtype.kind == "i":
+        return draw.integers(0, 100, count).astype(dtype)
+    drawn = draw.normal(0.0, 1.0, count).astype("<f4")
+    return (drawn.view("<u4") >> 16).astype("<u2") if datatype == "BF16" else drawn.astype(dtype)
 
 
 def _behind(key: str, tensor: dict[str, Any], raw: bytes) -> Message:
@@ -224,7 +173,7 @@ def main(arguments: Sequence[str]) -> int:
     if unknown:
         parser.error(f"--only {','.join(sorted(unknown))}: expected some of {_names()}")
     figures = []
-    print(f"{'dialect':20}{'exchange':26}{'bytes':>12}{'µs':>12}{'goal':>10}")
+    print(HEADER)
     for case in cases():
         if not chosen or case.dialect in chosen:
             figures.append(_measured(case, asked.rounds))
@@ -248,9 +197,17 @@ def _measured(case: Case, rounds: int) -> dict[str, Any]:
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
+    each = f"{cost / case.tokens:.2f}" if case.tokens else ""
     goal = f"{case.goal:,.0f}" if case.goal else ""
-    print(f"{case.dialect:20}{case.name:26}{case.size:>12,}{cost:>12,.1f}{goal:>10}", flush=True)
-    return {"dialect": case.dialect, "exchange": case.name, "bytes": case.size, "us": cost, "goal": case.goal}
+    print(f"{case.dialect:20}{case.name:34}{case.size:>12,}{cost:>12,.1f}{each:>10}{goal:>10}", flush=True)
+    return {
+        "dialect": case.dialect,
+        "exchange": case.name,
+        "bytes": case.size,
+        "us": cost,
+        "us_per_token": cost / case.tokens if case.tokens else None,
+        "goal": case.goal,
+    }
 
 
 if __name__ == "__main__":
