@@ -4,7 +4,7 @@ Knows no format. Texts come in to be measured and are let go; what stays is coun
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import orjson
@@ -13,7 +13,7 @@ from exporter.decode.columns import categorical_columns, numeric_columns
 from exporter.decode.payload import parse, refuse_many
 from exporter.records.exchange import OTHER, Exchange, Stream
 from exporter.records.observation import Column, Generation, Undecodable
-from exporter.wire.sse import ServerEvent, events
+from exporter.wire.sse import told
 
 # Words of OpenAI, of engines that speak like it (`abort`: SGLang), of its Responses API, and of TGI.
 FINISH_REASONS: Final = frozenset(
@@ -54,32 +54,36 @@ class Gathered:
 
     # ---------------------------------------------------------------- reading
 
-    def events(self, body: bytes) -> Iterator[tuple[ServerEvent, Any]]:
-        """Each event with the JSON value of its data, `[DONE]` left out.
+    def events(self, body: bytes, read: Callable[[bytes], Any] = orjson.loads) -> Iterator[tuple[int, Any]]:
+        """Each event as the offset behind it and what `read` makes of its data, `[DONE]` left out.
 
-        Raises Undecodable for data that is no JSON, and for a stream that is whole and has no event at all.
+        `read` is a decoder of msgspec's where only some fields are of interest: what it does not take, because it is
+        no JSON or no such message, comes as the JSON value. Raises Undecodable for data that is no JSON, and for a
+        stream that is whole and has no event at all.
         """
         refuse_many(body)
-        for event in events(body):
+        if not _utf8(body):
+            read = orjson.loads  # the other one does not look at what it skips
+        for end, data in told(body):
             self._seen += 1
-            if event.data == _DONE:
+            if data == _DONE:
                 continue
             try:
-                yield event, orjson.loads(event.data)
-            except orjson.JSONDecodeError:
-                yield event, parse(event.data)
+                value = read(data)
+            except (ValueError, RecursionError):
+                value = parse(data)
+            yield end, value
         if not self._seen and not self.error:
             raise Undecodable("no_events")
 
-    def content(self, characters: int, event: ServerEvent | None = None) -> None:
-        """Text, a tool call or another part of what was asked for; `event` is what it came in."""
+    def content(self, characters: int, end: int = 0) -> None:
+        """Text, a tool call or another part of what was asked for; `end` is behind the event that it came in."""
         self.completion_characters += characters
-        if event is not None:
-            if self._last != event.end:
-                self.chunks += 1
-                self._last = event.end
+        if end and self._last != end:
+            self.chunks += 1
+            self._last = end
             if self._first < 0:
-                self._first = event.end
+                self._first = end
 
     def choice(self, index: Any, reason: Any = None) -> int:
         """One of the answers to a request, and how it ended if that is told; its number."""
@@ -156,6 +160,13 @@ class Gathered:
         if self._stream is None or self._first < 0:
             return None, None
         return _time(self._stream, self._first), _time(self._stream, self._last)
+
+
+def _utf8(body: bytes) -> bool:
+    try:
+        return body.isascii() or bool(body.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def count(value: Any, before: int | None = None) -> int | None:

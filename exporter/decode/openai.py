@@ -7,13 +7,12 @@ alone is no token. A stream that broke off tells what came of it; an error withi
 
 from typing import Any, Final
 
-from exporter.decode import embeddings, openai_responses
-from exporter.decode.generation import STREAM_ERROR, Gathered, fields, items, length, numbers
+from exporter.decode import embeddings, openai_choices, openai_responses
+from exporter.decode.generation import Gathered, items, length, numbers
 from exporter.decode.heads import media_type
-from exporter.decode.payload import identifier, parse_object, text
+from exporter.decode.payload import parse_object, text
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Observation, Undecodable
-from exporter.wire.sse import ServerEvent
 
 NAME = "openai"
 # Operations of the route table, in the words of the conventions; the Responses API is a chat there too.
@@ -23,8 +22,6 @@ OPERATIONS: Final = {
     "responses": "chat",
     "embeddings": "embeddings",
 }
-# Parts of a message or of a piece of it that the model wrote, whatever the engine calls them.
-_WRITTEN: Final = ("content", "reasoning_content", "reasoning", "refusal")
 _PARAMETERS: Final = (
     ("max_tokens", "gen_ai.request.max_tokens"),
     ("max_completion_tokens", "gen_ai.request.max_tokens"),
@@ -54,14 +51,10 @@ def decode(exchange: Exchange) -> Observation:
     responses = exchange.operation == "responses"
     if not streamed:
         answer = _answer(exchange.response_body)
-        (openai_responses.read if responses else _message)(told, answer)
+        (openai_responses.read if responses else openai_choices.read)(told, answer)
     else:
-        piece = openai_responses.read_event if responses else _piece
-        for event, value in told.events(exchange.response_body):
-            if failed(value):
-                told.error = STREAM_ERROR
-            else:
-                piece(told, fields(value), event)
+        body = exchange.response_body
+        (openai_responses.read_stream if responses else openai_choices.read_stream)(told, body)
     return observation(NAME, told)
 
 
@@ -74,15 +67,6 @@ def observation(protocol: str, told: Gathered) -> Observation:
         generation=made,
         task="text",
     )
-
-
-def failed(value: Any) -> bool:
-    """Whether a message says that the server failed: {"error": …}, or the flat form of older engines."""
-    told = fields(value)
-    error = told.get("error")
-    if (error and type(error) in (dict, str)) or told.get("object") == "error":
-        return True
-    return told.get("type") in ("error", "response.failed")
 
 
 def characters(value: Any) -> int | None:
@@ -103,7 +87,7 @@ def _message_characters(message: dict[str, Any]) -> int:
 
 def _answer(body: bytes) -> dict[str, Any]:
     answer = parse_object(body)
-    if failed(answer):
+    if openai_choices.failed(answer.get("error"), answer.get("object"), answer.get("type")):
         raise Undecodable("error_answer")
     return answer
 
@@ -116,49 +100,3 @@ def _asked(told: Gathered, request: dict[str, Any]) -> None:
     if told.prompt_characters is not None:
         told.prompt_characters += length(request.get("instructions"))
     told.parameters = numbers(request, _PARAMETERS)
-
-
-def _message(told: Gathered, answer: dict[str, Any]) -> None:
-    """A plain answer of chat or completions."""
-    if type(answer.get("choices")) is not list:
-        raise Undecodable("missing_field")
-    _common(told, answer)
-    for number, choice in enumerate(items(answer["choices"])):
-        place = told.choice(choice.get("index", number), choice.get("finish_reason"))
-        _written(told, place, choice.get("message"), choice.get("text"), None)
-
-
-def _piece(told: Gathered, chunk: dict[str, Any], event: ServerEvent) -> None:
-    """One chunk of a stream of chat or completions."""
-    _common(told, chunk)
-    for choice in items(chunk.get("choices")):
-        place = told.choice(choice.get("index"), choice.get("finish_reason"))
-        _written(told, place, choice.get("delta"), choice.get("text"), event)
-
-
-def _common(told: Gathered, answer: dict[str, Any]) -> None:
-    told.id = told.id or identifier(answer.get("id"))
-    told.response_model = told.response_model or text(answer.get("model"))
-    usage = answer.get("usage")
-    if type(usage) is dict:
-        told.usage(
-            usage.get("prompt_tokens"),
-            usage.get("completion_tokens"),
-            fields(usage.get("prompt_tokens_details")).get("cached_tokens"),
-            fields(usage.get("completion_tokens_details")).get("reasoning_tokens"),
-        )
-
-
-def _written(told: Gathered, place: int, message: Any, plain: Any, event: ServerEvent | None) -> None:
-    """What of a choice the model wrote; a role or an empty text is nothing."""
-    size = length(plain)
-    calls: list[dict[str, Any]] = []
-    if type(message) is dict:
-        size += sum([length(message.get(part)) for part in _WRITTEN])
-        calls = items(message.get("tool_calls"))
-        if type(message.get("function_call")) is dict:
-            calls = [*calls, {"index": 0}]
-    for number, call in enumerate(calls):
-        told.call(place, call.get("index", number))
-    if size or calls:
-        told.content(size, event)

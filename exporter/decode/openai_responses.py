@@ -2,10 +2,12 @@
 
 from typing import Any, Final
 
-from exporter.decode.generation import Gathered, fields, items, length
+import msgspec
+
+from exporter.decode.generation import STREAM_ERROR, Gathered, fields, items, length
+from exporter.decode.openai_choices import failed
 from exporter.decode.payload import identifier, text
 from exporter.records.observation import Undecodable
-from exporter.wire.sse import ServerEvent
 
 _DELTAS: Final = frozenset(
     {
@@ -15,6 +17,21 @@ _DELTAS: Final = frozenset(
 )
 _ENDS: Final = frozenset({"response.completed", "response.incomplete"})
 _CALLS: Final = frozenset({"function_call", "custom_tool_call", "mcp_call"})
+
+
+class _Event(msgspec.Struct, gc=False):
+    """What of an event is looked at."""
+
+    type: Any = None
+    delta: Any = None
+    item: Any = None
+    output_index: Any = None
+    response: Any = None
+    error: Any = None
+    object: Any = None
+
+
+_EVENT: Final = msgspec.json.Decoder(_Event)
 
 
 def read(told: Gathered, answer: dict[str, Any]) -> None:
@@ -30,18 +47,31 @@ def read(told: Gathered, answer: dict[str, Any]) -> None:
         told.content(size + length(item.get("arguments")))
 
 
-def read_event(told: Gathered, value: dict[str, Any], event: ServerEvent) -> None:
-    """One event of a streamed answer."""
-    kind = value.get("type")
+def read_stream(told: Gathered, body: bytes) -> None:
+    """A streamed answer. Raises Undecodable."""
+    for end, value in told.events(body, _EVENT.decode):
+        event = value if type(value) is _Event else _event(fields(value))
+        if failed(event.error, event.object, event.type):
+            told.error = STREAM_ERROR
+        else:
+            _read(told, event, end)
+
+
+def _event(value: dict[str, Any]) -> _Event:
+    return _Event(*[value.get(name) for name in _Event.__struct_fields__])
+
+
+def _read(told: Gathered, event: _Event, end: int) -> None:
+    kind = event.type if type(event.type) is str else ""
     if kind in _DELTAS:
-        size = length(value.get("delta"))
+        size = length(event.delta)
         if size:
-            told.content(size, event)
+            told.content(size, end)
     elif kind == "response.output_item.added":
-        if fields(value.get("item")).get("type") in _CALLS:
-            told.call(0, value.get("output_index"))
+        if fields(event.item).get("type") in _CALLS:
+            told.call(0, event.output_index)
     elif kind in _ENDS or kind == "response.created":
-        _response(told, fields(value.get("response")))
+        _response(told, fields(event.response))
 
 
 def _response(told: Gathered, answer: dict[str, Any]) -> None:

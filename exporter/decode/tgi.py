@@ -5,7 +5,9 @@ answer tells the tokens (`x-prompt-tokens`, `x-generated-tokens`). Other servers
 not in this form is refused, by what it lacks.
 """
 
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from exporter.decode.generation import STREAM_ERROR, Gathered, count, fields, length, numbers
 from exporter.decode.heads import media_type
@@ -13,7 +15,6 @@ from exporter.decode.openai import observation
 from exporter.decode.payload import parse, parse_object, required
 from exporter.records.exchange import Exchange, header
 from exporter.records.observation import Observation, Undecodable
-from exporter.wire.sse import ServerEvent
 
 NAME = "tgi"
 _DIGITS = 15
@@ -24,6 +25,24 @@ _PARAMETERS = (
     ("top_k", "gen_ai.request.top_k"),
     ("seed", "gen_ai.request.seed"),
 )
+
+
+class _Token(msgspec.Struct, gc=False):
+    """What of a token is looked at."""
+
+    text: str = ""
+    special: bool = False
+
+
+class _Event(msgspec.Struct, gc=False):
+    """What of an event of a stream is looked at, in the form that nearly all have."""
+
+    token: _Token
+    details: Any = None
+    error: Any = None
+
+
+_EVENT: Final = msgspec.json.Decoder(_Event)
 
 
 def claims(exchange: Exchange) -> bool:
@@ -40,23 +59,31 @@ def decode(exchange: Exchange) -> Observation:
         told.prompt_characters = len(required(request, "inputs", str))
         told.parameters = numbers(fields(request.get("parameters")), _PARAMETERS)
     if streamed:
-        for event, value in told.events(exchange.response_body):
-            _token(told, fields(value), event)
+        for end, value in told.events(exchange.response_body, _EVENT.decode):
+            if type(value) is _Event and value.error is None:
+                _written(told, value.token.text, value.token.special, value.details, end)
+            else:
+                _event(told, msgspec.to_builtins(value) if type(value) is _Event else fields(value), end)
     else:
         _answer(told, exchange)
     return observation(NAME, told)
 
 
-def _token(told: Gathered, value: dict[str, Any], event: ServerEvent) -> None:
+def _event(told: Gathered, value: dict[str, Any], end: int) -> None:
     if type(value.get("error")) is str:
         told.error = STREAM_ERROR
         return
     token = value.get("token")
     if type(token) is not dict:
         raise Undecodable("missing_field")
+    _written(told, token.get("text"), token.get("special"), value.get("details"), end)
+
+
+def _written(told: Gathered, text: Any, special: Any, details: Any, end: int) -> None:
     told.choice(0)
-    told.content(0 if token.get("special") is True else length(token.get("text")), event)
-    _details(told, value.get("details"))
+    told.content(0 if special is True else length(text), end)
+    if details is not None:
+        _details(told, details)
 
 
 def _answer(told: Gathered, exchange: Exchange) -> None:

@@ -4,18 +4,31 @@ Which paths are this dialect's is the route table's knowledge. A stream's status
 later is an event {"error"}. Nobody tells tokens: of a stream, events with text are counted in their place.
 """
 
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from exporter.decode.generation import STREAM_ERROR, Gathered, fields, length
 from exporter.decode.heads import media_type
 from exporter.decode.openai import observation
-from exporter.decode.payload import identifier, parse_object, required, text
+from exporter.decode.payload import identifier, parse_object, text
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Observation, Undecodable
-from exporter.wire.sse import ServerEvent
 
 NAME = "triton_generate"
 PROVIDER = "triton"
+
+
+class _Event(msgspec.Struct, gc=False):
+    """What of an answer is looked at."""
+
+    text_output: Any = None
+    model_name: Any = None
+    model_version: Any = None
+    error: Any = None
+
+
+_EVENT: Final = msgspec.json.Decoder(_Event)
 
 
 def claims(exchange: Exchange) -> bool:
@@ -34,30 +47,34 @@ def decode(exchange: Exchange) -> Observation:
         told.prompt_characters = _size(request.get("text_input"))
         told.id = identifier(request.get("id"))
     if streamed:
-        for event, value in told.events(exchange.response_body):
-            if type(fields(value).get("error")) is str:
+        for end, value in told.events(exchange.response_body, _EVENT.decode):
+            event = value if type(value) is _Event else _event(fields(value))
+            if type(event.error) is str:
                 told.error = STREAM_ERROR
             else:
-                version = _piece(told, fields(value), event) or version
+                version = _piece(told, event, end) or version
     else:
         answer = parse_object(exchange.response_body)
         if type(answer.get("error")) is str:
             raise Undecodable("error_answer")
-        version = _piece(told, answer, None)
+        version = _piece(told, _event(answer), 0)
     return _versioned(observation(NAME, told), told.response_model, version)
 
 
-def _piece(told: Gathered, answer: dict[str, Any], event: ServerEvent | None) -> str:
+def _event(value: dict[str, Any]) -> _Event:
+    return _Event(*[value.get(name) for name in _Event.__struct_fields__])
+
+
+def _piece(told: Gathered, answer: _Event, end: int) -> str:
     """One answer, whole or a piece of one; the version that it tells."""
-    output = answer.get("text_output")
-    if type(output) is not list:
-        output = required(answer, "text_output", str)
-    told.response_model = text(answer.get("model_name"))
+    size = _size(answer.text_output)
+    if size is None:
+        raise Undecodable("missing_field" if answer.text_output is None else "wrong_type")
+    told.response_model = text(answer.model_name)
     told.choice(0)
-    size = _size(output) or 0
     if size:
-        told.content(size, event)
-    return text(answer.get("model_version"))
+        told.content(size, end)
+    return text(answer.model_version)
 
 
 def _size(value: Any) -> int | None:

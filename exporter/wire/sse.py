@@ -2,12 +2,14 @@
 
 `EventFollower` is for those who forward: it sees every byte once, in any cuts, keeps eight of them, and tells the
 offset behind the last event that is complete. `events` is for those who read: a body, whole or only begun, gives the
-events that are complete in it. Both agree on every offset, which lies behind the first byte of the line end that
-closes the event, so that it does not depend on what may still come. Blocks without data are no events.
+events that are complete in it, and `told` what they say, at a third of the price. All agree on every offset, which lies
+behind the first byte of the line end that closes the event, so that it does not depend on what may still come. Blocks
+without data are no events.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Final
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -15,6 +17,10 @@ _KEPT: Final = 8  # of an unfinished line: a byte order mark and `data:` tell wh
 _LF: Final = 10
 # Nearly every event is one line of data; the others are read line by line.
 _PLAIN: Final = re.compile(rb"data: ?+([^\r\n]*+)\n\n")
+# Bodies up to here are taken apart at once, which takes some ten bytes of memory for each of a hostile one.
+_AT_ONCE: Final = 4 << 20
+_DATA: Final = b"data: "
+_KIND: Final = b"event: "
 _LINE: Final = re.compile(rb"([^\r\n]*+)(\r\n|\r|\n)")
 
 
@@ -106,6 +112,31 @@ def events(body: bytes) -> Iterator[ServerEvent]:
         if event is None:
             return
         yield event
+
+
+def told(body: bytes) -> Iterable[tuple[int, bytes]]:
+    """(offset behind it, data) of each of `events`."""
+    return _at_once(body) or ((event.end, event.data) for event in events(body))
+
+
+def _at_once(body: bytes) -> Iterable[tuple[int, bytes]] | None:
+    """The same for a body whose events are all written alike: a line of data, or a type and a line of data."""
+    end = body.rfind(b"\n\n")
+    if end < 0 or len(body) > _AT_ONCE or b"\r" in body:
+        return None
+    blocks = body[:end].split(b"\n\n")
+    lines = body.count(b"\n", 0, end) - 2 * (len(blocks) - 1) + len(blocks)
+    if lines == len(blocks):
+        data = [block[6:] for block in blocks if block.startswith(_DATA)]
+    elif lines == 2 * len(blocks):
+        data = [block.partition(b"\n" + _DATA)[2] for block in blocks if block.startswith(_KIND)]
+        if b"" in data:
+            return None  # perhaps there was no line of data
+    else:
+        return None
+    if len(data) < len(blocks):
+        return None
+    return zip(accumulate([len(block) + 2 for block in blocks]), data, strict=True)
 
 
 def _next(body: bytes, pos: int) -> tuple[ServerEvent | None, int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import decode
+from bench import decode, generations
 from exporter.decode import DIALECTS, observe
 
 CASES = list(decode.cases())
@@ -21,13 +21,25 @@ def test_each_exchange_is_decoded_by_its_dialect(case: decode.Case) -> None:
 
 
 def test_goals_are_for_the_sizes_that_they_name() -> None:
-    """300 bytes with 13 features, a megabyte of JSON, 16 MiB of tensors."""
+    """300 bytes with 13 features, a megabyte of JSON, 16 MiB of tensors; and of streams, each token."""
     lowest = {10: 200, 15_000: 950_000, 5000: 16 << 20}
     highest = {10: 400, 15_000: 1_250_000, 5000: (16 << 20) + 200}
-    assert {case.goal for case in CASES} == {0, *lowest}
+    assert {case.goal for case in CASES if not case.tokens} == {0, *lowest}
     for case in CASES:
-        if case.goal:
+        if case.tokens:
+            assert case.goal == generations.TOKEN_GOAL * case.tokens
+        elif case.goal:
             assert lowest[case.goal] < len(case.exchange.request_body) < highest[case.goal], case.name
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.tokens], ids=lambda case: case.name)
+def test_streams_have_the_tokens_that_they_name(case: decode.Case) -> None:
+    """Each token is an event with content, and its time is that of the event."""
+    made = observe(case.exchange).generation
+    assert made is not None and made.chunks == case.tokens
+    assert made.finish_reasons in {("stop",), ("length",), ("completed",), ()}
+    assert made.first_content is not None and made.last_content is not None
+    assert made.last_content - made.first_content == 20_000_000 * (case.tokens - 1)
 
 
 def test_the_best_round_counts(monkeypatch: pytest.MonkeyPatch) -> None:

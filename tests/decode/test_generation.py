@@ -1,6 +1,7 @@
 """generation.py: streams as the data plane hands them over: marks, parts, gaps, and any bytes in between."""
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -209,3 +210,79 @@ def test_nothing_of_the_text_is_kept() -> None:
     found = observe(one)
     assert isinstance(found, Observation)
     assert "secretive" not in repr(found)
+
+
+ODD: st.SearchStrategy[object] = st.sampled_from(
+    [None, "", "a", "né", 0, 1, 1.5, True, [], {}, ["a"], [{"index": 1}]]
+)
+
+
+def some(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """Objects with some of these fields, of which any may be of another type than it should be; or no object."""
+    return st.fixed_dictionaries({}, optional={name: one | ODD for name, one in fields.items()}) | ODD
+
+
+CALLS = st.lists(some(index=st.integers(0, 3)), max_size=2)
+TEXT = st.text(max_size=3)
+DELTA = some(content=TEXT, reasoning_content=TEXT, reasoning=TEXT, tool_calls=CALLS, function_call=ODD)
+CHOICE = some(index=st.integers(-1, 3), delta=DELTA, text=TEXT, finish_reason=st.just("stop"))
+USAGE = some(prompt_tokens=st.integers(0, 9), completion_tokens=st.integers(0, 9))
+CHUNKS = st.lists(
+    some(
+        id=TEXT,
+        model=TEXT,
+        choices=st.lists(CHOICE, max_size=2),
+        usage=USAGE,
+        error=ODD,
+        object=st.just("error"),
+    ),
+    max_size=4,
+)
+TOKEN = some(text=TEXT, special=st.booleans())
+EVENTS = {
+    "/v1/chat/completions": CHUNKS,
+    "/generate_stream": st.lists(some(token=TOKEN, details=some(finish_reason=TEXT), error=TEXT), max_size=4),
+    "/v2/models/m/generate_stream": st.lists(
+        some(text_output=TEXT, model_name=TEXT, model_version=TEXT, error=TEXT), max_size=4
+    ),
+    "/v1/responses": st.lists(
+        some(
+            type=st.sampled_from(
+                ["response.output_text.delta", "response.output_item.added", "response.completed"]
+            ),
+            delta=TEXT,
+            item=some(type=st.just("function_call")),
+            output_index=st.integers(0, 2),
+            response=some(id=TEXT, model=TEXT, status=TEXT, usage=USAGE),
+        ),
+        max_size=4,
+    ),
+}
+
+
+@pytest.mark.parametrize("path", EVENTS)
+@given(data=st.data())
+def test_what_is_read_of_an_event_is_what_all_of_it_says(path: str, data: st.DataObject) -> None:
+    """Reading only the fields that matter, or all of them as a bare NaN beside them makes us, tells the same."""
+    told = data.draw(EVENTS[path])
+    plain = b"".join([b"data: " + json.dumps(one).encode() + b"\n\n" for one in told])
+    # Another field that no reader of few fields takes, and no blank before the data: the longer way in both places.
+    odd = b"".join([b"data:" + json.dumps(_beside(one)).encode() + b"\n\n" for one in told])
+    assert _outcome(path, plain) == _outcome(path, odd)
+
+
+def _beside(value: object) -> object:
+    return value | {"beside": math.nan} if isinstance(value, dict) else value
+
+
+def _outcome(path: str, body: bytes) -> object:
+    """All that an answer tells, or why it tells nothing."""
+    try:
+        found = observe(
+            exchange(path, b"", body, response_head=HEAD, request_captured=False, stream=stamped(body))
+        )
+    except Undecodable as error:
+        return error.reason
+    assert found.generation is not None
+    columns = [(column.name, column.values.tolist()) for column in (*found.inputs, *found.outputs)]
+    return found.request_id, found.model_version, msgspec.to_builtins(found.generation), columns

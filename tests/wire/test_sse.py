@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.wire.sse import EventFollower, events
+from exporter.wire.sse import told as told_of
 from tests.wire.follow import cuts
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "sse"
@@ -67,6 +68,7 @@ def followed(pieces: list[bytes]) -> tuple[list[int], int]:
 def agrees(raw: bytes, told: Told) -> None:
     """Follower and reader say what was told, in every way to feed it."""
     assert read(raw) == told
+    assert list(told_of(raw)) == [(end, data) for _, data, end in told]
     offsets = [end for _, _, end in told]
     for way, pieces in cuts(raw, seed=len(raw)):
         ends, count = followed(pieces)
@@ -99,6 +101,17 @@ def test_there_are_vectors() -> None:
 @example(raw=BOM[:2] + b"data: a\n\n")
 def test_any_stream(raw: bytes) -> None:
     """Any fields, comments and line ends are read as the standard says."""
+    agrees(raw, standard(raw))
+
+
+@given(
+    line=st.sampled_from([b"data: %s", b"event: k\ndata: %s", b"event: data: \ndata: %s"]),
+    data=st.lists(st.sampled_from([b"", b"a", b" b", b"data: c", b"event: d", b"x\n", b"\n"]), max_size=4),
+    tail=st.sampled_from([b"", b"data: cut", b"\n", b"\r", b"data: z\n\n", b"event: k\n\n", b"id: 1\n\n"]),
+)
+def test_events_that_are_written_alike(line: bytes, data: list[bytes], tail: bytes) -> None:
+    """A body that can be taken apart at once says what it says event by event, and so does one that nearly can."""
+    raw = b"".join([line % one + b"\n\n" for one in data]) + tail
     agrees(raw, standard(raw))
 
 
