@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any
 
-from bench import machine, plan, report, runner
+from bench import decode, machine, plan, report, runner
 from bench.errors import MeasureError, SetupError
 
 
@@ -60,15 +61,29 @@ def _run(made: plan.Plan) -> int:
     results = runner.run(made, cores, _say)
     facts |= results.facts
     document = report.document(results, made.scenarios, made.peers, facts)
+    decoded = _decoded(made.decode_rounds)
+    document["decoding"] = decoded
     made.results.write_text(json.dumps(document | {"finished_unix_seconds": time.time()}, indent=1) + "\n")
     print(report.text(results, made.scenarios, made.peers, facts))
+    if decoded:
+        print(
+            "\n".join(["\ndecoding, µs of CPU of the analysis:", decode.HEADER, *map(decode.line, decoded)])
+        )
     print(f"\nwritten: {made.results}")
     if made.markdown is not None:
-        made.markdown.write_text(
-            report.markdown(report.bars(results, made.scenarios, made.peers), facts), encoding="utf-8"
-        )
+        page = report.markdown(report.bars(results, made.scenarios, made.peers), facts)
+        page += f"\n{decode.markdown(decoded)}" if decoded else ""
+        made.markdown.write_text(page, encoding="utf-8")
         print(f"written: {made.markdown}")
     return 1 if results.problems else 0
+
+
+def _decoded(rounds: int) -> list[dict[str, Any]]:
+    """What decoding costs, by dialect and size; nothing without rounds."""
+    if not rounds:
+        return []
+    _say("decoding")
+    return [decode.measured(case, rounds) for case in decode.cases()]
 
 
 def _say(line: str) -> None:

@@ -12,7 +12,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,9 @@ ROUND_SECONDS = 0.02
 V2, V1 = "/v2/models/bench/infer", "/v1/models/bench:predict"
 # Datatypes of binary tensors, and how their numbers lie there.
 _CODES = (("FP32", "<f4"), ("INT64", "<i8"), ("FP16", "<f2"), ("BF16", "<u2"))
-HEADER = f"{'dialect':20}{'exchange':34}{'bytes':>12}{'µs':>12}{'a token':>10}{'goal':>10}"
+COLUMNS = ("dialect", "exchange", "bytes", "µs", "a token", "goal")
+_WIDTHS = (12, 12, 10, 10)
+HEADER = f"{COLUMNS[0]:20}{COLUMNS[1]:34}{COLUMNS[2]:>12}{COLUMNS[3]:>12}{COLUMNS[4]:>10}{COLUMNS[5]:>10}"
 
 
 def cases() -> Iterator[Case]:
@@ -176,7 +178,8 @@ def main(arguments: Sequence[str]) -> int:
     print(HEADER)
     for case in cases():
         if not chosen or case.dialect in chosen:
-            figures.append(_measured(case, asked.rounds))
+            figures.append(measured(case, asked.rounds))
+            print(line(figures[-1]), flush=True)
     if asked.json:
         with open(asked.json, "w", encoding="utf-8") as file:
             json.dump(figures, file, indent=1)
@@ -187,7 +190,8 @@ def _names() -> str:
     return ", ".join(dialect.NAME for dialect in DIALECTS)
 
 
-def _measured(case: Case, rounds: int) -> dict[str, Any]:
+def measured(case: Case, rounds: int) -> dict[str, Any]:
+    """What decoding that exchange costs."""
     gc.collect()
     gc.freeze()
     thresholds = gc.get_threshold()
@@ -197,9 +201,6 @@ def _measured(case: Case, rounds: int) -> dict[str, Any]:
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
-    each = f"{cost / case.tokens:.2f}" if case.tokens else ""
-    goal = f"{case.goal:,.0f}" if case.goal else ""
-    print(f"{case.dialect:20}{case.name:34}{case.size:>12,}{cost:>12,.1f}{each:>10}{goal:>10}", flush=True)
     return {
         "dialect": case.dialect,
         "exchange": case.name,
@@ -208,6 +209,28 @@ def _measured(case: Case, rounds: int) -> dict[str, Any]:
         "us_per_token": cost / case.tokens if case.tokens else None,
         "goal": case.goal,
     }
+
+
+def line(figure: Mapping[str, Any]) -> str:
+    """A figure as a line of the table."""
+    dialect, name, *rest = _cells(figure)
+    return f"{dialect:20}{name:34}" + "".join(
+        cell.rjust(width) for cell, width in zip(rest, _WIDTHS, strict=True)
+    )
+
+
+def markdown(figures: Sequence[Mapping[str, Any]]) -> str:
+    """The figures as a table for a page."""
+    rows = [COLUMNS, ("---",) * len(COLUMNS), *map(_cells, figures)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def _cells(figure: Mapping[str, Any]) -> tuple[str, ...]:
+    each, goal = figure["us_per_token"], figure["goal"]
+    return (
+        *(figure["dialect"], figure["exchange"], f"{figure['bytes']:,}", f"{figure['us']:,.1f}"),
+        *("" if each is None else f"{each:.2f}", f"{goal:,.0f}" if goal else ""),
+    )
 
 
 if __name__ == "__main__":

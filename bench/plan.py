@@ -18,6 +18,9 @@ from bench.scenarios import SCENARIOS
 
 RESULTS = Path(__file__).with_name("results") / "latest.json"
 ROUNDS, ROUNDS_LIMIT = 5, 100
+DECODE_ROUNDS, QUICK_DECODE_ROUNDS = 10, 1
+# What a round of all exchanges takes, give or take.
+DECODE_SECONDS = 2.0
 SECONDS, SECONDS_LIMIT = 2.0, 60.0
 # What starting wrk, waiting for rest and connecting add to each measurement.
 OVERHEAD_SECONDS = 0.7
@@ -38,6 +41,7 @@ class Plan:
     results: Path
     markdown: Path | None = None
     install: bool = False
+    decode_rounds: int = 0  # of each exchange that is decoded, 0: none is
 
     @property
     def programs(self) -> list[Program]:
@@ -53,11 +57,12 @@ class Plan:
         """About how long the run takes."""
         one = self.rounds * (self.seconds + OVERHEAD_SECONDS)
         warm_up = {scenario.name: 1.0 + OVERHEAD_SECONDS for scenario in self.warmed_by()}
-        return sum(
+        loads = sum(
             (ONCE_SECONDS if scenario.once else one + warm_up.get(scenario.name, 0.0))
             * len(self.taking_part(scenario))
             for scenario in self.scenarios
         )
+        return loads + self.decode_rounds * DECODE_SECONDS
 
     def warmed_by(self) -> list[Scenario]:
         """The first scenario for each way in which peers stand: it begins with a warm-up round."""
@@ -177,6 +182,7 @@ def make(options: argparse.Namespace) -> Plan:
         results=options.json,
         markdown=options.markdown,
         install=options.install,
+        decode_rounds=0 if options.only else QUICK_DECODE_ROUNDS if options.quick else DECODE_ROUNDS,
     )
 
 

@@ -1,6 +1,7 @@
 """The benchmark of decoding: its exchanges are what it says, its figures are of the best round."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,11 @@ def test_table_and_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     figures = json.loads(file.read_text())
     assert len(lines) == 1 + len(figures) == 1 + sum(case.dialect == "tensorflow_serving" for case in CASES)
     assert all(figure["us"] > 0 for figure in figures)
+    rows = decode.markdown(figures).splitlines()
+    assert len(rows) == 2 + len(figures)
+    assert {row.count("|") for row in rows} == {7}
+    for row, told in zip(rows[2:], lines[1:], strict=True):
+        assert [cell.strip() for cell in row.split("|") if cell.strip()] == re.split(r" {2,}", told.strip())
 
 
 @pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--only", "nobody"], ["--rounds", "x"]])

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import plan, procfs
+from bench import __main__ as main
+from bench import decode, plan, procfs
 from bench.errors import SetupError
 from bench.peers import PEERS
 from bench.processes import ROOT
@@ -105,6 +106,16 @@ def test_options_are_refused_all_at_once(tmp_path: Path) -> None:
     ]
     for text in (*told, f"--json {tmp_path}", f"--markdown {tmp_path}"):
         assert text in done.stderr
+
+
+def test_decoding_is_measured_with_everything() -> None:
+    """A whole run has the table of decoding, a quick one in one round; a run of parts leaves it out."""
+    rounds = [plan.make(plan.parser().parse_args(words)).decode_rounds for words in ([], ["--quick"])]
+    assert rounds == [plan.DECODE_ROUNDS, plan.QUICK_DECODE_ROUNDS]
+    assert plan.make(plan.parser().parse_args(["--only", "relay,latency"])).decode_rounds == 0
+    figures = main._decoded(1)
+    assert [figure["exchange"] for figure in figures] == [case.name for case in decode.cases()]
+    assert main._decoded(0) == []
 
 
 def test_selection() -> None:
