@@ -2,7 +2,7 @@
 
 Shared by every dialect that carries such tensors, whatever the encoding: JSON values, or the raw bytes of a binary
 tensor (row-major, little-endian, strings behind their length in four bytes). Knows no message around a tensor.
-Floats of a binary tensor are views of its bytes; what numpy cannot view is converted once.
+Floats of a binary tensor are views of its bytes; what numpy cannot view, or not quickly, is converted once.
 """
 
 from math import prod
@@ -40,9 +40,14 @@ _FLOATS = frozenset({"FP16", "BF16", "FP32", "FP64"})
 _WORDED = frozenset({"BOOL", "BYTES"})
 _KNOWN = frozenset(DTYPES) | {"BF16"}
 # As the bytes lie there. BOOL is read as a number: a byte that is neither 0 nor 1 is no truth value.
-_RAW: Final = {**DTYPES, "BOOL": np.dtype("u1"), "BF16": np.dtype("<u2")}
+_RAW: Final = {**DTYPES, "BOOL": np.dtype("u1"), "BF16": np.dtype("<u2"), "FP16": np.dtype("<u2")}
 _WORDS: NDArray[Any] = np.array(["false", "true"], dtype=object)
 _LENGTH = Struct("<I")
+# Of an FP16 in an FP32: the bits that are its own, what they lack in the exponent, and what no finite one reaches.
+_MOVED: Final = np.int32(-0x70002000)
+_SHIFTED: Final = np.float32(2.0**112)
+_LEAST_WRONG: Final = np.float32(2.0**16)
+_BLOCK: Final = 1 << 16  # values, that fit the cache of a core
 # Up to so many integers each gets a text of its own, which is quicker than to look for equal ones.
 _FEW: Final = 1024
 
@@ -121,6 +126,8 @@ def binary_columns(
     if width > MAX_VECTOR:
         if datatype == "BOOL":
             return rows, []
+        if datatype == "FP16" and role == "input":
+            return rows, vector_column(name, values.view("<f2").reshape(rows, width))
         floats = _floats(values, datatype) if datatype in _FLOATS else values.astype(np.float64)
         return rows, vector_column(name, floats.reshape(rows, width))
     names = positional(name, width)
@@ -151,12 +158,31 @@ def _truth(value: Any) -> Any:
 
 def _floats(values: NDArray[Any], datatype: str) -> NDArray[Any]:
     if datatype == "FP16":
-        return values.astype(np.float32)
+        return _halves(values)
     if datatype == "BF16":  # the upper half of an FP32
         wide = values.astype("<u4")
         wide <<= 16
         return wide.view("<f4")
     return values
+
+
+def _halves(values: NDArray[Any]) -> NDArray[Any]:
+    """FP16 as FP32, exactly; in half the time that numpy takes, which goes through them one by one.
+
+    Sign, exponent and fraction move to their places in an FP32 whose exponent is then 112 too small, subnormal numbers
+    included. Only infinity and NaN become numbers that no FP16 is; a block that has some is done by numpy.
+    """
+    bits = np.empty(len(values), "<i4")
+    found: NDArray[Any] = bits.view("<f4")
+    for start in range(0, len(values), _BLOCK):
+        given, block = values[start : start + _BLOCK], bits[start : start + _BLOCK]
+        np.left_shift(given.view("<i2"), 13, out=block, dtype="<i4")
+        block &= _MOVED
+        floats = found[start : start + _BLOCK]
+        floats *= _SHIFTED
+        if floats.max() >= _LEAST_WRONG or floats.min() <= -_LEAST_WRONG:
+            floats[:] = given.view("<f2")
+    return found
 
 
 def _integers(values: NDArray[Any]) -> NDArray[Any]:

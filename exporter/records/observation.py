@@ -3,8 +3,9 @@
 Columns hold values, never the payload's text. A column's values are a float64 array (numeric; NaN stays NaN, a JSON
 null is NaN too and counted in `nulls`), an object array of str (categorical; nulls are None; texts are whole, however
 long), or a table of floats with a row for each row (vector; shape (rows, width), a null row is NaN throughout). Floats
-that came in binary with 32 bits or less are float32: exactly what the model saw. Arrays may be read-only views, of a
-body or of a table that many columns share; whoever keeps an Observation keeps the values.
+that came in binary with 32 bits or less are float32, and those of an input vector with 16 bits float16: exactly what
+the model saw. Arrays may be read-only views, of a body or of a table that many columns share; whoever keeps an
+Observation keeps the values.
 """
 
 from typing import TYPE_CHECKING, Any, Literal

@@ -52,6 +52,7 @@ ASPECTS: Final[dict[str, tuple[str, ...]]] = {
     "image": ("format", "width", "height", "bytes", "brightness", "contrast"),
 }
 MAX_PROJECTED: Final = 1 << 14  # places; the directions of wider vectors, pixels mostly, would take megabytes
+_TOGETHER: Final = 1 << 20  # values of vectors that are looked at together
 _LOOKED_AT: Final = 256  # characters of a text by which its script is told
 _WEEKDAYS: Final = np.array(
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"], object
@@ -88,7 +89,20 @@ def vector_aspects(
     width over MAX_PROJECTED), and, where `centroid` of shape (width,) is given, `distance` the Euclidean distance to
     it. ValueError for another width.
     """
-    table = np.asarray(vectors, np.float64)
+    rows = max(1, _TOGETHER // max(1, vectors.shape[1]))
+    if len(vectors) <= rows:
+        return _vectors(np.asarray(vectors, np.float64), centroid)
+    # As 64-bit numbers many at once would take several times their own memory, and the caches with it.
+    parts = [
+        _vectors(np.asarray(vectors[at : at + rows], np.float64), centroid)
+        for at in range(0, len(vectors), rows)
+    ]
+    return {aspect: np.concatenate([part[aspect] for part in parts]) for aspect in parts[0]}
+
+
+def _vectors(
+    table: NDArray[np.float64], centroid: NDArray[np.float64] | None
+) -> dict[str, NDArray[np.float64]]:
     rows, width = table.shape
     with np.errstate(over="ignore", invalid="ignore"):
         found = {

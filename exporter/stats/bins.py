@@ -57,8 +57,11 @@ class Numbers:
 def as_numbers(values: Values, null: BoolArray | None = None) -> Numbers:
     """Read any one-dimensional array as numbers: bools are 0 and 1, None is null, text is wrong, not parsed.
 
-    float32 stays float32, so that it is compared with edges rounded the same way (see `NumericBins.locate`).
+    float32 stays float32, so that it is compared with edges rounded the same way (see `NumericBins.locate`); float16
+    becomes it, because sums of it are none.
     """
+    if values.dtype == np.float16:
+        return as_numbers(values.astype(np.float32), null)
     if values.dtype.kind == "f" and values.dtype.itemsize <= 8:
         if null is None or not null.any():
             return Numbers(values)

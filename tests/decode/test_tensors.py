@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from exporter.decode.tensors import binary_columns, check_shape, tensor_columns
 from exporter.records.observation import Undecodable
@@ -131,3 +132,30 @@ def test_lists_among_numbers() -> None:
                 tensor_columns("x", datatype, [2], data, "input")
     with pytest.raises(Undecodable, match="ragged"):
         tensor_columns("x", "FP32", [1, 70], [*[1.0] * 69, [2.0]], "input")
+
+
+HALVES = np.arange(1 << 16, dtype="<u2")
+
+
+@pytest.mark.parametrize("order", [HALVES, HALVES[np.isfinite(HALVES.view("<f2"))], np.tile(HALVES, 3)[5:]])
+@pytest.mark.parametrize("datatype", ["FP16", "BF16"])
+def test_every_short_float_is_exact(order: NDArray[Any], datatype: str) -> None:
+    """Each of the 65,536 has its own value as a column: zeros with sign, subnormal ones, infinities and NaN."""
+    expected = (
+        order.view("<f2").astype("<f4") if datatype == "FP16" else (order.astype("<u4") << 16).view("<f4")
+    )
+    _, (column,) = binary_columns("x", datatype, [len(order)], memoryview(order.tobytes()), "output")
+    assert column.values.dtype == np.float32
+    assert np.array_equal(column.values, expected, equal_nan=True)
+    there = ~np.isnan(expected)
+    assert np.array_equal(column.values[there].view("u4"), expected[there].view("u4"))
+
+
+def test_a_wide_input_of_halves_is_a_view() -> None:
+    """Its bytes are not copied; what a model answers is read as sums need it."""
+    raw = memoryview(HALVES.tobytes())
+    shape = [1 << 8, 1 << 8]
+    (given,), (answered,) = (binary_columns("x", "FP16", shape, raw, role)[1] for role in ("input", "output"))
+    assert np.shares_memory(given.values, np.frombuffer(raw, "<f2"))
+    assert (given.values.dtype, answered.values.dtype) == (np.float16, np.float32)
+    assert np.array_equal(given.values, answered.values, equal_nan=True)

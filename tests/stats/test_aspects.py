@@ -78,3 +78,15 @@ def test_datetime_against_the_standard_library() -> None:
         assert found["hour"][place] == str(moment.hour)
         assert found["weekday"][place] == f"{moment:%A}".lower()
     assert datetime_aspects(np.array([np.nan, np.inf, 1e300]))["hour"].tolist() == [None] * 3
+
+
+def test_many_vectors_are_as_few() -> None:
+    """Those that are too many to be looked at together have the aspects that each has alone, halves too."""
+    table = np.random.default_rng(3).normal(0, 1, (1500, 1024)).astype(np.float16)
+    centroid = np.linspace(-1.0, 1.0, 1024)
+    whole = vector_aspects(table, centroid)
+    for aspect, values in whole.items():
+        assert values.shape == (1500,)
+        for row in (0, 1023, 1024, 1499):
+            alone = vector_aspects(table[row : row + 1].astype(np.float64), centroid)[aspect][0]
+            assert values[row] == pytest.approx(alone, rel=1e-12, abs=1e-12)
