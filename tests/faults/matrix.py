@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tests.faults.framings import ALL, CHUNKED, LENGTH, SSE, WEBSOCKET, Framing
 from tests.faults.place import Places
-from tests.faults.rows import clock, flow, hostile, life, limits, mixed, telemetry, upstream
+from tests.faults.rows import clock, flow, hostile, life, limits, mixed, payloads, telemetry, upstream
 
 Play = Callable[[Places, tuple[Framing, ...]], Awaitable[None]]
 
@@ -46,7 +46,9 @@ MATRIX: tuple[Row, ...] = (
         "a change of the addresses behind a name: tests/proxy/test_destination.py plays the resolver",
     ),
     Row(14, "telemetry backend", KEPT, telemetry.backend),
+    Row(14, "sink of the payload log", KEPT, payloads.sink),
     Row(15, "disk full", KEPT, telemetry.disk),
+    Row(15, "disk of the payload log full", KEPT, payloads.disk),
     Row(16, "log blocked", KEPT, telemetry.log),
     Row(17, "more bodies than may be kept", (LENGTH, CHUNKED), limits.capture),
     Row(17, "analysis without memory", (LENGTH, CHUNKED), limits.memory),
