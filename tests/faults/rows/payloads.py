@@ -1,4 +1,4 @@
-"""Rows 14 and 15 for the payload log: its sink or its disk is at fault; never the traffic, and each event lost counts."""
+"""Rows 14 and 15 for the payload log: its sink or its disk is at fault; never the traffic, and what is lost counts."""
 
 import resource
 from collections.abc import AsyncIterator, Mapping
@@ -63,7 +63,7 @@ def _field(head: bytes, name: bytes) -> bytes:
 
 
 async def sink(places: Places, framings: Framings) -> None:
-    """Row 14: whatever the sink does, traffic is served, each event is sent or dropped for a reason, and it recovers."""
+    """Row 14: whatever the sink does, traffic is served, each event is sent or dropped, and it recovers."""
     backend = SinkBackend()
     places.closing(backend.listener.close)
     target = f"http://127.0.0.1:{backend.listener.getsockname()[1]}/"
