@@ -36,6 +36,8 @@ _TYPE: Final = Refused(
 )
 _SIZE: Final = Refused(413, "too_large", f"expected a body of at most {MAX_BODY} bytes")
 _SLOW: Final = Refused(408, "timeout", f"expected the whole body within {READ_SECONDS:g} s")
+# Whole bodies that are refused for another reason than what they are.
+_STATUS: Final = {"decoder_failed": 500, "switched_off": 503}
 _BUSY: Final = Refused(429, "busy", f"{MAX_WAITING} bodies wait already; come again")
 _GONE: Final = Refused(400, "aborted", "the body ended before its end")
 
@@ -105,8 +107,10 @@ class Writes:
             found: Sequence[int | str] = await self._take(body, lines)
         except Undecodable as refusal:
             self._counts["refused"] += 1
+            status = _STATUS.get(refusal.reason, 400)
             return _answer(
-                400, {"records": 0, "accepted": 0, "rows": 0, "refused": [self._told(None, refusal.reason)]}
+                status,
+                {"records": 0, "accepted": 0, "rows": 0, "refused": [self._told(None, refusal.reason)]},
             )
         finally:
             self._not_before = time.monotonic() + self._rest * (time.process_time() - began)

@@ -69,6 +69,24 @@ def serve(body: Body, take: Take = nothing, token_file: str = "", cores: float =
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    ("reason", "status"), [("not_json", 400), ("decoder_failed", 500), ("switched_off", 503)]
+)
+def test_a_whole_body_that_is_refused(reason: str, status: int) -> None:
+    """The status says whose fault it is, and whether to come again."""
+
+    async def take(body: bytes, lines: bool) -> Sequence[int | str]:
+        raise Undecodable(reason)
+
+    async def body(place: Place) -> None:
+        code, told, _ = await place.post()
+        assert (code, told["records"]) == (status, 0)
+        assert told["refused"] == [{"reason": reason, "expected": EXPECTED.get(reason, "")}]
+        assert place.counts() == {"refused": 1}
+
+    serve(body, take)
+
+
 def test_answers_tell_what_was_taken() -> None:
     """All, a part with reasons by place, or nothing: counts and words, never anything of the payload."""
     rows: list[int | str] = []

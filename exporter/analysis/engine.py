@@ -332,7 +332,7 @@ class Engine:
 
     def _words(self, protocol: str) -> tuple[str, ...]:
         if protocol == PUSHED:
-            return ("decoded", *pushed.REASONS)
+            return ("decoded", *pushed.REASONS, FAILED)
         return ("decoded", *REASONS, FAILED) if self.speakers.knows(protocol) else _UNCLAIMED
 
     def _tell(self, series: Series, problems: dict[str, int]) -> None:

@@ -66,6 +66,10 @@ class Speakers:
         """What method and path say."""
         return match(exchange.method, exchange.path, self._rules)
 
+    def silent(self, protocol: str) -> bool:
+        """Whether it is switched off."""
+        return protocol in self._off
+
     def knows(self, protocol: str) -> bool:
         """Whether there is a dialect of that name."""
         return any(protocol == one.NAME for one in self._all)

@@ -286,6 +286,7 @@ def test_what_is_pushed_counts_as_what_crossed_the_wire() -> None:
     assert {word for name, protocol, word in kept if (name, protocol) == ("iris", PUSHED)} == {
         "decoded",
         *pushed.REASONS,
+        FAILED,
     }
     assert made.learned == {}
 

@@ -20,6 +20,7 @@ BROAD = {
     "proxy/usage.py": "asking for usage: nothing that happens in it may touch the bytes",
     "collect/__init__.py": "the collector frame: one collector's failure is counted as its own",
     "analysis/engine.py": "the analysis loop: one exchange's failure is counted, the next goes on",
+    "analysis/pushes.py": "the same for a body that is pushed",
     "telemetry.py": "a loop of the analysis process, at its boundary: logged, and it goes on",
     "pending/guarded.py": "the store's thread: one batch's failure is counted, the next goes on",
     "publish/payload_log.py": "the payload log's thread: one event's failure is counted, the next goes on",
