@@ -421,10 +421,7 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
         *(("reference", value) for value in ("", "a,,b", [""], [1], 5)),
         *(("log_level", value) for value in ("loud", "", 5, ["info"])),
         *(("probe_path", value) for value in ("ready", "/a b", "/é", "/a\n")),
-        *(
-            ("protocol", value)
-            for value in ("openai", "", "/a=x", "a=mlflow", "/{x}=mlflow", 5, ["mlflow", 1])
-        ),
+        *(("protocol", value) for value in ("grpc", "", "/a=x", "a=mlflow", "/{x}=mlflow", 5, ["mlflow", 1])),
         *(("custom", value) for value in ("", "{", "5", '["a"]', 5, [5], "[" * 100_000, [{}] * 17)),
         *(("model_name", value) for value in ("x" * 129, "a\nb", 1.5, ["a"])),
         *(("task", value) for value in ("", "unknown", "classify", 1)),

@@ -18,7 +18,7 @@ from exporter.analysis.learning import Learning
 from exporter.analysis.names import told_name
 from exporter.analysis.repeats import Repeats
 from exporter.analysis.report import counters
-from exporter.analysis.role import EXCLUSIONS, LIVE, Sorter
+from exporter.analysis.role import EXCLUSIONS, GENERATING, LIVE, Sorter
 from exporter.analysis.series import Key, Series, State
 from exporter.analysis.server_headers import ServerHeaders
 from exporter.analysis.side import MISFITS
@@ -156,7 +156,8 @@ class Engine:
                 return 0
             protocol = self.speakers.protocol(exchange) or UNKNOWN
             self._outcome(exchange.model_name or UNKNOWN, protocol, found)
-            self.generations.unread(exchange)
+            if self._sorter.role(exchange) in GENERATING:
+                self.generations.unread(exchange)
             return 0
         name = exchange.model_name or UNKNOWN
         if name == UNKNOWN:
@@ -169,7 +170,7 @@ class Engine:
             self._excluded["warm_up"] += 1
             return 0
         self._outcome(series.key.model_name, found.protocol, "decoded")
-        if found.generation is not None:
+        if found.generation is not None and role in GENERATING:
             self.generations.add(
                 exchange, found.generation, (series.key.model_name, series.key.model_version)
             )

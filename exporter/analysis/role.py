@@ -13,6 +13,8 @@ from exporter.records.routes import SIDE_OPERATIONS
 
 LIVE: Final = "live"
 ROLES: Final = (LIVE, "shadow", "canary", "synthetic")
+# Whose generations count in the families of the conventions, which know no roles: what callers wait for.
+GENERATING: Final = frozenset({LIVE, "canary"})
 # Why the rows of an exchange are left out; label values that exist from the start.
 EXCLUSIONS: Final = ("probe", "warm_up", "ignored")
 # Envoy and what is built on it add the suffix to the host of a mirrored request; older ones behind the port.

@@ -46,8 +46,9 @@ _EVENT: Final = msgspec.json.Decoder(_Event)
 
 
 def claims(exchange: Exchange) -> bool:
-    """True for its own paths, and for generation at the root, which names no dialect."""
-    return exchange.operation == "generate" and (exchange.protocol == NAME or exchange.path == "/")
+    """True for its own paths, and for generation at the root where that names no dialect."""
+    at_root = exchange.path == "/" and not exchange.protocol
+    return exchange.operation == "generate" and (exchange.protocol == NAME or at_root)
 
 
 def decode(exchange: Exchange) -> Observation:

@@ -94,7 +94,13 @@ ROUTES: tuple[Rule, ...] = (
 SHARED_PATH = "/invocations"
 SELECTABLE = (
     *("mlflow", "sagemaker", "open_inference_v2", "kserve_v1", "tensorflow_serving", "seldon_v1"),
-    "torchserve",
+    *("torchserve", "openai", "tgi", "triton_generate"),
+)
+# What is done on such a path, where that is no prediction; OpenAI's is told by how the path ends, as its own are.
+_GENERATIVE = {"openai": "chat", "tgi": "generate", "triton_generate": "generate"}
+_ENDINGS = (
+    *(("/chat/completions", "chat"), ("/completions", "completion")),
+    *(("/responses", "responses"), ("/embeddings", "embeddings")),
 )
 _OTHER = Route("other")
 _PLACEHOLDER = re.compile(r"\{(model_name|model_version)\}")
@@ -120,7 +126,13 @@ def custom_rule(path: str, protocol: str = "custom") -> Rule:
         re.escape(piece) if place % 2 == 0 else f"(?P<{piece.removeprefix('model_')}>[^/]+)"
         for place, piece in enumerate(pieces)
     )
-    return _rule("POST PUT", pattern, "predict", protocol)
+    return _rule("POST PUT", pattern, _operation(path, protocol), protocol)
+
+
+def _operation(path: str, protocol: str) -> str:
+    if protocol == "openai":
+        return next((operation for ending, operation in _ENDINGS if path.endswith(ending)), "chat")
+    return _GENERATIVE.get(protocol, "predict")
 
 
 def table(owned: Iterable[tuple[str, str]]) -> tuple[Rule, ...]:

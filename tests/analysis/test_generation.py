@@ -6,6 +6,7 @@ import pytest
 
 from exporter.analysis.engine import Engine, Known
 from exporter.analysis.generation import MAX_ERRORS, MAX_NAMES, Generations, opted_in
+from exporter.records.catalogue import metric
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Generation
 from exporter.records.sample import Histogram, Sample
@@ -63,6 +64,30 @@ def test_a_whole_stream() -> None:
         (*OURS, outcome): int(outcome == "whole") for outcome in ("whole", "aborted", "failed", "broken")
     }
     assert found(samples, "model.exchanges.decoded")["llama", "openai", "decoded"] == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "role", "seen"),
+    [
+        ("host: llm", "live", True),
+        ("x-role: canary", "canary", True),
+        ("host: llm-shadow:80", "shadow", False),
+        ("x-role: synthetic", "synthetic", False),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 500])
+def test_nobody_waits_for_a_mirror(head: str, role: str, seen: bool, status: int) -> None:
+    """What is not live counts in no family of generations, whole or failed; its rows count by role."""
+    request_head = b"POST /v1/chat/completions HTTP/1.1\r\n" + head.encode() + b"\r\n\r\n"
+    engine = Engine((), Known("", "", (300.0,), role_header="x-role"), BOUNDS, NOW)
+    feed(engine, [told(4, 3, streamed=True, marks=True, request_head=request_head, status=status)])
+    samples = list(engine.snapshot().samples())
+    families = {sample.name for sample in samples}
+    generated = {name for name in families if name.startswith(("gen_ai.", "model.generation."))}
+    assert bool(generated) is seen
+    if status == 200:
+        place = metric("model.batch.rows").labels.index("role")
+        assert [one.labels[place] for one in samples if one.name == "model.batch.rows"] == [role]
 
 
 def test_a_plain_answer() -> None:

@@ -6,7 +6,7 @@ from exporter.analysis.speakers import Speakers
 from exporter.decode import DIALECTS, observe
 from exporter.records.custom import Custom
 from exporter.records.observation import Undecodable
-from exporter.records.routes import SELECTABLE
+from exporter.records.routes import SELECTABLE, match, table
 from tests.decode.exchanges import exchange
 
 CUSTOMS = (Custom("/score/{model_name}", outputs="y"), Custom("/invocations", outputs="z"))
@@ -26,11 +26,39 @@ def test_the_owners_dialects_are_asked_first() -> None:
     assert speakers.dialects == DIALECTS
 
 
+@pytest.mark.parametrize("path", ["/odd", "/", "/invocations"])
 @pytest.mark.parametrize("name", SELECTABLE)
-def test_every_dialect_that_can_be_told_is_the_one_that_claims(name: str) -> None:
+def test_every_dialect_that_can_be_told_is_the_one_that_claims(name: str, path: str) -> None:
     """An inference that is labelled with its name is claimed by it and by no other, whatever its path is."""
-    one = exchange("/odd", b"", b"", protocol=name, operation="predict")
+    route = match("POST", path, table([(path, name)]))
+    assert route.protocol == name
+    one = exchange(path, b"", b"", protocol=name, operation=route.operation)
     assert [dialect.NAME for dialect in DIALECTS if dialect.claims(one)] == [name]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "request_", "response"),
+    [
+        ("/llm/chat/completions", "openai", b'{"messages":[]}', b'{"choices":[{"message":{"content":"a"}}]}'),
+        ("/invocations", "openai", b'{"messages":[]}', b'{"choices":[{"message":{"content":"a"}}]}'),
+        ("/llm/completions", "openai", b'{"prompt":"b"}', b'{"choices":[{"text":"a"}]}'),
+        ("/llm/responses", "openai", b'{"input":"b"}', b'{"output":[{"content":[{"text":"a"}]}]}'),
+        ("/llm/embeddings", "openai", b'{"input":"b"}', b'{"data":[{"embedding":[1.0,2.0]}]}'),
+        ("/write", "tgi", b'{"inputs":"b"}', b'{"generated_text":"a"}'),
+        ("/write/{model_name}", "triton_generate", b'{"text_input":"b"}', b'{"text_output":"a"}'),
+    ],
+)
+def test_a_path_may_be_said_to_generate(path: str, name: str, request_: bytes, response: bytes) -> None:
+    """What the owner says a path carries is decoded by the ending of the path, as the dialect's own paths are."""
+    target = path.replace("{model_name}", "llama")
+    route = match("POST", target, table([(path, name)]))
+    labels = {"protocol": route.protocol, "operation": route.operation, "model_name": route.model_name}
+    found = observe(exchange(target, request_, response, **labels), Speakers().dialects)
+    assert (found.protocol, found.rows) == (name, 1)
+    assert found.generation is not None
+    assert found.generation.operation == {"completion": "text_completion", "generate": "text_completion"}.get(
+        route.operation, "chat" if route.operation == "responses" else route.operation
+    )
 
 
 def test_a_shared_path_is_said_to_speak_what_claims_it() -> None:
