@@ -183,6 +183,19 @@ def test_payload_log(chart: Chart) -> None:
     assert prefix not in str(chart.sidecar("--set", "payloadLog.tokenSecret.name=x"))
 
 
+def test_write_token(chart: Chart) -> None:
+    """A Secret's token is mounted read-only and told to the program, under the key that it has; by default none is."""
+    container = chart.sidecar(*ci("write-token"))
+    assert env(container)["MODELTAP_WRITE_TOKEN_FILE"] == "/etc/modeltap/write-token/observations"
+    mount = {"name": "modeltap-write-token", "mountPath": "/etc/modeltap/write-token", "readOnly": True}
+    assert container["volumeMounts"] == [mount]
+    volumes = chart.pod(*ci("write-token"))["spec"]["volumes"]
+    assert volumes == [{"name": "modeltap-write-token", "secret": {"secretName": "modeltap-writers"}}]
+    variables = {name: str(value) for name, value in env(container).items()}
+    assert load_config({}, variables).write_token_file == "/etc/modeltap/write-token/observations"
+    assert "WRITE_TOKEN" not in str(chart.sidecar()) and "write-token" not in str(chart.pod())
+
+
 def test_payload_files(chart: Chart) -> None:
     """Files get the one place that can be written, bounded in size; the settings are ones that the sidecar takes."""
     container = chart.sidecar(*ci("payload-files"))

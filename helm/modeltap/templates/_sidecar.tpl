@@ -128,6 +128,12 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
   value: {{ .protocol | quote }}
 {{- end }}
 {{- end }}
+{{- with .Values.writeTokenSecret }}
+{{- if .name }}
+- name: MODELTAP_WRITE_TOKEN_FILE
+  value: {{ printf "/etc/modeltap/write-token/%s" .key | quote }}
+{{- end }}
+{{- end }}
 {{- include "modeltap.payloadLogEnv" . }}
 {{- with .Values.accessLog }}
 {{- if .target }}
@@ -254,6 +260,9 @@ preStop:
 {{- if include "modeltap.referenceMap" . -}}
 {{- $mounts = append $mounts (dict "name" "modeltap-reference" "mountPath" "/etc/modeltap/reference" "readOnly" true) -}}
 {{- end -}}
+{{- if .Values.writeTokenSecret.name -}}
+{{- $mounts = append $mounts (dict "name" "modeltap-write-token" "mountPath" "/etc/modeltap/write-token" "readOnly" true) -}}
+{{- end -}}
 {{- if and .Values.payloadLog.target .Values.payloadLog.tokenSecret.name -}}
 {{- $mounts = append $mounts (dict "name" "modeltap-payload-token" "mountPath" "/etc/modeltap/payload-log" "readOnly" true) -}}
 {{- end -}}
@@ -272,6 +281,9 @@ preStop:
 {{- end -}}
 {{- with include "modeltap.referenceMap" . -}}
 {{- $volumes = append $volumes (dict "name" "modeltap-reference" "configMap" (dict "name" .)) -}}
+{{- end -}}
+{{- with .Values.writeTokenSecret.name -}}
+{{- $volumes = append $volumes (dict "name" "modeltap-write-token" "secret" (dict "secretName" .)) -}}
 {{- end -}}
 {{- if and .Values.payloadLog.target .Values.payloadLog.tokenSecret.name -}}
 {{- $volumes = append $volumes (dict "name" "modeltap-payload-token" "secret" (dict "secretName" .Values.payloadLog.tokenSecret.name)) -}}
