@@ -27,15 +27,15 @@ from exporter.access import access_log
 from exporter.analysis import series
 from exporter.analysis.bias import Bias
 from exporter.analysis.budget import Budget
-from exporter.analysis.consumer import ROUND_EXCHANGES, Consumer, Link
-from exporter.analysis.engine import FAILED, Engine, Snapshot
+from exporter.analysis.consumer import Consumer, Link
+from exporter.analysis.engine import Engine, Snapshot
 from exporter.analysis.events import Events
 from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
 from exporter.analysis.hold import Hold
 from exporter.analysis.known import Known
 from exporter.analysis.learning import Learning
-from exporter.analysis.pushes import EXPECTED, SWITCHED_OFF, InHand, Pushes
+from exporter.analysis.pushes import EXPECTED, InHand, Pushes
 from exporter.analysis.traffic import Traffic
 from exporter.analysis.window_report import gauges
 from exporter.collect import (
@@ -50,8 +50,6 @@ from exporter.collect import (
 )
 from exporter.collect import run as collect
 from exporter.config import Config, owner_paths, upstream_of
-from exporter.decode import pushed
-from exporter.decode.pushed import Record
 from exporter.door import Door
 from exporter.drift_page import DriftPage
 from exporter.guard import Guard
@@ -64,7 +62,7 @@ from exporter.publish import Decoded, Late, LogPusher, Publisher, Pusher, SpanPu
 from exporter.records.event import Event
 from exporter.records.exchange import Exchange
 from exporter.records.messages import Learned, Sampling
-from exporter.records.observation import Observation, Undecodable
+from exporter.records.observation import Observation
 from exporter.records.peak import Peak
 from exporter.records.sample import Sample
 from exporter.records.status import Status
@@ -90,7 +88,6 @@ class Telemetry:
         self._ready = False
         self._started = time.time()
         self._in_hand = InHand(lambda protocol, path: self._status.take(protocol, path))
-        self._pushes = Pushes()
         self._tick_seconds = 0.0
         self._lag = Peak()
         self._shape: tuple[object, ...] = ()
@@ -171,6 +168,7 @@ class Telemetry:
             self._begin(self._every(config.probe_interval, self._probing))
         self._begin(self._every(config.upstream_metrics_interval, self._polling))
         cores = cpu_budget(config.analysis_cpu)
+        self._pushes = Pushes(self._engine, self._in_hand, OBSERVATIONS_PATH)
         self._writes = Writes(Door(config.write_token_file), self._observed, EXPECTED, cores)
         self._guard = admin.guard_of(config.web_config)
         if self._guard is not None:
@@ -272,25 +270,8 @@ class Telemetry:
 
     async def _observed(self, body: bytes, lines: bool) -> list[int | str]:
         """Count what was pushed; the rows of each record, or why it was refused."""
-        if self._engine.speakers.silent(pushed.NAME):
-            raise Undecodable(SWITCHED_OFF)
         with memory.fatal():
-            found = await self._understood(body, lines)
-            for start in range(0, len(found), ROUND_EXCHANGES):
-                for one in found[start : start + ROUND_EXCHANGES]:
-                    self._engine.push(one, time.time())
-                self._engine.flush(time.time())
-                await asyncio.sleep(0)
-        return [one if isinstance(one, str) else one.rows for one in found]
-
-    async def _understood(self, body: bytes, lines: bool) -> list[Record | str]:
-        with self._in_hand.beside(pushed.NAME, OBSERVATIONS_PATH):
-            try:
-                return await asyncio.to_thread(self._pushes.understand, body, lines, time.time())
-            except Undecodable as refusal:
-                if refusal.reason == FAILED:
-                    self._engine.push(FAILED, time.time())
-                raise
+            return await self._pushes.take(body, lines)
 
     def _happened(self, event: Event) -> None:
         told = " ".join(f"{key}={value}" for key, value in event.attributes.items())

@@ -3,12 +3,15 @@
 And what the analysis has in hand meanwhile, so that the root knows what it died of. Refuses to know HTTP.
 """
 
+import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from exporter.analysis.engine import FAILED
+from exporter.analysis.consumer import ROUND_EXCHANGES
+from exporter.analysis.engine import FAILED, Engine
 from exporter.decode import pushed
 from exporter.decode.pushed import Record
 from exporter.records.observation import Undecodable
@@ -52,19 +55,38 @@ class InHand:
 
 
 class Pushes:
-    """`understand` in any thread; raises Undecodable, and that memory is out."""
+    """`path` is where bodies are pushed to. `take` runs on the loop, one at a time; decoding runs in a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine, in_hand: InHand, path: str) -> None:
+        self._engine = engine
+        self._in_hand = in_hand
+        self._path = path
         self._failed = False
 
-    def understand(self, body: bytes, lines: bool, now: float) -> list[Record | str]:
-        """The records of a body; Undecodable(FAILED) where the decoder raises what it may not."""
+    async def take(self, body: bytes, lines: bool) -> list[int | str]:
+        """Count what was pushed; the rows of each record, or why it was refused. Undecodable for all of them."""
+        if self._engine.speakers.silent(pushed.NAME):
+            raise Undecodable(SWITCHED_OFF)
+        with self._in_hand.beside(pushed.NAME, self._path):
+            found = await asyncio.to_thread(self._understand, body, lines, time.time())
+        if found is None:
+            self._engine.push(FAILED, time.time())
+            raise Undecodable(FAILED)
+        for start in range(0, len(found), ROUND_EXCHANGES):
+            for one in found[start : start + ROUND_EXCHANGES]:
+                self._engine.push(one, time.time())
+            self._engine.flush(time.time())
+            await asyncio.sleep(0)
+        return [one if isinstance(one, str) else one.rows for one in found]
+
+    def _understand(self, body: bytes, lines: bool, now: float) -> list[Record | str] | None:
+        """The records; None where the decoder raises what it may not. Raises Undecodable, and that memory is out."""
         try:
             return pushed.decode(body, lines, now)
         except (Undecodable, MemoryError, SystemError):
             raise
-        except Exception as error:
+        except Exception:
             if not self._failed:
                 self._failed = True
                 log.exception("the decoder of what is pushed failed; such bodies count as %s", FAILED)
-            raise Undecodable(FAILED) from error
+            return None

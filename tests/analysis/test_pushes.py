@@ -4,9 +4,11 @@ import logging
 
 import pytest
 
-from exporter.analysis.pushes import EXPECTED, InHand, Pushes
+from exporter.analysis.engine import FAILED, Engine, Known
+from exporter.analysis.pushes import EXPECTED, SWITCHED_OFF, InHand, Pushes
 from exporter.decode import pushed
 from exporter.records.observation import Undecodable
+from tests.analysis.world import BOUNDS, NOW
 
 
 def test_what_is_in_hand() -> None:
@@ -23,22 +25,40 @@ def test_what_is_in_hand() -> None:
     assert told == [("a", "/1"), ("pushed", "/p"), ("b", "/2"), ("pushed", "/p"), ("", "")]
 
 
-def test_a_decoder_that_fails_costs_its_body(
+async def test_a_decoder_that_fails_costs_its_body(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever it raises is one reason, told in the log once; a refusal of its own and the end of memory go on."""
+    """Whatever it raises is one reason, counted, and told in the log once; its refusals and memory's end go on."""
     raised: list[BaseException] = [ZeroDivisionError(), KeyError(), Undecodable("not_json"), MemoryError()]
+    held: list[tuple[str, str]] = []
 
     def decode(body: bytes, lines: bool, now: float) -> list[pushed.Record | str]:
+        held.append(told[-1])
         raise raised.pop(0)
 
     monkeypatch.setattr(pushed, "decode", decode)
-    pushes = Pushes()
+    told: list[tuple[str, str]] = []
+    made = Engine((), Known("", "", (300.0,)), BOUNDS, NOW)
+    pushes = Pushes(made, InHand(lambda protocol, path: told.append((protocol, path))), "/p")
     with caplog.at_level(logging.ERROR):
-        for reason in ("decoder_failed", "decoder_failed", "not_json"):
+        for reason in (FAILED, FAILED, "not_json"):
             with pytest.raises(Undecodable, match=reason):
-                pushes.understand(b"", False, 0.0)
+                await pushes.take(b"", False)
             assert EXPECTED[reason]
     assert len(caplog.records) == 1
     with pytest.raises(MemoryError):
-        pushes.understand(b"", False, 0.0)
+        await pushes.take(b"", False)
+    assert held == [(pushed.NAME, "/p")] * 4 and told[-1] == ("", "")
+    assert made.snapshot().outcomes["unknown", pushed.NAME, FAILED] == 2
+
+
+async def test_what_killed_the_analysis_is_refused_for_a_while() -> None:
+    """Switched off, nothing of a body is read; afterwards it is again."""
+    made = Engine((), Known("", "", (300.0,)), BOUNDS, NOW)
+    pushes = Pushes(made, InHand(lambda protocol, path: None), "/p")
+    body = b'{"features": {"age": [31]}}'
+    made.speakers.switch_off([pushed.NAME])
+    with pytest.raises(Undecodable, match=SWITCHED_OFF):
+        await pushes.take(body, False)
+    made.speakers.switch_off([])
+    assert await pushes.take(body, False) == [1]
