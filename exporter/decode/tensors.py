@@ -48,7 +48,8 @@ _MOVED: Final = np.int32(-0x70002000)
 _SHIFTED: Final = np.float32(2.0**112)
 _LEAST_WRONG: Final = np.float32(2.0**16)
 _BLOCK: Final = 1 << 16  # values, that fit the cache of a core
-# Up to so many integers each gets a text of its own, which is quicker than to look for equal ones.
+# Up to so many integers each gets a text of its own, which is quicker than to look for equal ones; and so many short
+# floats are converted one by one, which is quicker than a block.
 _FEW: Final = 1024
 
 
@@ -172,6 +173,8 @@ def _halves(values: NDArray[Any]) -> NDArray[Any]:
     Sign, exponent and fraction move to their places in an FP32 whose exponent is then 112 too small, subnormal numbers
     included. Only infinity and NaN become numbers that no FP16 is; a block that has some is done by numpy.
     """
+    if len(values) <= _FEW:
+        return values.view("<f2").astype("<f4")
     bits = np.empty(len(values), "<i4")
     found: NDArray[Any] = bits.view("<f4")
     for start in range(0, len(values), _BLOCK):
