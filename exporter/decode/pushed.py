@@ -7,8 +7,6 @@ is an Observation or one of REASONS; `docs/push.md` is the schema for a person.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -23,14 +21,13 @@ from exporter.decode.columns import (
     numeric_columns,
     row_columns,
 )
+from exporter.decode.moments import moment
 from exporter.decode.payload import MAX_ID, MAX_NAME, parse
 from exporter.records.observation import Column, Observation, Undecodable
 
 NAME: Final = "pushed"
 MAX_RECORDS: Final = 10_000
 MAX_ROWS: Final = 100_000
-# Clocks of this host and of the caller's may differ so much.
-MAX_AHEAD_SECONDS: Final = 300.0
 # Rows of one record are told apart in time by the minute, or by so many parts of what they span.
 _MINUTE_SECONDS: Final = 60.0
 _MOST_TIMES: Final = 256
@@ -264,8 +261,8 @@ def _timed(whole: Observation, fields: _Fields, now: float) -> tuple[Observation
     if fields.time is not None and fields.times is not None:
         raise Undecodable("ambiguous_field")
     if fields.time is not None:
-        return (msgspec.structs.replace(whole, time=_seconds(fields.time, now)),)
-    times = np.array([_seconds(one, now) for one in _each(None, fields.times, whole.rows)])
+        return (msgspec.structs.replace(whole, time=moment(fields.time, now)),)
+    times = np.array([moment(one, now) for one in _each(None, fields.times, whole.rows)])
     if not len(times):
         return (whole,)
     width = max(_MINUTE_SECONDS, float(times.max() - times.min()) / _MOST_TIMES)
@@ -307,18 +304,3 @@ def _parts(column: Column, values: Any, cuts: list[tuple[int, int]]) -> list[Col
         nulls -= missing
         found.append(Column(column.name, column.kind, part, missing))
     return found
-
-
-def _seconds(value: Any, now: float) -> float:
-    """Unix seconds of a time as it is written."""
-    if type(value) is str:
-        try:
-            found = datetime.fromisoformat(value)
-            seconds = found.timestamp() if found.tzinfo is not None else 0.0
-        except (ValueError, OverflowError):
-            raise Undecodable("bad_time") from None
-    else:
-        seconds = float(value) if type(value) in (int, float) and abs(value) < 1e15 else 0.0
-    if not isfinite(seconds) or not 0.0 < seconds <= now + MAX_AHEAD_SECONDS:
-        raise Undecodable("bad_time")
-    return seconds

@@ -19,6 +19,7 @@ import numpy as np
 from exporter.decode import DIALECTS, REASONS, Dialect, observe, pushed
 from exporter.decode.columns import MAX_COLUMNS
 from exporter.decode.generation import FINISH_REASONS, MAX_CHOICES
+from exporter.decode.moments import MAX_AHEAD_SECONDS
 from exporter.decode.payload import MAX_NAME
 from exporter.records.exchange import OTHER, Exchange
 from exporter.records.observation import Column, Generation, Observation, Undecodable
@@ -134,7 +135,7 @@ def pushes(body: bytes, lines: bool = False, refusals: bool = False) -> list[pus
         assert sum(part.rows for part in one.observations) == one.rows
         for part in one.observations:
             assert part.protocol == pushed.NAME
-            assert 0.0 <= part.time <= NOW + pushed.MAX_AHEAD_SECONDS
+            assert 0.0 <= part.time <= NOW + MAX_AHEAD_SECONDS
             sides(part)
     return found
 
