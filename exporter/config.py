@@ -59,6 +59,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     time_unit: str = ""
     rules: tuple[Rule, ...] = ()
     join_keys: tuple[str, ...] = JOIN_KEYS
+    label_store: str = "none"
+    label_rows: int = 1_000_000
+    label_age: float = 30.0
+    label_sample: float = 1.0
+    label_maturity: float = 0.0
+    label_unlabelled: str = ""
     warm_up: int = 0
     warm_up_header: str = ""
     ignore_header: str = ""

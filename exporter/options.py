@@ -110,6 +110,28 @@ SETTINGS: tuple[Setting, ...] = (
         "by which ids labels find their rows, in this order (default column,dialect,request_id,trace_id)",
     ),
     Setting(
+        "label_store",
+        values.label_store,
+        "where predictions wait for labels: none (default), memory, sqlite:PATH or redis://HOST:PORT",
+    ),
+    Setting("label_rows", values.number(1, 1_000_000_000, int), "rows that may wait (default 1000000)"),
+    Setting("label_age", values.number(0.001, 366, float), "days that a row waits (default 30)"),
+    Setting(
+        "label_sample",
+        values.number(0, 1, float),
+        "share of requests whose rows wait, by a hash of the key (default 1)",
+    ),
+    Setting(
+        "label_maturity",
+        values.number(0, 366, float),
+        "days after which the labels of an hour of predictions are complete (default: as label_age)",
+    ),
+    Setting(
+        "label_unlabelled",
+        values.label,
+        "the class of what has no label by then, such as 0 for no fraud (default: left out)",
+    ),
+    Setting(
         "warm_up",
         values.number(0, 1_000_000_000, int),
         "exchanges of each version that are not counted at first",

@@ -55,8 +55,10 @@ from exporter.drift_page import DriftPage
 from exporter.guard import Guard
 from exporter.included import Included
 from exporter.keeper import Keeper
+from exporter.labels import Labels, labels_of
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
+from exporter.performance_page import PerformancePage
 from exporter.places import own_metrics
 from exporter.publish import Decoded, Late, LogPusher, Publisher, Pusher, SpanPusher, read_config
 from exporter.records.event import Event
@@ -70,7 +72,7 @@ from exporter.records.totals import Layout
 from exporter.references import LOOK_SECONDS, References
 from exporter.rendering import Rendering, Source
 from exporter.writes import PATH as OBSERVATIONS_PATH
-from exporter.writes import Writes
+from exporter.writes import Writes, observations
 
 log = logging.getLogger("modeltap.analysis")
 events_log = logging.getLogger("modeltap.events")
@@ -96,6 +98,7 @@ class Telemetry:
         self._told: dict[str, str] = {}
         self._scrapes = admin.Scrapes()
         self._guard: Guard | None = None
+        self._labels: Labels | None = None
         self._events = Events(self._happened)
         self._senders: tuple[Publisher, ...] = ()
 
@@ -148,6 +151,8 @@ class Telemetry:
         self._bias = Bias(config.windows)
         self._keeper = Keeper(config.state_dir, self._started)
         self._keeper.restore(self._engine, self._started)
+        self._labels = labels_of(config, known, self._started)
+        self._engine.joining = self._labels.joining if self._labels is not None else None
         self._payloads = payload_log(config, self._started)
         self._access = access_log(config, self._started)
         self._speak(config)
@@ -169,13 +174,19 @@ class Telemetry:
         self._begin(self._every(config.upstream_metrics_interval, self._polling))
         cores = cpu_budget(config.analysis_cpu)
         self._pushes = Pushes(self._engine, self._in_hand, OBSERVATIONS_PATH)
-        self._writes = Writes(Door(config.write_token_file), self._observed, EXPECTED, cores)
+        resources = [observations(self._observed, EXPECTED)]
+        routes = DriftPage(self._drift).routes()
+        if self._labels is not None:
+            self._begin(self._every(1.0, self._labelling))
+            resources.append(self._labels.resource())
+            routes += PerformancePage(self._labels).routes()
+        self._writes = Writes(Door(config.write_token_file), cores, *resources)
         self._guard = admin.guard_of(config.web_config)
         if self._guard is not None:
             self._guard.reloaded = partial(self._status.reloaded, "web_config")
         self._rendering.add(*self._sources())
         sock = socket.socket(fileno=admin_fd)
-        routes = [*self._writes.routes(), *DriftPage(self._drift).routes()]
+        routes += self._writes.routes()
         pages = admin.Pages(self._render, self._scrapes, self._included, routes)
         self._admin = await admin.serve(sock, pages, self._guard)
         self._ready = True
@@ -260,6 +271,8 @@ class Telemetry:
             self._payloads.offer(exchange)
         if self._access is not None:
             self._access.offer(exchange, found if isinstance(found, str) else "decoded", rows)
+        if self._labels is not None:
+            self._labels.passed(exchange)
 
     def _flush(self) -> None:
         self._engine.flush(time.time())
@@ -268,10 +281,10 @@ class Telemetry:
         if len(self._engine.learned) != len(self._told):
             self._tell_learned()
 
-    async def _observed(self, body: bytes, lines: bool) -> list[int | str]:
+    async def _observed(self, body: bytes, form: str) -> list[int | str]:
         """Count what was pushed; the rows of each record, or why it was refused."""
         with memory.fatal():
-            return await self._pushes.take(body, lines)
+            return await self._pushes.take(body, form == "lines")
 
     def _happened(self, event: Event) -> None:
         told = " ".join(f"{key}={value}" for key, value in event.attributes.items())
@@ -332,6 +345,11 @@ class Telemetry:
     async def _collect(self) -> None:
         self._resources = await asyncio.to_thread(collect, self._built, time.time(), self._states)
 
+    async def _labelling(self) -> None:
+        assert self._labels is not None
+        with memory.fatal():
+            await self._labels.second(time.time())
+
     async def _probing(self) -> None:
         assert self._probe is not None
         await self._probe.probe(time.time())
@@ -352,6 +370,8 @@ class Telemetry:
         yield lambda: self._gauges
         yield lambda: self._resources
         yield self._writes.samples
+        if self._labels is not None:
+            yield self._labels.samples
         yield from (publisher.samples for publisher in self._senders)
         if self._spans is not None:
             yield self._late.samples
@@ -387,6 +407,8 @@ class Telemetry:
         publish = min(_PUBLISH_SECONDS, max(0.0, seconds - _DRAIN_SECONDS - _LAST_SECONDS))
         stops = [asyncio.to_thread(one.stop, publish) for one in self._senders]
         await asyncio.gather(*stops, self._keeper.finish(self._engine, max(_LAST_SECONDS, publish)))
+        if self._labels is not None:
+            await self._labels.stop(_DRAIN_SECONDS)
         for task in self._tasks:
             task.cancel()
         await self._admin.cleanup()

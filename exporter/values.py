@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -347,6 +348,31 @@ def payload_target(value: Any) -> str:
         or not plain
     ):
         raise ValueError(_TARGET)
+    return found
+
+
+_STORE = (
+    "expected none, memory, sqlite:/PATH, redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE][#NAME] or rediss://…"
+)
+
+
+def label_store(value: Any) -> str:
+    """Where predictions wait for their labels."""
+    found = text(value)
+    if found in ("none", "memory"):
+        return found
+    if found.startswith("sqlite:/") and "\0" not in found and not found.endswith("/"):
+        return found
+    try:
+        parts = urlsplit(found)
+        port = parts.port
+    except ValueError:
+        raise ValueError(_STORE) from None
+    plain = found.isascii() and found.isprintable() and " " not in found
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname or port == 0 or not plain:
+        raise ValueError(_STORE)
+    if find_spec("redis") is None:
+        raise ValueError("expected the package redis to be installed: pip install 'modeltap[redis]'")
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from exporter.analysis.exemplars import Exemplars
 from exporter.analysis.generation import Generated, Generations
+from exporter.analysis.joining import Joining
 from exporter.analysis.kept import KeptSide
 from exporter.analysis.known import Known
 from exporter.analysis.learning import Learning
@@ -98,6 +99,7 @@ class Engine:
         self._touched: set[Series] = set()
         self._failed: set[str] = set()
         self.learning: Learning | None = None
+        self.joining: Joining | None = None
         self.speakers = Speakers()
         self.learned: dict[str, str] = {}
         self.exemplars = Exemplars(bounds)
@@ -176,6 +178,8 @@ class Engine:
             )
         series.add(found)
         self._touched.add(series)
+        if self.joining is not None:
+            self.joining.add(series, exchange, found)
         if self.learning is not None and series.profile is None and role == LIVE:
             self.learning.add(series.key.model_name, found, now)
         return found.rows
@@ -194,6 +198,8 @@ class Engine:
             series = self._find((name, version, LIVE), PUSHED, now)
             series.add(one)
             self._touched.add(series)
+            if self.joining is not None:
+                self.joining.push(series, one, found.ids, now)
         self._outcome(series.key.model_name, PUSHED, "decoded")
 
     def flush(self, now: float) -> None:
@@ -208,6 +214,8 @@ class Engine:
                 self._tell(series, problems)
             if series.outputs.contradictions and series.key not in self._contradicted:
                 self._contradict(series)
+        if self.joining is not None:
+            self.joining.flush(now)
 
     def snapshot(self, now: float = 0.0) -> Snapshot:
         """A copy for a scrape at `now`; without it, what servers reported is shown however old."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.analysis.aspects import is_free
 from exporter.analysis.fit import joined, numeric
 from exporter.analysis.known import Known
 from exporter.analysis.side import Members
@@ -79,7 +80,8 @@ class Answers:
 class Words:
     """Names of classes by the ids that stand for them in rows and labels; the same on every replica.
 
-    `fresh` are those that the store was not yet told. Bounded: what is over has an id, and the name `<other>`.
+    `fresh` are those that the store was not yet told. Bounded: what is over, or may be anybody's words, has an id, and
+    the name `<other>`.
     """
 
     def __init__(self, most: int = 1024) -> None:
@@ -97,7 +99,7 @@ class Words:
         if name is None:
             return NO_CLASS
         number = version_id(name)
-        if number not in self._names and len(self._names) < self._most and len(name) <= 128:
+        if number not in self._names and len(self._names) < self._most and not is_free(name):
             self._names[number] = self.fresh[number] = name
         if type(cell) is str and len(self._ids) < self._most:
             self._ids[cell] = number
@@ -106,6 +108,10 @@ class Words:
     def name(self, number: int) -> str:
         """Of an id."""
         return self._names.get(number, OTHER)
+
+    def names(self) -> dict[int, str]:
+        """All that are known, as a copy."""
+        return dict(self._names)
 
     def learn(self, names: dict[int, str]) -> None:
         """What other replicas told the store."""
@@ -119,7 +125,7 @@ def answers(
 ) -> list[Answers] | str:
     """What can be judged of exchanges whose outputs have these names and the same kinds; else why nothing can be."""
     columns = {name: [member[place] for member in members] for place, name in enumerate(names)}
-    kinds = {name: found[0].kind for name, found in columns.items()}
+    kinds: dict[str, str] = {name: found[0].kind for name, found in columns.items()}
     if task in ("regression", "interval"):
         return _numbers(columns, kinds, task, known)
     texts = [name for name, kind in kinds.items() if kind == "categorical"]
@@ -148,9 +154,7 @@ def _table(columns: dict[str, Any], kinds: dict[str, str]) -> tuple[FloatTable |
     return joined(columns[vectors[0]]), []
 
 
-def _chosen(
-    name: str, column: Any, table: FloatTable | None, how: "tuple[Known, Words] | Words"
-) -> Answers:
+def _chosen(name: str, column: Any, table: FloatTable | None, how: "tuple[Known, Words] | Words") -> Answers:
     """The classes that the model chose; with the score, where a binary one tells it in one number beside."""
     known, words = how if isinstance(how, tuple) else (None, how)
     classes = np.array([words.id(cell) for cell in joined(column).tolist()], np.uint64)

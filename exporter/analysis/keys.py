@@ -104,3 +104,24 @@ _EXCHANGE: Final[dict[str, Callable[[Exchange, Observation], str]]] = {
     "request_id": lambda exchange, _: caller_id(exchange),
     "trace_id": _trace_id,
 }
+
+
+class Ids(NamedTuple):
+    """The ids that key an exchange's rows: one for all of them, numbered; or one for each, "" for a row without."""
+
+    whole: str = ""
+    each: tuple[tuple[str, int], ...] = ()
+
+
+def first_ids(
+    exchange: Exchange, found: Observation, id_columns: Sequence[str], join_keys: Sequence[str]
+) -> Ids:
+    """What `row_keys` says first of each row; made without a key for every source."""
+    if id_columns and "column" in join_keys:
+        listed = row_keys(exchange, found, id_columns, join_keys)
+        return Ids(each=tuple([(keys[0].id, keys[0].number) if keys else ("", 0) for keys in listed]))
+    for source in join_keys:
+        told = _EXCHANGE[source](exchange, found) if source != "column" else ""
+        if 0 < len(told) <= MAX_ID:
+            return Ids(told)
+    return Ids()

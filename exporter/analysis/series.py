@@ -153,6 +153,10 @@ class Series:
         self._classes.add(PREDICTED, reading.classes)
         return problems
 
+    def placed_outputs(self, names: tuple[str, ...], members: Members) -> tuple[tuple[str, ...], Members]:
+        """Outputs under the names of the profile's columns."""
+        return self._outputs.placed(names, members)
+
     def kept(self) -> Iterator[tuple[dict[str, Any], Windows]]:
         """What a `KeptSide` says of each side, and a copy of its rolling windows, made when it is asked for."""
         key = self.key

@@ -13,6 +13,7 @@ from exporter.records.generation_metrics import GENERATION
 from exporter.records.metric import LATENCY_BUCKETS, Metric
 from exporter.records.observation_metrics import OBSERVATION
 from exporter.records.own_metrics import OVERHEAD_BUCKETS, OWN
+from exporter.records.performance_metrics import PERFORMANCE
 from exporter.records.quality_metrics import QUALITY
 from exporter.records.resource_metrics import RESOURCES
 from exporter.records.server_metrics import SERVER
@@ -300,6 +301,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *DRIFT,
     *GENERATION,
     *OBSERVATION,
+    *PERFORMANCE,
     *QUALITY,
     *RESOURCES,
     *OWN,

@@ -15,7 +15,7 @@ ROOMS: dict[str, set[str]] = {
     "stats": set(),
     "proxy": {"wire", "records"},
     "decode": {"records", "wire"},  # wire: what a body consists of, such as events of a stream
-    "analysis": {"decode", "stats", "records"},
+    "analysis": {"decode", "pending", "stats", "records"},
     "collect": {"records"},
     "publish": {"records"},
     "pending": {"records"},
@@ -27,7 +27,7 @@ CONFINED = {
     "prometheus_client": {"publish", "demo"},
     "opentelemetry": {"publish", "demo"},
     "grpc": {"publish"},
-    "aiohttp": {"admin", "drift_page", "guard", "writes", "collect", "publish", "demo"},
+    "aiohttp": {"admin", "drift_page", "guard", "performance_page", "writes", "collect", "publish", "demo"},
     "sklearn": {"demo"},
     "joblib": {"demo"},
     "orjson": {"decode"},

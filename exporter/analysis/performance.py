@@ -1,0 +1,197 @@
+"""Joined labels -> what each model version got right and wrong, added and withdrawn, as they arrive and at maturity.
+
+Refuses to know stores and Samples. Bounded: so many outputs of versions; what is over is counted as `crowded`. Safe
+for one thread that counts and others that copy.
+"""
+
+import copy
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from exporter.analysis.judged import What, Words
+from exporter.analysis.margins import Margins
+from exporter.analysis.role import ROLES
+from exporter.analysis.scored import LABEL, Tally
+from exporter.pending.row import NotRows, RowArray, times, unpacked
+from exporter.records.exchange import OTHER
+from exporter.records.performance_metrics import LABEL_LAG_BUCKETS
+from exporter.stats.bins import FloatArray
+from exporter.stats.performance_classes import MOST_CLASSES
+
+MOST: Final = 128
+_MOST_CLASSES: Final = 1024  # that are told apart in one output, by name or not
+Place = tuple[int, int]  # the output's id, the role's place
+
+
+class Joined(NamedTuple):
+    """Rows that a store handed out for one label, all as bytes; `before`: the label that counted until now."""
+
+    rows: bytes
+    label: bytes
+    time: float
+    before: bytes = b""
+
+
+@dataclass(slots=True)
+class Account:
+    """What was counted of one output in one role; nothing in it ever falls."""
+
+    what: What
+    role: str
+    added: Tally
+    withdrawn: Tally
+    mature: Tally
+    # Ids of classes -> label values, settled when a class is first seen: a count never moves to another name.
+    classes: dict[int, str] = field(default_factory=dict)
+
+    def see(self, tally: Tally, name: Callable[[int], str]) -> None:
+        """Settle the names of the classes that are new in it, the first ones under their own."""
+        for pair in tally.pairs:
+            for number in pair:
+                if number not in self.classes and len(self.classes) < _MOST_CLASSES:
+                    kept = sum(value != OTHER for value in self.classes.values())
+                    self.classes[number] = name(number) if kept < MOST_CLASSES else OTHER
+
+
+@dataclass(slots=True)
+class Lag:
+    """From prediction to label, in seconds, by bucket."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(LABEL_LAG_BUCKETS) + 1))
+    total: float = 0.0
+    early: int = 0  # labels that were observed before the prediction was made
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A copy of everything counted."""
+
+    created: float
+    accounts: tuple[Account, ...]
+    lags: dict[tuple[str, str, str], Lag]
+    joined: dict[tuple[str, str, str], int]
+    losses: dict[str, int]
+
+
+class Performance:
+    """`whats` and `words` tell ids; they grow elsewhere."""
+
+    def __init__(self, whats: Mapping[int, What], words: Words, margins: Margins, created: float) -> None:
+        self._whats = whats
+        self._words = words
+        self._margins = margins
+        self._created = created
+        self._lock = threading.Lock()
+        self._accounts: dict[Place, Account] = {}
+        self._lags: dict[tuple[str, str, str], Lag] = {}
+        self._joined: Counter[tuple[str, str, str]] = Counter()
+        # Rows that a label met and that count nowhere, by reason.
+        self.losses = {"unknown_version": 0, "crowded": 0, "unreadable": 0, "late": 0}
+
+    def unknown(self, joined: Iterable[Joined]) -> bool:
+        """Whether any rows are of versions that are not known here."""
+        try:
+            return any(
+                number not in self._whats
+                for one in joined
+                for number in set(unpacked(one.rows)["version"].tolist())
+            )
+        except NotRows:
+            return False
+
+    def count(self, joined: Iterable[Joined]) -> None:
+        """Count what labels say of the rows that they met."""
+        rows, labels, before, moments = [], [], [], []
+        for one in joined:
+            try:
+                found = unpacked(one.rows)
+            except NotRows:
+                self.losses["unreadable"] += 1
+                continue
+            if len(one.label) != LABEL.itemsize or len(one.before) not in (0, LABEL.itemsize):
+                self.losses["unreadable"] += len(found)
+                continue
+            rows.append(found)
+            labels.append(one.label * len(found))
+            before.append((one.before or bytes(LABEL.itemsize)) * len(found))
+            moments.append(np.full(len(found), one.time))
+        if rows:
+            sides = [np.frombuffer(b"".join(side), LABEL) for side in (labels, before)]
+            with self._lock:
+                self._count(np.concatenate(rows), sides, np.concatenate(moments))
+
+    def _count(self, rows: RowArray, sides: list[RowArray], moments: FloatArray) -> None:
+        labels, before = sides
+        marks = np.stack((rows["version"], rows["role"].astype(np.uint64)), axis=1)
+        for number, role in np.unique(marks, axis=0).tolist():
+            places = np.flatnonzero((rows["version"] == number) & (rows["role"] == role))
+            account = self._account((number, role), len(places))
+            if account is None:
+                continue
+            own, told, old = rows[places], labels[places], before[places]
+            account.added.update(own, told)
+            account.see(account.added, self._words.name)
+            self._margins.labelled(account.what, own, told)
+            corrected = old["weight"] > 0
+            if corrected.any():
+                account.withdrawn.update(own[corrected], old[corrected])
+                self._margins.labelled(account.what, own[corrected], old[corrected], -1.0)
+            self._first(account, own[~corrected], moments[places][~corrected])
+
+    def _first(self, account: Account, rows: RowArray, moments: FloatArray) -> None:
+        """Rows that had no label before."""
+        place = account.what.model_name, account.what.model_version, account.role
+        self._joined[place] += len(rows)
+        lag = self._lags.setdefault(place, Lag())
+        for seconds in (moments - times(rows)).tolist():
+            # A clock that is behind must not make a sum fall.
+            lag.early += seconds < 0
+            lag.counts[bisect_left(LABEL_LAG_BUCKETS, max(0.0, seconds))] += 1
+            lag.total += max(0.0, seconds)
+
+    def _account(self, place: Place, rows: int) -> Account | None:
+        found = self._accounts.get(place)
+        if found is not None:
+            return found
+        number, role = place
+        what = self._whats.get(number)
+        if what is None or role >= len(ROLES):
+            self.losses["unknown_version"] += rows
+            return None
+        if len(self._accounts) >= MOST:
+            self.losses["crowded"] += rows
+            return None
+        made = Account(what, ROLES[role], Tally(what), Tally(what), Tally(what))
+        self._accounts[place] = made
+        return made
+
+    def release(self, tallies: Mapping[Place, Tally]) -> None:
+        """Count a cohort that has matured."""
+        with self._lock:
+            for place, tally in tallies.items():
+                account = self._account(place, int(tally.rows))
+                if account is not None:
+                    account.mature.merge(tally)
+                    account.see(tally, self._words.name)
+
+    def standing(self) -> Standing:
+        """A copy."""
+        with self._lock:
+            accounts = tuple(map(_copy_of, self._accounts.values()))
+            lags = {place: copy.deepcopy(lag) for place, lag in self._lags.items()}
+            return Standing(self._created, accounts, lags, dict(self._joined), dict(self.losses))
+
+
+def _copy_of(account: Account) -> Account:
+    sides = []
+    for side in (account.added, account.withdrawn, account.mature):
+        sides.append(Tally(side.what))
+        sides[-1].merge(side)
+    added, withdrawn, mature = sides
+    return Account(account.what, account.role, added, withdrawn, mature, dict(account.classes))

@@ -1,0 +1,116 @@
+"""What was counted of labels -> Samples. Pure; any thread.
+
+A class is a label value only among the first ones of its output and where its name was known then, else `<other>`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import numpy as np
+
+from exporter.analysis.judged import What
+from exporter.analysis.performance import Standing
+from exporter.analysis.scored import RANGES, RESIDUALS, SCORE_EDGES, SCORES, Tally, errors_of
+from exporter.records.exchange import OTHER
+from exporter.records.performance_metrics import LABEL_LAG_BUCKETS
+from exporter.records.sample import Histogram, Sample
+from exporter.stats.bins import FloatArray
+from exporter.stats.performance_sums import WEIGHT
+
+BINS: Final = (*(f"{edge:g}" for edge in SCORE_EDGES), "1")
+# Of the sums of errors those that figures need; the others serve intervals and stay in the store's cells.
+ERRORS: Final = (
+    *("weight", "weight_squares", "over", "under", "squares", "truth_above", "truth_below", "truth_squares"),
+    *("percent", "percent_weight", "near_zero"),
+)
+_RANGES: Final = ("inside", "below", "above", "width")
+_FAMILIES: Final = ("rows", "unusable", "confusion", "score", "score_sum", "error", "residual")
+
+
+def label_samples(
+    standing: Standing, ledger: Mapping[tuple[str, str, str], Mapping[str, int]]
+) -> Iterator[Sample]:
+    """Where predictions went, and how late labels are."""
+    created = standing.created
+    for (name, version, role), states in ledger.items():
+        for state, count in states.items():
+            yield Sample("model.label.predictions", (name, version, state, role), count, created)
+    for (name, version, role), count in standing.joined.items():
+        yield Sample("model.label.joined", (name, version, role), count, created)
+    for place, lag in standing.lags.items():
+        yield Sample(
+            "model.label.lag", place, Histogram(LABEL_LAG_BUCKETS, tuple(lag.counts), lag.total), created
+        )
+    for reason, count in standing.losses.items():
+        yield Sample("modeltap.labels.uncounted", (reason,), count, created)
+
+
+def performance_samples(standing: Standing) -> Iterator[Sample]:
+    """The sums; families together."""
+    parts: dict[str, list[Sample]] = {family: [] for family in _FAMILIES}
+    for account in standing.accounts:
+        for maturity, state, tally in (
+            ("arrival", "added", account.added),
+            ("arrival", "withdrawn", account.withdrawn),
+            ("mature", "added", account.mature),
+        ):
+            tail = (maturity, state, account.role)
+            for family, labels, value in _sums(tally, account.classes):
+                head = (account.what.model_name, account.what.model_version, account.what.output)
+                sample = Sample(
+                    f"model.performance.{family}", (*head, *labels, *tail), value, standing.created
+                )
+                parts[family].append(sample)
+    for samples in parts.values():
+        yield from samples
+
+
+_Sum = tuple[str, tuple[str, ...], float]
+
+
+def _sums(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
+    yield "rows", (), tally.rows
+    yield "unusable", (), tally.unusable
+    yield from _confusion(tally, kept)
+    if tally.scores is not None:
+        yield from _scores(tally.scores)
+    if tally.errors is not None:
+        yield from _errors(tally.what, tally.errors)
+    if tally.ranges is not None:
+        sums = RANGES.read(tally.ranges)
+        yield from (("error", (f"interval_{name}",), sums[name]) for name in _RANGES)
+
+
+def _confusion(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
+    # All cells of the classes that are known, so that none begins anywhere but at 0.
+    names = [name for name in kept.values() if name != OTHER]
+    cells = {(truth, name, "right" if truth == name else "wrong"): 0.0 for truth in names for name in names}
+    for (truth, predicted), planes in tally.pairs.items():
+        outcome = "right" if truth == predicted else "wrong"
+        cell = kept.get(truth, OTHER), kept.get(predicted, OTHER), outcome
+        cells[cell] = cells.get(cell, 0.0) + max(float(planes[WEIGHT]), 0.0)
+    for cell, weight in cells.items():
+        yield "confusion", cell, weight
+
+
+def _scores(sums: FloatArray) -> Iterator[_Sum]:
+    bins = SCORES.read(np.maximum(sums, 0.0))
+    for truth, rows in (("positive", bins.positives), ("negative", bins.negatives)):
+        for name, weight in zip(BINS, rows[WEIGHT].tolist(), strict=True):
+            yield "score", (truth, name), weight
+    for name, total in zip(BINS, bins.scores.tolist(), strict=True):
+        yield "score_sum", (name,), total
+    yield "error", ("brier",), float(bins.squared_errors.sum())
+    yield "error", ("log_loss",), bins.losses.log_loss
+    yield "error", ("log_loss_clipped",), float(bins.losses.clipped)
+
+
+def _errors(what: What, sums: FloatArray) -> Iterator[_Sum]:
+    layout = errors_of(what)
+    named = layout.read(sums)
+    for name in ERRORS:
+        yield "error", (name,), max(named[name], 0.0)
+    if what.scale > 0:
+        edges = (*(f"{step * what.scale:g}" for step in RESIDUALS), "+Inf")
+        for edge, weight in zip(edges, layout.residuals(sums).tolist(), strict=True):
+            yield "residual", (edge,), max(weight, 0.0)
