@@ -9,7 +9,10 @@ import sys
 from exporter import __version__
 from exporter.signals import bind_to_parent, end_when_told
 
-COMMANDS = ("run", "check", "drain", "observe", "demo", "profile", "compare", "decode", "metrics")
+COMMANDS = (
+    *("run", "check", "drain", "observe", "feedback", "performance"),
+    *("demo", "profile", "compare", "decode", "metrics"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -84,7 +84,7 @@ def open_store(config: Config, limits: Limits) -> Store | None:
         from exporter.pending.sqlite import Sqlite
 
         return Sqlite(place.removeprefix("sqlite:"), limits)
-    if place.startswith(("redis:", "rediss:")):
+    if place.startswith(("redis:", "rediss:", "unix:")):
         from exporter.pending.redis import Redis  # a package of its own
 
         address, _, namespace = place.partition("#")
@@ -132,7 +132,7 @@ class Labels:
         )
         self._sources: set[str] = {""}
         self._passed: deque[Feedback] = deque(maxlen=100_000)
-        self._counts: Counts | None = Counts()
+        self._counts: Counts | None = None
         self._cohorts = {"open": 0, "settled": 0}
         self._late: deque[int] = deque()
         self._due = _Due()

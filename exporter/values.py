@@ -369,7 +369,8 @@ def label_store(value: Any) -> str:
     except ValueError:
         raise ValueError(_STORE) from None
     plain = found.isascii() and found.isprintable() and " " not in found
-    if parts.scheme not in ("redis", "rediss") or not parts.hostname or port == 0 or not plain:
+    place = parts.path.strip("/") if parts.scheme == "unix" else parts.hostname
+    if parts.scheme not in ("redis", "rediss", "unix") or not place or port == 0 or not plain:
         raise ValueError(_STORE)
     if find_spec("redis") is None:
         raise ValueError("expected the package redis to be installed: pip install 'modeltap[redis]'")

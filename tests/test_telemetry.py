@@ -320,6 +320,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         # Token counts in the conventions' form to come take the place of the others.
         telemetry._engine.generations.newer = True
         await sidecar.send(told(4, 2))
+        await label(sidecar)
         await telemetry._probing()
         await telemetry._tick()
         await telemetry._collect()
@@ -332,6 +333,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     (tmp_path / "web.yml").write_text("http_server_config: {http2: false}")
     given = {"web_config": str(tmp_path / "web.yml"), "payload_log_target": str(tmp_path / "payloads")}
     given |= {"upstream_metrics": metrics, "state_dir": str(tmp_path), "access_log": str(tmp_path / "access")}
+    given |= {"label_store": "memory", "join_keys": ("request_id",)}
     quality: dict[str, Any] = {"time_column": "at", "rules": (Rule("x", "not_null", "x"),)}
     run(body, reference=(str(tmp_path),), max_concurrency=4, late_spans=1, **given, **quality)
 

@@ -44,7 +44,7 @@ class Place:
 Body = Callable[[Place], Awaitable[None]]
 
 
-async def nothing(body: bytes, lines: bool) -> Sequence[int | str]:
+async def nothing(body: bytes, form: str) -> Sequence[int | str]:
     return [1]
 
 
@@ -58,7 +58,7 @@ def serve(body: Body, take: Take = nothing, token_file: str = "", cores: float =
         sock = socket.create_server(("127.0.0.1", 0))
         sock.setblocking(False)
         port = sock.getsockname()[1]
-        made = Writes(Door(token_file), take, EXPECTED, cores)
+        made = Writes(Door(token_file), cores, writes.observations(take, EXPECTED))
         runner = await admin.serve(sock, admin.Pages(render, routes=made.routes()))
         try:
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -91,8 +91,8 @@ def test_answers_tell_what_was_taken() -> None:
     """All, a part with reasons by place, or nothing: counts and words, never anything of the payload."""
     rows: list[int | str] = []
 
-    async def take(body: bytes, lines: bool) -> Sequence[int | str]:
-        assert (body, lines) == (b'{"a": "hush"}', False)
+    async def take(body: bytes, form: str) -> Sequence[int | str]:
+        assert (body, form) == (b'{"a": "hush"}', "json")
         return rows
 
     async def body(place: Place) -> None:
@@ -114,7 +114,7 @@ def test_answers_tell_what_was_taken() -> None:
 def test_a_body_that_holds_no_records() -> None:
     """The reason of the whole body."""
 
-    async def take(body: bytes, lines: bool) -> Sequence[int | str]:
+    async def take(body: bytes, form: str) -> Sequence[int | str]:
         raise Undecodable("not_json")
 
     async def body(place: Place) -> None:
@@ -126,28 +126,28 @@ def test_a_body_that_holds_no_records() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "lines"),
+    ("kind", "form"),
     [
-        ("application/json", False),
-        ("application/json; charset=utf-8", False),
-        *((kind, True) for kind in ("application/x-ndjson", "application/jsonl", "application/jsonlines")),
+        ("application/json", "json"),
+        ("application/json; charset=utf-8", "json"),
+        *((kind, "lines") for kind in ("application/x-ndjson", "application/jsonl", "application/jsonlines")),
         *(
             (kind, None)
             for kind in ("text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data")
         ),
     ],
 )
-def test_content_types(kind: str, lines: bool | None) -> None:
+def test_content_types(kind: str, form: str | None) -> None:
     """JSON and JSON lines; a type that a page may send unasked is refused."""
     seen = []
 
-    async def take(body: bytes, given: bool) -> Sequence[int | str]:
+    async def take(body: bytes, given: str) -> Sequence[int | str]:
         seen.append(given)
         return [1]
 
     async def body(place: Place) -> None:
         status, _, _ = await place.post(Content_Type=kind)
-        assert (status, seen) == ((415, []) if lines is None else (200, [lines]))
+        assert (status, seen) == ((415, []) if form is None else (200, [form]))
 
     serve(body, take)
 
@@ -221,7 +221,7 @@ def test_what_is_over_is_told_to_come_again() -> None:
     """One at a time; so many wait, the others get 429 with Retry-After; afterwards there is room again."""
     gate, running, most = asyncio.Event(), 0, 0
 
-    async def take(body: bytes, lines: bool) -> Sequence[int | str]:
+    async def take(body: bytes, form: str) -> Sequence[int | str]:
         nonlocal running, most
         running += 1
         most = max(most, running)
@@ -273,7 +273,7 @@ def test_who_left_is_not_counted() -> None:
     """A client that hung up while it waited will send again: its body is let go."""
     gate, taken = asyncio.Event(), []
 
-    async def take(body: bytes, lines: bool) -> Sequence[int | str]:
+    async def take(body: bytes, form: str) -> Sequence[int | str]:
         taken.append(body)
         await gate.wait()
         return [1]
@@ -302,7 +302,7 @@ def test_who_left_is_not_counted() -> None:
 def test_work_is_followed_by_rest() -> None:
     """What was pushed takes a share of the CPU budget: the next body waits as long as the last one's work demands."""
 
-    async def take(body: bytes, lines: bool) -> Sequence[int | str]:
+    async def take(body: bytes, form: str) -> Sequence[int | str]:
         sum(range(200_000))
         return [1]
 

@@ -10,15 +10,14 @@ which row on to go on), 2 for a wrong command line or file.
 import argparse
 import json
 import os
-import ssl
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
+from exporter.commands.posting import add_place, headers, tls
 from exporter.config import ConfigError
-from exporter.door import MAX_TOKEN, token_of
 from exporter.reach import places
 from exporter.rowfiles import Columns, FileError, RowFile, open_rows
 from exporter.sending import Sender, SendError
@@ -97,11 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds to wait for a busy sidecar (default 60)",
     )
-    add("--admin", metavar="HOST:PORT", help="the sidecar's admin port (default: as `run` would have it)")
-    add("--config", metavar="FILE", help="YAML file of the sidecar's settings, if they tell the port")
-    add("--token-file", metavar="FILE", help="the sidecar's --write-token-file, where it has one")
-    add("--ca", metavar="FILE", help="authorities of the admin side's certificate (PEM), where it speaks TLS")
-    add("--cert", metavar="FILE", help="certificate and key to show it (PEM)")
+    add_place(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -111,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         found = open_rows(args.file)
         _check(args, roles, found)
         found_at = places("admin", vars(args), os.environ)
-        sender = Sender(found_at, _PATH, _headers(args), args.patience, _tls(args))
+        sender = Sender(found_at, _PATH, headers(args), args.patience, tls(args))
     except (ConfigError, ValueError, OSError) as error:
         return _problem(error, 2)
     count = Count()
@@ -206,34 +201,6 @@ def _check(args: argparse.Namespace, roles: Roles, found: RowFile) -> None:
     problems += [f"{name!r} is given {n} roles, expected one" for name, n in times.items() if n > 1]
     if problems:
         raise ValueError("\n".join(problems))
-
-
-def _headers(args: argparse.Namespace) -> dict[str, str]:
-    headers = {"Content-Type": "application/json"}
-    file = args.token_file or os.environ.get("MODELTAP_WRITE_TOKEN_FILE")
-    if file:
-        with open(file, "rb") as stream:
-            try:
-                headers["X-Modeltap-Token"] = token_of(stream.read(MAX_TOKEN + 1)).decode()
-            except ValueError as error:
-                raise ValueError(f"--token-file {file}: {error}") from None
-    return headers
-
-
-def _tls(args: argparse.Namespace) -> ssl.SSLContext | None:
-    """What the admin side is spoken to with; None for plain HTTP."""
-    if not args.ca:
-        if args.cert:
-            raise ValueError(f"--cert {args.cert}: expected --ca too, the authorities of the admin side")
-        return None
-    try:
-        context = ssl.create_default_context(cafile=args.ca)
-        if args.cert:
-            context.load_cert_chain(args.cert)
-    except OSError as error:
-        names = " and ".join(file for file in (args.ca, args.cert) if file)
-        raise ValueError(f"{names}: {error.strerror or error}; expected PEM files") from None
-    return context
 
 
 def _problem(error: object, status: int) -> int:
