@@ -19,7 +19,11 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text
 
+from exporter.analysis.judged import What
+from exporter.analysis.performance import Joined
+from exporter.analysis.scored import label_bytes
 from exporter.config import Config
+from exporter.pending.row import blank
 from exporter.publish.negotiation import OPENMETRICS
 from exporter.records import status, totals
 from exporter.records.catalogue import CATALOGUE
@@ -320,7 +324,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         # Token counts in the conventions' form to come take the place of the others.
         telemetry._engine.generations.newer = True
         await sidecar.send(told(4, 2))
-        await label(sidecar)
+        label(telemetry)
         await telemetry._probing()
         await telemetry._tick()
         await telemetry._collect()
@@ -336,6 +340,23 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     given |= {"label_store": "memory", "join_keys": ("request_id",)}
     quality: dict[str, Any] = {"time_column": "at", "rules": (Rule("x", "not_null", "x"),)}
     run(body, reference=(str(tmp_path),), max_concurrency=4, late_spans=1, **given, **quality)
+
+
+def label(telemetry: Telemetry) -> None:
+    """Rows of a score and of a number with a reference, and a label of each."""
+    assert telemetry._labels is not None
+    joining = telemetry._labels.joining
+    for form in ("binary", "interval"):
+        what = What("iris", "1", form, form, "1" if form == "binary" else "", 0.5)
+        joining.whats[what.id] = what
+        row = blank(1, 1_700_000_000.0)
+        row["version"], row["value"], row["bins"] = (
+            what.id,
+            0.5,
+            np.frombuffer(np.uint64(joining.words.id("1")).tobytes(), "u1"),
+        )
+        value = label_bytes(1.0, 1.0, joining.words.id(1.0))
+        telemetry._labels._performance.count([Joined(row.tobytes(), value, 1_700_000_060.0)])
 
 
 # What servers tell in their metrics, and what one tells in an answer.
