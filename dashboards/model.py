@@ -8,7 +8,7 @@ over replicas before anything is computed from them.
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards import access, drift, generation, machine, payloads, quality, server
+from dashboards import access, drift, generation, machine, payloads, performance, quality, server
 from dashboards.panels import (
     Panel,
     Query,
@@ -43,6 +43,8 @@ def build() -> dict[str, Any]:
         ("Predictions", _predictions()),
         ("Drift", drift.panels()),
         ("Data quality", quality.panels()),
+        ("Performance", performance.panels()),
+        ("Labels", performance.labels()),
         ("Server", server.panels()),
         ("Resources", machine.resources()),
         ("Sidecar", machine.sidecar()),

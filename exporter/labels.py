@@ -22,7 +22,7 @@ from exporter.analysis.judged import told
 from exporter.analysis.known import Known
 from exporter.analysis.margins import Margins
 from exporter.analysis.performance import Joined, Performance
-from exporter.analysis.performance_report import label_samples, performance_samples
+from exporter.analysis.performance_report import band_samples, label_samples, performance_samples
 from exporter.analysis.performance_table import Reading
 from exporter.analysis.scored import label_bytes
 from exporter.config import Config
@@ -317,6 +317,7 @@ class Labels:
         yield Sample("modeltap.labels.sample_ratio", (), self._sampler.rate)
         yield from self._store()
         yield from performance_samples(standing)
+        yield from band_samples(dict(self.joining.bands))
 
     def _store(self) -> Iterator[Sample]:
         store, counts = self._guarded.store, self._counts

@@ -34,6 +34,7 @@ from exporter.records.rule import Rule
 from exporter.records.status import Status
 from exporter.records.totals import Layout, Writer
 from exporter.stats import save
+from exporter.stats.performance_band import Band
 from exporter.stats.profile_build import Column as Data
 from exporter.stats.profile_build import ProfileConfig, build
 from exporter.stats.profile_levels import Level, PeriodSet
@@ -346,6 +347,7 @@ def label(telemetry: Telemetry) -> None:
     """Rows of a score and of a number with a reference, and a label of each."""
     assert telemetry._labels is not None
     joining = telemetry._labels.joining
+    joining.bands["iris", "1", "live"] = "0a1b2c3d", (Band("accuracy", "", 86400, 8, 0.9, 0.01),)
     for form in ("binary", "interval"):
         what = What("iris", "1", form, form, "1" if form == "binary" else "", 0.5)
         joining.whats[what.id] = what

@@ -24,6 +24,7 @@ from exporter.pending.row import RowArray, blank, keys, request_digest
 from exporter.pending.sampling import Sampler
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Column, Observation
+from exporter.stats.performance_band import Band
 
 STATES: Final = ("kept", "sampled_out", "no_key", "unjudged", "dropped")
 _SIGNATURE: Final = attrgetter("name", "kind")
@@ -54,6 +55,7 @@ class Joining:
         self.whats: dict[int, What] = {}
         self.fresh: dict[int, str] = {}
         self.ledger: dict[tuple[str, str, str], Counter[str]] = {}
+        self.bands: dict[tuple[str, str, str], tuple[str, tuple[Band, ...]]] = {}
 
     def add(self, series: Series, exchange: Exchange, found: Observation) -> None:
         """An exchange that was counted in `series`."""
@@ -80,9 +82,10 @@ class Joining:
 
     def _flush(self, series: Series, group: list[_Waiting], now: float) -> None:
         key = series.key
-        count = self.ledger.setdefault(
-            (key.model_name, key.model_version, key.role), Counter(dict.fromkeys(STATES, 0))
-        )
+        place = key.model_name, key.model_version, key.role
+        count = self.ledger.setdefault(place, Counter(dict.fromkeys(STATES, 0)))
+        if series.profile is not None and series.profile.performance is not None:
+            self.bands[place] = series.profile.reference, series.profile.performance.bands
         rows = sum([one.rows for one in group])
         names = tuple([column.name for column in group[0].columns])
         members: Members = [one.columns for one in group]

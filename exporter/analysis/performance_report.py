@@ -3,7 +3,7 @@
 A class is a label value only among the first ones of its output and where its name was known then, else `<other>`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from exporter.records.exchange import OTHER
 from exporter.records.performance_metrics import LABEL_LAG_BUCKETS
 from exporter.records.sample import Histogram, Sample
 from exporter.stats.bins import FloatArray
+from exporter.stats.performance_band import Band
 from exporter.stats.performance_sums import WEIGHT
 
 BINS: Final = (*(f"{edge:g}" for edge in SCORE_EDGES), "1")
@@ -24,7 +25,11 @@ ERRORS: Final = (
     *("percent", "percent_weight", "near_zero"),
 )
 _RANGES: Final = ("inside", "below", "above", "width")
-_FAMILIES: Final = ("rows", "unusable", "confusion", "score", "score_sum", "error", "residual")
+_FAMILIES: Final = (
+    *("rows", "unusable", "confusion", "score", "score_negatives", "score_sum", "error", "residual"),
+)
+# (reference, bands) of a model version in a role.
+Bands = Mapping[tuple[str, str, str], tuple[str, Sequence[Band]]]
 
 
 def label_samples(
@@ -43,6 +48,18 @@ def label_samples(
         )
     for reason, count in standing.losses.items():
         yield Sample("modeltap.labels.uncounted", (reason,), count, created)
+
+
+def band_samples(bands: Bands) -> Iterator[Sample]:
+    """Of each figure the band over the longest periods, which live windows are most like."""
+    for (name, version, role), (reference, listed) in bands.items():
+        longest: dict[tuple[str, str], Band] = {}
+        for band in sorted(listed, key=lambda one: one.seconds):
+            longest[band.figure, band.of] = band
+        for (figure, of), band in longest.items():
+            for state, value in (("low", band.low), ("high", band.high)):
+                labels = (name, version, figure, of, reference, state, role)
+                yield Sample("model.reference.performance", labels, value)
 
 
 def performance_samples(standing: Standing) -> Iterator[Sample]:
@@ -98,6 +115,8 @@ def _scores(sums: FloatArray) -> Iterator[_Sum]:
     for truth, rows in (("positive", bins.positives), ("negative", bins.negatives)):
         for name, weight in zip(BINS, rows[WEIGHT].tolist(), strict=True):
             yield "score", (truth, name), weight
+    for name, weight in zip(BINS, np.cumsum(bins.negatives[WEIGHT]).tolist(), strict=True):
+        yield "score_negatives", (name,), weight
     for name, total in zip(BINS, bins.scores.tolist(), strict=True):
         yield "score_sum", (name,), total
     yield "error", ("brier",), float(bins.squared_errors.sum())

@@ -124,6 +124,13 @@ PERFORMANCE: tuple[Metric, ...] = (
         "Weight of rows by bin of the positive class' score (its upper edge), and by truth: positive or negative.",
     ),
     Metric(
+        "model.performance.score_negatives",
+        "counter",
+        "{row}",
+        (*_MODEL, "output", "bin", *_SUM),
+        "Weight of negative rows whose score is at most the upper edge of the bin: areas under the ROC curve need it.",
+    ),
+    Metric(
         "model.performance.score_sum",
         "counter",
         "1",
@@ -143,5 +150,12 @@ PERFORMANCE: tuple[Metric, ...] = (
         "{row}",
         (*_MODEL, "output", "bin", *_SUM),
         "Weight of rows by prediction less truth, bin being its upper edge; exists only with errors in the reference.",
+    ),
+    Metric(
+        "model.reference.performance",
+        "gauge",
+        "1",
+        (*_MODEL, "statistic", "class", "reference", "state", "role"),
+        "Limits of a figure over periods of the reference's test rows: mean less (low) and plus (high) 3 sigma.",
     ),
 )

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
-from dashboards import access, generation, payloads
+from dashboards import access, generation, payloads, performance
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
 from tests.e2e import mlserver, sidecar, telemetry
@@ -48,6 +48,10 @@ WITHOUT_DATA = {
     **{panel["title"]: "the model is not generative" for panel in generation.panels()},
     **{panel["title"]: "the payload log is off here" for panel in payloads.panels()},
     **{panel["title"]: "the access log is off here" for panel in access.panels()},
+    **{
+        panel["title"]: "labels are joined in test_labels.py"
+        for panel in (*performance.panels(), *performance.labels())
+    },
     "Turned away at the admin side": "there is no web.config here",
     "Late spans": "they are off here",
     "Window snapshots": "there is no state_dir here",
