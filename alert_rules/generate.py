@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from alert_rules import drift, quality, sidecar, traffic, values
+from alert_rules import drift, performance, quality, sidecar, traffic, values
 from alert_rules.rules import Alert, Group, Record, as_yaml
 from dashboards.promql import undeclared_in
 
@@ -21,6 +21,7 @@ FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("traffic.yaml", traffic.group),
     ("drift.yaml", drift.group),
     ("quality.yaml", quality.group),
+    ("performance.yaml", performance.group),
     ("sidecar.yaml", sidecar.group),
 )
 HEAD = "# Written by `python -m alert_rules.generate` from alert_rules/values.py; change it there.\n"

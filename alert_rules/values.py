@@ -41,6 +41,20 @@ STALE_SECONDS = 86400
 VOLUME_LOW = 0.5
 VOLUME_HIGH = 3.0
 
+# Long enough for rows with labels, short enough to see a fall.
+PERFORMANCE_WINDOW = "7d"
+# SageMaker gives no deviation of a figure below so many rows.
+MIN_LABELLED = 200
+# Mean distance between scores and the share of positives.
+ECE = 0.1
+# Between two deliveries of labels; a weekly file wants more than 7d.
+LABELS_SILENT = "2d"
+UNMATCHED_RATIO = 0.5
+LABEL_COVERAGE = 0.05
+# Median lag in seconds: two weeks.
+LABEL_LAG_SECONDS = 1_209_600
+STORE_USED = 0.9
+
 DROPPED_RATIO = 0.05
 RESTARTS = 3
 DESYNC_RATIO = 0.01
