@@ -27,6 +27,7 @@ from exporter.analysis.performance_table import Reading
 from exporter.analysis.scored import label_bytes
 from exporter.config import Config
 from exporter.decode import feedback, seldon_feedback
+from exporter.pending import open_store
 from exporter.pending.contract import (
     DAY_SECONDS,
     OUTCOMES,
@@ -73,23 +74,16 @@ class _Due:
     mature: float = 0.0
 
 
-def open_store(config: Config, limits: Limits) -> Store | None:
-    """The store of the configuration; None for none. Raises what the disk does."""
-    from exporter.pending.memory import Memory
-
-    place = config.label_store
-    if place == "none":
+def store_of(config: Config) -> Store | None:
+    """The store of the configuration, None for none; one server may hold several, by the name behind #."""
+    address, _, namespace = config.label_store.partition("#")
+    if address == "none":
         return None
-    if place.startswith("sqlite:"):
-        from exporter.pending.sqlite import Sqlite
-
-        return Sqlite(place.removeprefix("sqlite:"), limits)
-    if place.startswith(("redis:", "rediss:", "unix:")):
+    if namespace:
         from exporter.pending.redis import Redis  # a package of its own
 
-        address, _, namespace = place.partition("#")
-        return Redis(address, limits, namespace or "mt")
-    return Memory(limits)
+        return Redis(address, limits_of(config), namespace)
+    return open_store(address, limits_of(config))
 
 
 def limits_of(config: Config) -> Limits:
@@ -104,7 +98,7 @@ def limits_of(config: Config) -> Limits:
 
 def labels_of(config: Config, known: Known, created: float) -> "Labels | None":
     """What the configuration wants; None for nothing."""
-    store = open_store(config, limits_of(config))
+    store = store_of(config)
     if store is None:
         return None
     made = Labels(config, known, store, created)

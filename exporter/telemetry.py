@@ -172,6 +172,14 @@ class Telemetry:
         if self._probe is not None:
             self._begin(self._every(config.probe_interval, self._probing))
         self._begin(self._every(config.upstream_metrics_interval, self._polling))
+        await self._serve(config, admin_fd)
+        self._ready = True
+        # What lives now lives for good; columns that wait for their batch should set off no collection.
+        gc.freeze()
+        gc.set_threshold(_GC_OBJECTS, 20, 50)
+
+    async def _serve(self, config: Config, admin_fd: int) -> None:
+        """The admin side, when all that it shows is there."""
         cores = cpu_budget(config.analysis_cpu)
         self._pushes = Pushes(self._engine, self._in_hand, OBSERVATIONS_PATH)
         resources = [observations(self._observed, EXPECTED)]
@@ -189,10 +197,6 @@ class Telemetry:
         routes += self._writes.routes()
         pages = admin.Pages(self._render, self._scrapes, self._included, routes)
         self._admin = await admin.serve(sock, pages, self._guard)
-        self._ready = True
-        # What lives now lives for good; columns that wait for their batch should set off no collection.
-        gc.freeze()
-        gc.set_threshold(_GC_OBJECTS, 20, 50)
 
     def _speak(self, config: Config) -> None:
         self._hash = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:12]

@@ -9,7 +9,7 @@ from exporter.analysis.engine import Engine
 from exporter.analysis.known import Known
 from exporter.analysis.performance_table import table
 from exporter.config import Config
-from exporter.labels import Labels, limits_of, open_store
+from exporter.labels import Labels, store_of
 from exporter.pending.contract import Store
 from exporter.records.sample import Histogram, Sample
 from tests.analysis.world import BOUNDS, v2
@@ -26,7 +26,7 @@ class World:
     ) -> None:
         config = Config(upstream="http://a", **{"label_store": "memory"} | settings)
         self.known = Known(**{"task": "binary", "positive_class": "1"} | dict(known or {}))
-        self.store = store or open_store(config, limits_of(config))
+        self.store = store or store_of(config)
         assert self.store is not None
         self.labels = Labels(config, self.known, self.store, T0)
         self.labels.start()

@@ -26,7 +26,14 @@ ERRORS: Final = (
 )
 _RANGES: Final = ("inside", "below", "above", "width")
 _FAMILIES: Final = (
-    *("rows", "unusable", "confusion", "score", "score_negatives", "score_sum", "error", "residual"),
+    "model.performance.rows",
+    "model.performance.unusable",
+    "model.performance.confusion",
+    "model.performance.score",
+    "model.performance.score_negatives",
+    "model.performance.score_sum",
+    "model.performance.error",
+    "model.performance.residual",
 )
 # (reference, bands) of a model version in a role.
 Bands = Mapping[tuple[str, str, str], tuple[str, Sequence[Band]]]
@@ -74,9 +81,7 @@ def performance_samples(standing: Standing) -> Iterator[Sample]:
             tail = (maturity, state, account.role)
             for family, labels, value in _sums(tally, account.classes):
                 head = (account.what.model_name, account.what.model_version, account.what.output)
-                sample = Sample(
-                    f"model.performance.{family}", (*head, *labels, *tail), value, standing.created
-                )
+                sample = Sample(family, (*head, *labels, *tail), value, standing.created)
                 parts[family].append(sample)
     for samples in parts.values():
         yield from samples
@@ -86,8 +91,8 @@ _Sum = tuple[str, tuple[str, ...], float]
 
 
 def _sums(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
-    yield "rows", (), tally.rows
-    yield "unusable", (), tally.unusable
+    yield "model.performance.rows", (), tally.rows
+    yield "model.performance.unusable", (), tally.unusable
     yield from _confusion(tally, kept)
     if tally.scores is not None:
         yield from _scores(tally.scores)
@@ -95,7 +100,7 @@ def _sums(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
         yield from _errors(tally.what, tally.errors)
     if tally.ranges is not None:
         sums = RANGES.read(tally.ranges)
-        yield from (("error", (f"interval_{name}",), sums[name]) for name in _RANGES)
+        yield from (("model.performance.error", (f"interval_{name}",), sums[name]) for name in _RANGES)
 
 
 def _confusion(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
@@ -107,29 +112,29 @@ def _confusion(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
         cell = kept.get(truth, OTHER), kept.get(predicted, OTHER), outcome
         cells[cell] = cells.get(cell, 0.0) + max(float(planes[WEIGHT]), 0.0)
     for cell, weight in cells.items():
-        yield "confusion", cell, weight
+        yield "model.performance.confusion", cell, weight
 
 
 def _scores(sums: FloatArray) -> Iterator[_Sum]:
     bins = SCORES.read(np.maximum(sums, 0.0))
     for truth, rows in (("positive", bins.positives), ("negative", bins.negatives)):
         for name, weight in zip(BINS, rows[WEIGHT].tolist(), strict=True):
-            yield "score", (truth, name), weight
+            yield "model.performance.score", (truth, name), weight
     for name, weight in zip(BINS, np.cumsum(bins.negatives[WEIGHT]).tolist(), strict=True):
-        yield "score_negatives", (name,), weight
+        yield "model.performance.score_negatives", (name,), weight
     for name, total in zip(BINS, bins.scores.tolist(), strict=True):
-        yield "score_sum", (name,), total
-    yield "error", ("brier",), float(bins.squared_errors.sum())
-    yield "error", ("log_loss",), bins.losses.log_loss
-    yield "error", ("log_loss_clipped",), float(bins.losses.clipped)
+        yield "model.performance.score_sum", (name,), total
+    yield "model.performance.error", ("brier",), float(bins.squared_errors.sum())
+    yield "model.performance.error", ("log_loss",), bins.losses.log_loss
+    yield "model.performance.error", ("log_loss_clipped",), float(bins.losses.clipped)
 
 
 def _errors(what: What, sums: FloatArray) -> Iterator[_Sum]:
     layout = errors_of(what)
     named = layout.read(sums)
     for name in ERRORS:
-        yield "error", (name,), max(named[name], 0.0)
+        yield "model.performance.error", (name,), max(named[name], 0.0)
     if what.scale > 0:
         edges = (*(f"{step * what.scale:g}" for step in RESIDUALS), "+Inf")
         for edge, weight in zip(edges, layout.residuals(sums).tolist(), strict=True):
-            yield "residual", (edge,), max(weight, 0.0)
+            yield "model.performance.residual", (edge,), max(weight, 0.0)

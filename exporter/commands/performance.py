@@ -88,7 +88,7 @@ def _asked(args: argparse.Namespace, path: str) -> dict[str, Any]:
             connection.request("GET", path, headers=headers(args))
             answer = connection.getresponse()
             raw = answer.read()
-        except (OSError, http.client.HTTPException) as error:
+        except (http.client.HTTPException, OSError) as error:
             problems.append(f"{host}:{port}: {error}")
             continue
         finally:
