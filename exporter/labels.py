@@ -146,6 +146,7 @@ class Labels:
     async def stop(self, seconds: float) -> None:
         """Hand over what is here, and close the store."""
         self._tell()
+        self._add_cells(time.time())
         await asyncio.to_thread(self._guarded.stop, seconds)
 
     # ---------------------------------------------------------------- labels
