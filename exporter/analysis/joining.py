@@ -179,8 +179,12 @@ def _judgeable(answer: Answers) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 
 def _packed(group: Sequence[_Waiting], answer: Answers) -> RowArray:
     """The rows of all, one behind the other."""
-    parts = [blank(one.rows, one.time) for one in group]
-    packed: RowArray = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    counts = [one.rows for one in group]
+    packed = blank(sum(counts), group[0].time)
+    if len(group) > 1:
+        units = np.repeat([round(one.time * 65536) for one in group], counts)
+        packed["seconds"], packed["fraction"] = np.divmod(units, 65536)
+        packed["row"] = np.arange(len(packed)) - np.repeat(np.cumsum([0, *counts[:-1]]), counts)
     if answer.values is not None:
         with np.errstate(over="ignore"):
             packed["value"] = answer.values

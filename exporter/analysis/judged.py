@@ -86,13 +86,14 @@ class Words:
 
     def __init__(self, most: int = 1024) -> None:
         self._most = most
-        self._ids: dict[str, int] = {}
+        self._ids: dict[str | float, int] = {}  # of texts and numbers as they came
         self._names: dict[int, str] = {}
         self.fresh: dict[int, str] = {}
 
     def id(self, cell: Any) -> int:
         """Of a class in any form; 0 of what is missing."""
-        found = self._ids.get(cell) if type(cell) is str else None
+        known = type(cell) is str or type(cell) is float
+        found = self._ids.get(cell) if known else None
         if found is not None:
             return found
         name = canonical(cell)
@@ -101,7 +102,7 @@ class Words:
         number = version_id(name)
         if number not in self._names and len(self._names) < self._most and not is_free(name):
             self._names[number] = self.fresh[number] = name
-        if type(cell) is str and len(self._ids) < self._most:
+        if known and len(self._ids) < self._most:
             self._ids[cell] = number
         return number
 

@@ -8,7 +8,7 @@ import copy
 import threading
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -18,13 +18,14 @@ from exporter.analysis.judged import What, Words
 from exporter.analysis.margins import Margins
 from exporter.analysis.role import ROLES
 from exporter.analysis.scored import LABEL, Tally
-from exporter.pending.row import NotRows, RowArray, times, unpacked
+from exporter.pending.row import ROW_BYTES, NotRows, RowArray, times, unpacked
 from exporter.records.exchange import OTHER
 from exporter.records.performance_metrics import LABEL_LAG_BUCKETS
 from exporter.stats.bins import FloatArray
 from exporter.stats.performance_classes import MOST_CLASSES
 
 MOST: Final = 128
+_LABEL: Final = LABEL.itemsize
 _MOST_CLASSES: Final = 1024  # that are told apart in one output, by name or not
 Place = tuple[int, int]  # the output's id, the role's place
 
@@ -94,37 +95,29 @@ class Performance:
         # Rows that a label met and that count nowhere, by reason.
         self.losses = {"unknown_version": 0, "crowded": 0, "unreadable": 0, "late": 0}
 
-    def unknown(self, joined: Iterable[Joined]) -> bool:
+    def unknown(self, joined: Sequence[Joined]) -> bool:
         """Whether any rows are of versions that are not known here."""
-        try:
-            return any(
-                number not in self._whats
-                for one in joined
-                for number in set(unpacked(one.rows)["version"].tolist())
-            )
-        except NotRows:
-            return False
+        rows = _rows([one for one in joined if _whole(one)])
+        return rows is not None and not self._whats.keys() >= set(np.unique(rows["version"]).tolist())
 
-    def count(self, joined: Iterable[Joined]) -> None:
+    def count(self, joined: Sequence[Joined]) -> None:
         """Count what labels say of the rows that they met."""
-        rows, labels, before, moments = [], [], [], []
-        for one in joined:
-            try:
-                found = unpacked(one.rows)
-            except NotRows:
-                self.losses["unreadable"] += 1
-                continue
-            if len(one.label) != LABEL.itemsize or len(one.before) not in (0, LABEL.itemsize):
-                self.losses["unreadable"] += len(found)
-                continue
-            rows.append(found)
-            labels.append(one.label * len(found))
-            before.append((one.before or bytes(LABEL.itemsize)) * len(found))
-            moments.append(np.full(len(found), one.time))
-        if rows:
-            sides = [np.frombuffer(b"".join(side), LABEL) for side in (labels, before)]
-            with self._lock:
-                self._count(np.concatenate(rows), sides, np.concatenate(moments))
+        whole = [one for one in joined if _whole(one)]
+        self.losses["unreadable"] += len(joined) - len(whole)
+        if (rows := _rows(whole)) is None:
+            # A later release wrote some of them: one by one, so that the others count.
+            read = [one for one in whole if _rows([one]) is not None]
+            self.losses["unreadable"] += len(whole) - len(read)
+            whole, rows = read, _rows(read)
+        if not whole or rows is None:
+            return
+        counts = [len(one.rows) // ROW_BYTES for one in whole]
+        none = bytes(LABEL.itemsize)
+        labels = [one.label * count for one, count in zip(whole, counts, strict=True)]
+        before = [(one.before or none) * count for one, count in zip(whole, counts, strict=True)]
+        sides = [np.frombuffer(b"".join(side), LABEL) for side in (labels, before)]
+        with self._lock:
+            self._count(rows, sides, np.repeat([one.time for one in whole], counts))
 
     def _count(self, rows: RowArray, sides: list[RowArray], moments: FloatArray) -> None:
         labels, before = sides
@@ -186,6 +179,20 @@ class Performance:
             accounts = tuple(map(_copy_of, self._accounts.values()))
             lags = {place: copy.deepcopy(lag) for place, lag in self._lags.items()}
             return Standing(self._created, accounts, lags, dict(self._joined), dict(self.losses))
+
+
+def _whole(one: Joined) -> bool:
+    """Whether its bytes have lengths that can be right."""
+    sizes = len(one.label), len(one.before)
+    return bool(one.rows) and not len(one.rows) % ROW_BYTES and sizes in ((_LABEL, 0), (_LABEL, _LABEL))
+
+
+def _rows(joined: Sequence[Joined]) -> RowArray | None:
+    """The rows of all; None if any are of a layout that is not known."""
+    try:
+        return unpacked(b"".join([one.rows for one in joined]))
+    except NotRows:
+        return None
 
 
 def _copy_of(account: Account) -> Account:

@@ -5,6 +5,7 @@ those of the whole; what comes out of `cells` and goes into `put` is the same ta
 `rows`, or in `unusable` because its label is of another kind.
 """
 
+import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ RESIDUALS: Final = (
 )  # in root mean squared errors of the reference
 # A label as stores keep it: a class, a number, or both.
 LABEL: Final = np.dtype([("klass", "<u8"), ("number", "<f8"), ("weight", "<f4")])
+_LABEL: Final = struct.Struct("<Qdf")
 _POSITIVE: Final = ("1", "true", "yes", "positive")
 _NEGATIVE: Final = ("0", "false", "no", "negative")
 _PARTS: Final = ("scores", "errors", "ranges")
@@ -46,7 +48,7 @@ _PARTS: Final = ("scores", "errors", "ranges")
 def label_bytes(label: Truth, weight: float, number: int) -> bytes:
     """`number`: the id of the label as a class."""
     real = label if isinstance(label, float) else _real(label)
-    return np.array([(number, real, weight)], LABEL).tobytes()
+    return _LABEL.pack(number, real, weight)
 
 
 def _real(label: Truth) -> float:
