@@ -9,6 +9,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from exporter import admin, writes
 from exporter.door import Door
@@ -325,3 +327,46 @@ def test_all_outcomes_exist_from_the_start() -> None:
         assert found == {("observations", outcome): 0 for outcome in OUTCOMES}
 
     serve(body)
+
+
+def test_feedback_is_a_resource_of_its_own() -> None:
+    """CSV and CloudEvents too; one outcome for each item, reasons beside; counted apart."""
+    found: list[object] = [("joined",), ("joined", "parked"), "bad_id"]
+    seen = []
+
+    async def take(body: bytes, form: str) -> Sequence[object]:
+        seen.append(form)
+        return found
+
+    async def main() -> None:
+        made = Writes(
+            Door(), 4.0, writes.observations(nothing, {}), writes.feedback(take, {"bad_id": "an id"})
+        )
+        app = web.Application()
+        app.add_routes(made.routes())
+        async with TestClient(TestServer(app)) as client:
+            for kind in ("text/csv", "application/cloudevents+json", "application/x-ndjson"):
+                answer = await client.post(writes.FEEDBACK_PATH, data=b"x", headers={"Content-Type": kind})
+                assert answer.status == 200
+            assert await answer.json() == {
+                "items": 3,
+                "counts": {"joined": 2, "parked": 1, "invalid": 1},
+                "outcomes": ["joined", ["joined", "parked"], "invalid"],
+                "refused": [{"item": 2, "reason": "bad_id", "expected": "an id"}],
+            }
+            found[:] = ["bad_id"]
+            assert (await client.post(writes.FEEDBACK_PATH, json={})).status == 400
+            answer = await client.post(writes.PATH, data=b"x", headers={"Content-Type": "text/csv"})
+            assert answer.status == 415
+            assert (await answer.json())["expected"].startswith(
+                "expected application/json or application/x-ndjson,"
+            )
+        assert seen == ["csv", "json", "lines", "json"]
+        counts = {one.labels: one.value for one in made.samples() if one.value}
+        assert counts == {
+            ("feedback", "partial"): 3,
+            ("feedback", "refused"): 1,
+            ("observations", "content_type"): 1,
+        }
+
+    asyncio.run(main())

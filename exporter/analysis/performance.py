@@ -66,7 +66,6 @@ class Lag:
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(LABEL_LAG_BUCKETS) + 1))
     total: float = 0.0
-    early: int = 0  # labels that were observed before the prediction was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,6 @@ class Performance:
         lag = self._lags.setdefault(place, Lag())
         for seconds in (moments - times(rows)).tolist():
             # A clock that is behind must not make a sum fall.
-            lag.early += seconds < 0
             lag.counts[bisect_left(LABEL_LAG_BUCKETS, max(0.0, seconds))] += 1
             lag.total += max(0.0, seconds)
 
