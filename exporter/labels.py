@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from exporter.analysis.cohorts import due, periods
 from exporter.analysis.joining import Joining
@@ -52,8 +52,10 @@ from exporter.writes import feedback as resource
 log = logging.getLogger("modeltap.labels")
 _TOGETHER: Final = 2000  # labels in one call of the store
 _LEASE_SECONDS: Final = 120.0
+_WAIT_SECONDS: Final = 15.0  # for a store; longer than the patience of the queue before it
 _COUNTS_SECONDS, _EXPIRE_SECONDS, _MATURE_SECONDS = 5.0, 60.0, 300.0
 _MOST_SOURCES: Final = 16
+_MOST_PASSED: Final = 100_000
 _CELLS: Final = 500_000
 _ROW_BYTES: Final = 256  # that a row may take in a store, key and all
 _STATES: Final = ("predictions", "joined", "pending", "expired", "evicted", "repeated", "parked", "released")
@@ -125,10 +127,11 @@ class Labels:
             {("", outcome): 0 for outcome in (*OUTCOMES, SAMPLED_OUT, INVALID)}
         )
         self._sources: set[str] = {""}
-        self._passed: deque[Feedback] = deque(maxlen=100_000)
+        self._passed: deque[Feedback] = deque()
         self._counts: Counts | None = None
         self._cohorts = {"open": 0, "settled": 0}
         self._late: deque[int] = deque()
+        self._joined: list[Joined] = []
         self._due = _Due()
 
     def start(self) -> None:
@@ -172,7 +175,11 @@ class Labels:
         """Feedback among the exchanges."""
         if seldon_feedback.claims(exchange):
             try:
-                self._passed.extend(seldon_feedback.decode(exchange))
+                found = seldon_feedback.decode(exchange)
+                if len(self._passed) + len(found) > _MOST_PASSED:
+                    self._count("seldon", "full")
+                else:
+                    self._passed.extend(found)
             except Undecodable:
                 self._count("seldon", INVALID)
 
@@ -191,12 +198,9 @@ class Labels:
             value = label_bytes(one.label, one.weight, self.joining.words.id(one.label))
             asked.append((place, Label(name, value, one.time)))
         taken = await self._taken([label for _, label in asked], now)
-        joined = []
-        for (place, label), found in zip(asked, taken, strict=True):
+        for (place, _), found in zip(asked, taken, strict=True):
             outcomes[place] = found.outcome
-            if found.rows:
-                joined.append(Joined(found.rows, label.value, label.time, found.before))
-        await self._score(joined)
+        await self._score(_met([label for _, label in asked], taken))
         for one, outcome in zip(labels, outcomes, strict=True):
             self._count(one.source, INVALID if outcome == "several_classes" else outcome)
         return outcomes
@@ -204,8 +208,12 @@ class Labels:
     async def _taken(self, labels: list[Label], now: float) -> list[Taken]:
         if not labels:
             return []
-        # What was handed out has to be counted, though the one who asked may have left.
-        return await asyncio.shield(asyncio.wrap_future(self._guarded.take(labels, now)))
+        future = asyncio.wrap_future(self._guarded.take(labels, now))
+        if await _done(future):
+            return future.result()
+        # A store that hangs: whoever asks is told that it is lost, and what it hands out later still counts.
+        future.add_done_callback(lambda done: self._joined.extend(_met(labels, done.result())))
+        return [Taken("lost")] * len(labels)
 
     async def _score(self, joined: list[Joined]) -> None:
         if joined and self._performance.unknown(joined):
@@ -227,7 +235,9 @@ class Labels:
         self._add_cells(now)
         if self._released:
             found = [self._released.popleft() for _ in range(len(self._released))]
-            await self._score([Joined(one.row, one.value, one.time) for one in found])
+            self._joined += [Joined(one.row, one.value, one.time) for one in found]
+        joined, self._joined = self._joined, []
+        await self._score(joined)
         if self._passed:
             await self.join([self._passed.popleft() for _ in range(min(_TOGETHER, len(self._passed)))], now)
         while self._late:
@@ -245,7 +255,8 @@ class Labels:
 
     async def ask(self, call: Callable[[Store], Result], failed: Result) -> Result:
         """Anything of the store, in its turn."""
-        return await asyncio.shield(asyncio.wrap_future(self._guarded.ask(call, failed)))
+        future = asyncio.wrap_future(self._guarded.ask(call, failed))
+        return future.result() if await _done(future) else failed
 
     def _tell(self) -> None:
         """Names that are new, before or soon after the rows that need them."""
@@ -326,6 +337,21 @@ class Labels:
             yield Sample("modeltap.label_store.lost", (store.name, reason), count, self._created)
         for state, hours in self._cohorts.items():
             yield Sample("modeltap.label_store.cohorts", (store.name, state), hours)
+
+
+async def _done(future: "asyncio.Future[Any]") -> bool:
+    """Whether it is done in good time; it is never cancelled, for what a store hands out has to be counted."""
+    done, _ = await asyncio.wait({future}, timeout=_WAIT_SECONDS)
+    return bool(done)
+
+
+def _met(labels: Sequence[Label], taken: Sequence[Taken]) -> list[Joined]:
+    """The labels that met rows."""
+    return [
+        Joined(found.rows, label.value, label.time, found.before)
+        for label, found in zip(labels, taken, strict=True)
+        if found.rows
+    ]
 
 
 def _learned(store: Store, names: Mapping[int, str]) -> None:

@@ -1,6 +1,7 @@
 """labels.py: predictions that wait, labels that come, what is counted when they meet, and when a cohort is complete."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from exporter import labels
 from exporter.pending.contract import Limits
 from exporter.pending.memory import Memory
 from exporter.records.observation import Undecodable
@@ -92,9 +94,9 @@ def test_every_version_and_shadow_that_answered() -> None:
         world.predict("a", {"y": [0.9]}, version="1")
         world.predict("a", {"y": [0.3]}, version="2", fields=b"x-role: shadow\r\n")
         assert await world.feed({"id": "a", "label": 1}) == ["joined"]
-        found = {(labels[1], labels[-1]): value for labels, value in world.samples(CONFUSION).items()}
+        found = {(cell[1], cell[-1]): value for cell, value in world.samples(CONFUSION).items()}
         assert found == {("1", "live"): 1, ("2", "shadow"): 1}
-        assert {labels[:2] for labels in world.samples("model.label.joined")} == {
+        assert {cell[:2] for cell in world.samples("model.label.joined")} == {
             ("iris", "1"),
             ("iris", "2"),
         }
@@ -391,7 +393,7 @@ def test_sampling() -> None:
         for number in range(100):
             world.predict(str(number), {"y": [0.9]})
         words = await world.feed(*({"id": str(number), "label": 1} for number in range(100)))
-        states = {labels[2]: value for labels, value in world.samples("model.label.predictions").items()}
+        states = {cell[2]: value for cell, value in world.samples("model.label.predictions").items()}
         assert {word: words.count(word) for word in set(words)} == {
             "joined": states["kept"],
             "sampled_out": states["sampled_out"],
@@ -427,13 +429,44 @@ def test_a_store_that_fails() -> None:
     run(world, body=body)
 
 
+class Hanging(Memory):
+    """A store whose take waits until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(Limits())
+        self.go = threading.Event()
+
+    def take(self, *args: Any) -> Any:
+        assert self.go.wait(60)
+        return super().take(*args)
+
+
+def test_a_store_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks is told in good time; what the store hands out afterwards still counts, once."""
+    store = Hanging()
+    world = World(store)
+    monkeypatch.setattr(labels, "_WAIT_SECONDS", 0.01)
+
+    async def body() -> None:
+        world.predict("a", {"y": [0.9]})
+        assert await world.feed({"id": "a", "label": 1}) == ["lost"]
+        store.go.set()
+        monkeypatch.setattr(labels, "_WAIT_SECONDS", 60.0)
+        await world.labels.ask(lambda store: store.counts(), None)
+        await world.labels.second(T0 + 60)
+        assert world.net(CONFUSION) == {("1", "1", "right"): 1}
+        assert await world.feed({"id": "a", "label": 1}) == ["duplicate"]
+
+    run(world, body=body)
+
+
 def test_sources_are_few() -> None:
     """Anybody's word would make anybody's series."""
     world = World()
 
     async def body() -> None:
         await world.feed(*({"id": "a", "label": 1, "source": f"s{number}"} for number in range(40)))
-        sources = {labels[0] for labels in world.samples("modeltap.labels")}
+        sources = {cell[0] for cell in world.samples("modeltap.labels")}
         assert len(sources) <= 17 and "<other>" in sources
 
     run(world, body=body)
