@@ -28,7 +28,7 @@ def net(name: str, *labels: str, selector: str = OBSERVED) -> str:
 
 def panels() -> Sequence[Panel]:
     """What the model gets right and wrong."""
-    return (*_classes(), *_scores(), *_errors())
+    return (*_classes(), *_scores(), *_errors(), _outcomes())
 
 
 def labels() -> Sequence[Panel]:
@@ -198,6 +198,23 @@ def _coverage() -> Sequence[Panel]:
             Query(total(increase("modeltap.labels.uncounted", TARGET), "reason"), "{{reason}}"),
         ),
     )
+
+
+def _outcomes() -> Panel:
+    by = ("model_version", "statistic")
+    gain, loss = (
+        total(increase("model.outcome.sum", f'{OBSERVED}, direction="{side}"'), *by)
+        for side in ("gain", "loss")
+    )
+    rows = total(increase("model.outcome.rows", OBSERVED), *by)
+    text = "Mean of each named outcome per labelled row, by version."
+    panel = timeseries(
+        "Outcomes",
+        text,
+        "short",
+        Query(f"({gain} - {loss}) / ({rows} > 0)", "{{model_version}} {{statistic}}"),
+    )
+    return empty(signed(sized(panel, 8, 8)), "No outcomes told")
 
 
 def _store() -> Sequence[Panel]:

@@ -201,6 +201,9 @@ class Labels:
         for (place, _), found in zip(asked, taken, strict=True):
             outcomes[place] = found.outcome
         await self._score(_met([label for _, label in asked], taken))
+        for (place, _), found in zip(asked, taken, strict=True):
+            if found.outcome == "joined" and labels[place].outcomes:
+                self._performance.outcomes(found.rows, labels[place].outcomes)
         for one, outcome in zip(labels, outcomes, strict=True):
             self._count(one.source, INVALID if outcome == "several_classes" else outcome)
         return outcomes

@@ -346,6 +346,36 @@ def test_weights() -> None:
     run(world, body=body)
 
 
+def test_outcomes() -> None:
+    """Summed by version, once; gains apart from losses; of names there are few."""
+    world = World()
+
+    async def body() -> None:
+        world.predict("a", {"y": [0.9]})
+        world.predict("a", {"y": [0.9]}, version="2")
+        world.predict("b", {"y": [0.9]})
+        item = {"id": "a", "label": 1, "outcomes": {"revenue": 12.5}}
+        assert await world.feed(item, item, {"id": "b", "label": 0, "outcomes": {"revenue": -3}}) == [
+            *("joined", "duplicate", "joined")
+        ]
+        assert world.samples("model.outcome.rows") == {
+            ("iris", "1", "revenue", "live"): 2,
+            ("iris", "2", "revenue", "live"): 1,
+        }
+        assert world.samples("model.outcome.sum") == {
+            ("iris", "1", "revenue", "gain", "live"): 12.5,
+            ("iris", "1", "revenue", "loss", "live"): 3,
+            ("iris", "2", "revenue", "gain", "live"): 12.5,
+        }
+        for number in range(20):
+            world.predict(f"n{number}", {"y": [0.9]})
+            await world.feed({"id": f"n{number}", "label": 1, "outcomes": {f"o{number}": 1}})
+        names = {cell[2] for cell in world.samples("model.outcome.rows")}
+        assert len(names) == 17 and "<other>" in names
+
+    run(world, body=body)
+
+
 def test_labels_of_another_kind() -> None:
     """They join, and count as unusable: the row is done with, and no figure is wrong."""
     world = World(known={"task": "regression", "positive_class": ""})

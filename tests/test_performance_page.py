@@ -4,6 +4,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -117,3 +118,20 @@ async def _within(world: World, body: Any) -> None:
         await body()
     finally:
         await world.labels.stop(20.0)
+
+
+@pytest.mark.parametrize("by_score", [True, False])
+def test_whether_labels_choose(by_score: bool) -> None:
+    """Labels of high scores alone are told as chosen; those of every other row are not."""
+    world = World()
+
+    async def body() -> None:
+        score = [number % 10 / 10 for number in range(2000)]
+        world.predict("r", {"y": score})
+        wanted = [(one >= 0.5) if by_score else number % 20 < 10 for number, one in enumerate(score)]
+        await world.feed({"id": "r", "labels": [1 if one else None for one in wanted]})
+        (row,) = await world.rows()
+        assert row["selection"]["chosen"] is by_score
+        assert (row["coverage_by_score"]["0.3"], row["coverage"]) == (0.0 if by_score else 0.5, 0.5)
+
+    run(world, body=body)

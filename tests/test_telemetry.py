@@ -358,6 +358,7 @@ def label(telemetry: Telemetry) -> None:
             np.frombuffer(np.uint64(joining.words.id("1")).tobytes(), "u1"),
         )
         value = label_bytes(1.0, 1.0, joining.words.id(1.0))
+        telemetry._labels._performance.outcomes(row.tobytes(), [("revenue", 12.5)])
         telemetry._labels._performance.count([Joined(row.tobytes(), value, 1_700_000_060.0)])
 
 

@@ -25,6 +25,7 @@ from exporter.stats.bins import FloatArray
 from exporter.stats.performance_classes import MOST_CLASSES
 
 MOST: Final = 128
+_MOST_OUTCOMES: Final = 16  # names
 _LABEL: Final = LABEL.itemsize
 _MOST_CLASSES: Final = 1024  # that are told apart in one output, by name or not
 Place = tuple[int, int]  # the output's id, the role's place
@@ -68,6 +69,15 @@ class Lag:
     total: float = 0.0
 
 
+@dataclass(slots=True)
+class Outcome:
+    """Sums of one named outcome: rows, what is above 0, and what is below as a positive number."""
+
+    rows: int = 0
+    gain: float = 0.0
+    loss: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A copy of everything counted."""
@@ -77,6 +87,7 @@ class Standing:
     lags: dict[tuple[str, str, str], Lag]
     joined: dict[tuple[str, str, str], int]
     losses: dict[str, int]
+    outcomes: dict[tuple[str, str, str, str], Outcome]
 
 
 class Performance:
@@ -91,6 +102,8 @@ class Performance:
         self._accounts: dict[Place, Account] = {}
         self._lags: dict[tuple[str, str, str], Lag] = {}
         self._joined: Counter[tuple[str, str, str]] = Counter()
+        self._outcomes: dict[tuple[str, str, str, str], Outcome] = {}
+        self._named: set[str] = set()
         # Rows that a label met and that count nowhere, by reason.
         self.losses = {"unknown_version": 0, "crowded": 0, "unreadable": 0, "late": 0}
 
@@ -162,6 +175,29 @@ class Performance:
         self._accounts[place] = made
         return made
 
+    def outcomes(self, rows: bytes, told: Sequence[tuple[str, float]]) -> None:
+        """Outcomes that were told with the label of these rows, for each version that answered."""
+        try:
+            found = unpacked(rows)
+        except NotRows:
+            return  # counted as that already
+        with self._lock:
+            for number, role in zip(found["version"].tolist(), found["role"].tolist(), strict=True):
+                what = self._whats.get(number)
+                if what is None or role >= len(ROLES):
+                    continue
+                for name, value in told:
+                    if name not in self._named and len(self._named) >= _MOST_OUTCOMES:
+                        name = OTHER
+                    self._named.add(name)
+                    place = what.model_name, what.model_version, name, ROLES[role]
+                    if place not in self._outcomes and len(self._outcomes) >= _MOST_OUTCOMES * MOST:
+                        continue
+                    sums = self._outcomes.setdefault(place, Outcome())
+                    sums.rows += 1
+                    sums.gain += max(value, 0.0)
+                    sums.loss += max(-value, 0.0)
+
     def release(self, tallies: Mapping[Place, Tally]) -> None:
         """Count a cohort that has matured."""
         with self._lock:
@@ -176,7 +212,8 @@ class Performance:
         with self._lock:
             accounts = tuple(map(_copy_of, self._accounts.values()))
             lags = {place: copy.deepcopy(lag) for place, lag in self._lags.items()}
-            return Standing(self._created, accounts, lags, dict(self._joined), dict(self.losses))
+            outcomes = {place: copy.copy(one) for place, one in self._outcomes.items()}
+            return Standing(self._created, accounts, lags, dict(self._joined), dict(self.losses), outcomes)
 
 
 def _whole(one: Joined) -> bool:

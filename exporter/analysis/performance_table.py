@@ -5,7 +5,7 @@ label turned out best, or worst.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -26,6 +26,7 @@ from exporter.stats.performance_class_figures import class_figures, each_class
 from exporter.stats.performance_errors import error_figures, range_figures
 from exporter.stats.performance_figures import Figure
 from exporter.stats.performance_score_figures import calibration_curve, score_figures
+from exporter.stats.performance_selection import selection
 
 BY: Final = {"hour": 1, "day": 24, "all": 0}
 
@@ -80,8 +81,9 @@ def row(period: Period, names: Mapping[int, str]) -> dict[str, Any]:
     if labelled.scores is not None:
         bins = SCORES.read(np.maximum(labelled.scores, 0.0))
         counts = bins.whole[0].tolist()
-        pairs = zip(BINS, counts, period.bins, strict=True)
+        pairs = list(zip(BINS, counts, period.bins, strict=True))
         found["coverage_by_score"] = {name: _share(own, whole) for name, own, whole in pairs if whole > 0}
+        found["selection"] = chosen(counts, period.bins)
         found["calibration"] = [
             {"score": one.score, "share": one.share, "low": one.low, "high": one.high, "rows": one.rows}
             for one in calibration_curve(bins)
@@ -103,6 +105,17 @@ def figures(tally: Tally, names: Mapping[int, str]) -> list[Figure]:
     if tally.ranges is not None:
         found += range_figures(np.maximum(tally.ranges, 0.0))
     return found
+
+
+def chosen(labelled: Sequence[float], every: Sequence[float]) -> dict[str, Any] | None:
+    """Whether rows with a label have other scores than all rows: PSI with its yardsticks; None of too few."""
+    # A row that was joined before it was counted here, or counted twice elsewhere, is none too many.
+    own = np.round(np.minimum(labelled, every)).astype(np.int64)
+    found = selection(own, np.round(every).astype(np.int64))
+    if found is None:
+        return None
+    told = {"psi": found.value, "floor": found.floor, "critical": found.critical}
+    return told | {"chosen": found.exceeds()}
 
 
 def bounds(period: Period) -> dict[str, list[float]]:

@@ -63,6 +63,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.event.", lambda found: bool(found.config.time_column), "--time-column"),
     ("model.rules.", lambda found: bool(found.config.rules), "rules in the file"),
     ("model.label.", lambda found: found.config.label_store != "none", "--label-store"),
+    ("model.outcome.", lambda found: found.config.label_store != "none", "--label-store"),
     ("model.performance.", lambda found: found.config.label_store != "none", "--label-store"),
     ("modeltap.label", lambda found: found.config.label_store != "none", "--label-store"),
     ("modeltap.window.snapshots", lambda found: bool(found.config.state_dir), "--state-dir"),

@@ -39,6 +39,20 @@ PERFORMANCE: tuple[Metric, ...] = (
         buckets=LABEL_LAG_BUCKETS,
     ),
     Metric(
+        "model.outcome.rows",
+        "counter",
+        "{row}",
+        (*_MODEL, "statistic", "role"),
+        "Predicted rows for which an outcome (statistic) was told with a label.",
+    ),
+    Metric(
+        "model.outcome.sum",
+        "counter",
+        "1",
+        (*_MODEL, "statistic", "direction", "role"),
+        "Sums of outcomes by name (statistic), gains (direction gain) apart from losses, none negative.",
+    ),
+    Metric(
         "modeltap.labels",
         "counter",
         "{label}",
