@@ -57,7 +57,7 @@ PERFORMANCE: tuple[Metric, ...] = (
         "counter",
         "{label}",
         ("source", "outcome"),
-        "Labels that came in, by who says so and what became of them: joined, parked, duplicate, corrected, invalid, …",
+        "Labels that came in, by who says so and what became of them (docs/labels.md).",
     ),
     Metric(
         "modeltap.labels.uncounted",
@@ -85,7 +85,7 @@ PERFORMANCE: tuple[Metric, ...] = (
         "gauge",
         "{row}",
         ("source", "state"),
-        "Rows and labels in the whole store, all replicas of a shared one: what was predicted, joined, expired, …",
+        "Rows and labels in the whole store, those of all replicas of a shared one, by what became of them.",
     ),
     Metric(
         "modeltap.label_store.used",

@@ -1,6 +1,7 @@
 """The command line as a user types it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def test_help() -> None:
     """Help lists the commands, and of `run` every setting."""
     done = modeltap("--help")
     assert done.returncode == 0
-    assert all(f"\n    {name} " in done.stdout for name in COMMANDS)
+    assert all(re.search(rf"^    {name}\s", done.stdout, re.MULTILINE) for name in COMMANDS)
     done = modeltap("run", "--help")
     assert done.returncode == 0
     assert all(f"{setting.flag} VALUE" in done.stdout for setting in SETTINGS)

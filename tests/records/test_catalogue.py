@@ -25,6 +25,7 @@ VOCABULARY = {
     "gen_ai_token_type",
     *("hw_id", "hw_name", "cpu_mode", "disk_io_direction", "network_io_direction"),
     *("component", "collector", "outcome", "signal", "version", "python_version", "match", "probability"),
+    *("truth", "maturity"),  # the true class; whether labels are complete
     *("phase", "token_type", "resource", "purpose", "task", "task_source", "kind", "hash"),
 }
 FIXED = {
