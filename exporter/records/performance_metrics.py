@@ -156,7 +156,7 @@ PERFORMANCE: tuple[Metric, ...] = (
         "counter",
         "1",
         (*_MODEL, "output", "statistic", *_SUM),
-        "Weighted sums, none of them negative, of which errors are made: weight, squares, over, under, log_loss, …",
+        "Weighted sums, none of them negative, of which errors are made; statistic names the sum.",
     ),
     Metric(
         "model.performance.residual",
