@@ -150,13 +150,18 @@ def test_times_lie_between_the_servers_and_the_clients(told: Told) -> None:
     least = sum(server["content"][0] - server["received"] for server, _ in pairs)
     most = sum(client["first"] - client["sent"] for _, client in pairs)
     assert least <= told.sum(f"{FIRST}_sum", gen_ai_request_model=MODEL) <= most
-    assert told.sum(f"{EACH}_count", gen_ai_request_model=MODEL) == len(WHOLE)
+    # Tokens that came in one read have no times apart, and such a stream no time per token: a loaded machine may join
+    # all of one, but never those of which each waits until the one before has arrived.
+    timed = told.sum(f"{EACH}_count", gen_ai_request_model=MODEL)
+    assert 1 <= timed <= len(WHOLE)
     least = most = 0.0
     for server, client in pairs:
         tokens = client["usage"][1] if client["usage"] else client["texts"]
         least += (server["content"][-1] - client["first"]) / (tokens - 1)
         most += (client["last"] - server["content"][0]) / (tokens - 1)
-    assert least <= told.sum(f"{EACH}_sum", gen_ai_request_model=MODEL) <= most
+    each = told.sum(f"{EACH}_sum", gen_ai_request_model=MODEL)
+    assert 0 < each <= most
+    assert least <= each or timed < len(WHOLE)
 
 
 def test_embeddings_are_rows(told: Told) -> None:
