@@ -16,7 +16,7 @@ from exporter.stats import Profile, ProfileError, load
 from exporter.stats.learn import published
 
 log = logging.getLogger("modeltap.analysis")
-LOOK_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 2.0
 _EXPECTED: Final = "*.json or *.json.gz expected"
 _Stamp = tuple[int, int, int]
 

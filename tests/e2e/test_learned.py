@@ -13,7 +13,7 @@ from tests.e2e.sidecar import Tapped, tapped
 
 MODEL = "echo"
 EACH, REQUESTS = 20, 30
-SECONDS = 40.0  # the file is looked at every five seconds, and must be still for one look
+SECONDS = 40.0  # the file is looked at every two seconds, and must be still for one look
 
 
 def sent(tap: Tapped, seed: int, requests: int) -> None:
