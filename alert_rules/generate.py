@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from alert_rules import drift, performance, quality, sidecar, traffic, values
+from alert_rules import drift, drift_long, drift_pairs, performance, quality, sidecar, traffic, values
 from alert_rules.rules import Alert, Group, Record, as_yaml
 from dashboards.promql import undeclared_in
 
@@ -20,27 +20,39 @@ HERE = Path(__file__).resolve().parent
 FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("traffic.yaml", traffic.group),
     ("drift.yaml", drift.group),
+    ("drift_long.yaml", drift_long.group),
+    ("drift_pairs.yaml", drift_pairs.group),
     ("quality.yaml", quality.group),
     ("performance.yaml", performance.group),
     ("sidecar.yaml", sidecar.group),
 )
 HEAD = "# Written by `python -m alert_rules.generate` from alert_rules/values.py; change it there.\n"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-# Ranges, offsets, and the durations of alerts; not the durations in names of recorded series or in sentences.
+# Ranges and their steps, offsets, intervals, and the durations of alerts; not those in names of recorded series or in
+# sentences.
 _DURATION = re.compile(
-    r"(?P<before>\[|offset |^ +(?:keep_firing_)?for: )(?P<number>\d+)(?P<unit>[smhd])(?P<after>\]|\)|$)",
+    r"(?P<before>\[|:(?=\d+[smhd]\])|offset |^ +(?:(?:keep_firing_)?for|interval): )"
+    r"(?P<number>\d+)(?P<unit>[smhd])(?P<after>(?=:\d+[smhd]\])|\]|\)| |$)",
     re.MULTILINE,
 )
 
 
 def undeclared(group: Group) -> Iterator[str]:
-    """One line for each rule that reads what neither the catalogue nor a recording rule of its file makes."""
-    recorded = frozenset(rule.name for rule in group.records)
+    """One line for each rule that reads what neither the catalogue nor a recording rule makes, there or before."""
+    recorded = frozenset(rule.name for each in _until(group.name) for rule in each.records)
     rules: list[Record | Alert] = [*group.records, *group.alerts]
     for rule in rules:
         names = undeclared_in(rule.expr, recorded)
         if names:
             yield f"{rule.name}: {', '.join(names)} not in the catalogue"
+
+
+def _until(name: str) -> Iterator[Group]:
+    """The groups in their order up to that one, or all: a long window reads the panes of another file."""
+    for _, build in FILES:
+        yield (group := build())
+        if group.name == name:
+            return
 
 
 def render(group: Group) -> str:

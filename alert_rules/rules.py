@@ -4,8 +4,8 @@ It knows no thresholds. Invariant: every alert has a severity, a summary, a desc
 made from its own name.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from alert_rules.values import RUNBOOK, SCOPE
@@ -19,10 +19,11 @@ TRAFFIC = 'operation!~"health|metadata"'
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A recording rule; named level:metric:operation, as Prometheus advises."""
+    """A recording rule; named level:metric:operation, as Prometheus advises; `labels` are added to what it records."""
 
     name: str
     expr: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,15 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One file: records first, since rules of a group are evaluated in order and the alerts read them."""
+    """One file: records first, since rules of a group are evaluated in order and the alerts read them.
+
+    `interval`: how often, "" for as often as the server evaluates anything.
+    """
 
     name: str
     records: Sequence[Record]
     alerts: Sequence[Alert]
+    interval: str = ""
 
 
 def total(expr: str, *labels: str) -> str:
@@ -57,8 +62,14 @@ def series(name: str, selector: str = "", part: str = "") -> str:
 
 def as_yaml(group: Group) -> dict[str, Any]:
     """What Prometheus reads. No labels on the group: 2.42 refuses a file that has them."""
-    rules: list[dict[str, Any]] = [{"record": rule.name, "expr": rule.expr} for rule in group.records]
-    return {"groups": [{"name": group.name, "rules": rules + [_alert(rule) for rule in group.alerts]}]}
+    rules = [*map(_record, group.records), *map(_alert, group.alerts)]
+    interval = {"interval": group.interval} if group.interval else {}
+    return {"groups": [{"name": group.name, **interval, "rules": rules}]}
+
+
+def _record(rule: Record) -> dict[str, Any]:
+    labels = {"labels": dict(rule.labels)} if rule.labels else {}
+    return {"record": rule.name, "expr": rule.expr, **labels}
 
 
 def _alert(rule: Alert) -> dict[str, Any]:

@@ -21,9 +21,14 @@ LATENCY_P99 = 1.0
 # Requests per second an hour ago that make silence now worth a look.
 EXPECTED_RATE = 0.02
 
+# Of faults that need no comparison, and as long as a pane of the longer ones.
 DRIFT_WINDOW = "1h"
 # PSI of 0.1 is the field's "moderate"; the critical value for the number of rows must be passed as well.
 DRIFT_EFFECT = 0.1
+# The field's "major": no second window is waited for.
+DRIFT_LARGE = 0.25
+# Within an hour: two histograms that share little.
+DRIFT_BROKEN = 1.0
 DRIFT_FOR = "30m"
 # The closed form of the critical value holds from about this many rows.
 MIN_ROWS = 100
@@ -80,6 +85,8 @@ def problems() -> list[str]:
         ("MIN_REQUESTS", MIN_REQUESTS),
         ("MIN_ROWS", MIN_ROWS),
         ("DRIFT_EFFECT", DRIFT_EFFECT),
+        ("DRIFT_LARGE", DRIFT_LARGE),
+        ("DRIFT_BROKEN", DRIFT_BROKEN),
     ):
         if value <= 0:
             found.append(f"{name} = {value:g} lets every quiet endpoint alert; expected a number above 0")

@@ -15,6 +15,7 @@ from alert_rules.generate import FILES, main, undeclared
 from alert_rules.rules import PREFIX, Alert, Group
 from dashboards.promql import undeclared_in
 from exporter.records.catalogue import LATENCY_BUCKETS
+from tests.alert_rules import scenes
 from tests.environments.tools import tools
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +58,11 @@ def section(name: str) -> str:
 def test_committed_files_are_what_would_be_written() -> None:
     """The YAML beside the generator is what it writes (else: python -m alert_rules.generate)."""
     assert main(["--check"]) == 0
+
+
+def test_committed_scenes_are_what_would_be_written() -> None:
+    """promtool's files about drift are what their scenes say (else: python -m tests.alert_rules.scenes)."""
+    assert {name: (HERE / name).read_text() for name in scenes.files()} == scenes.files()
 
 
 def test_check_fails_on_a_stale_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +133,10 @@ def test_faster_rules_keep_their_meaning(tmp_path: Path) -> None:
         b["expr"] for _, b in rules if b.get("alert") == "ModeltapNoTraffic"
     )
     assert next(b["for"] for _, b in rules if b.get("alert") == "ModeltapErrorRatioHigh") == "5000ms"
+    text = (tmp_path / "drift_long.yaml").read_text()
+    assert "  interval: 2000ms\n" in text
+    assert "(column_bin:model_rows:increase1h[10080000ms:60000ms])" in text
+    assert 'role!~"shadow|synthetic"} offset 1440000ms or ' in text
 
 
 @pytest.mark.parametrize("name", ALERTS)

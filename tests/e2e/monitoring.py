@@ -77,7 +77,7 @@ class Prometheus:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Prometheus's own port, and host:port of what it scrapes and of Alertmanager."""
+    """Prometheus's own port, and host:port of what it scrapes (several by commas) and of Alertmanager."""
 
     port: int
     target: str
@@ -89,7 +89,7 @@ def prometheus(binary: Path, folder: Path, at: Addresses, rules: Path) -> Progra
     configuration = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(rules)],
-        "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": [at.target]}]}],
+        "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": at.target.split(",")}]}],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [at.alertmanager]}]}]},
     }
     file = folder / "prometheus.yml"
