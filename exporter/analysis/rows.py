@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.analysis.aspects import moment
+from exporter.analysis.batch import Batch, Members
 from exporter.analysis.fit import joined
 from exporter.analysis.known import Known
-from exporter.analysis.side import Members
 from exporter.records.observation import Column, Observation
 from exporter.records.quality_metrics import LAG_BUCKETS
 from exporter.stats import Profile
@@ -65,11 +65,11 @@ class Rows:
         self._duplicates = profile.duplicates if profile is not None else None
         self._rate = _rate(profile) if profile is not None else None
 
-    def repeats(self, names: tuple[str, ...], members: Members, now: float) -> None:
-        """Rows of exchanges whose columns have these names and the same kinds."""
-        table = _table(members)
-        salt = hash(names)
-        hashes = row_hashes(_joined(members), salt) if table is None else table_hashes(table, salt)
+    def repeats(self, batch: Batch, now: float) -> None:
+        """Rows of exchanges whose columns have the same names and kinds."""
+        table = batch.table if batch.table is not None else _table(batch.members)
+        salt = hash(batch.names)
+        hashes = row_hashes(_joined(batch.members), salt) if table is None else table_hashes(table, salt)
         if not len(hashes):
             return
         if self._repeats is None:
@@ -139,27 +139,16 @@ def _rate(profile: Profile) -> float | None:
 
 
 def _table(members: Members) -> NDArray[Any] | None:
-    """The columns of all exchanges as rows of one table, if all are numbers: one call where each would cost its own."""
+    """The columns of all exchanges as rows of one table, if all are numbers: one call where each would cost its own.
+
+    Good for hashes, which are of 64 bits whatever the floats were.
+    """
     if not members[0] or any(column.kind != "numeric" for column in members[0]):
         return None
     width = len(members[0])
-    whole = [base for member in members if (base := _base(member, width)) is not None]
-    if len(whole) == len(members):
-        return np.concatenate(whole).reshape(-1, width).T
     flat = np.concatenate([cell.values for cells in zip(*members, strict=True) for cell in cells])
     rows = sum([len(member[0].values) for member in members])
     return flat.reshape(width, rows) if len(flat) == width * rows else None
-
-
-def _base(columns: tuple[Column, ...], width: int) -> NDArray[Any] | None:
-    """The one row of which the columns are views, as decoders make them; None if they are not.
-
-    Joining a row for each exchange costs a tenth of joining all its cells.
-    """
-    base = columns[0].values.base
-    if type(base) is np.ndarray and base.size == width and columns[-1].values.base is base:
-        return base.ravel()
-    return None
 
 
 def _joined(members: Members) -> list[NDArray[Any]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+from exporter.analysis.batch import Batch, Members
 from exporter.analysis.classes import Classes
 from exporter.analysis.columns import columns_of
 from exporter.analysis.joint import JointState
@@ -19,7 +20,7 @@ from exporter.analysis.known import Known
 from exporter.analysis.role import LIVE
 from exporter.analysis.rows import RowFacts, Rows
 from exporter.analysis.rules import Rules, RuleState
-from exporter.analysis.side import Members, Side, SideState, Times, rows_of
+from exporter.analysis.side import Side, SideState, Times
 from exporter.analysis.task import PREDICTED, Outputs
 from exporter.records.observation import Observation
 from exporter.records.observation_metrics import BATCH_BUCKETS
@@ -27,7 +28,7 @@ from exporter.stats import CategoricalBins, Profile, SnapshotError, Windows
 from exporter.stats.joint import JointParts, JointWindows
 
 # Asked of every column of every exchange: a loop within the interpreter would cost three times as much.
-_SIGNATURE = attrgetter("name", "kind")
+_NAME, _KIND = attrgetter("name"), attrgetter("kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +132,11 @@ class Series:
         for at, observations in _timed(pending):
             times = Times(now, at)
             for outputs, inputs in _alike(observations, self._ids):
-                _put(problems, self._predictions(times, *outputs))
-                names, members = inputs
-                self._whole.repeats(names, members, now)
-                _put(problems, self._inputs.update(times, *self._inputs.placed(names, members)))
+                _put(problems, self._predictions(times, outputs))
+                self._whole.repeats(inputs, now)
+                _put(problems, self._inputs.update(times, self._inputs.placed(inputs)))
                 if self._joint is not None:
-                    self._together(self._joint, times, rows_of(members))
+                    self._together(self._joint, times, inputs.rows)
         return problems
 
     def _together(self, joint: JointWindows, times: Times, rows: int) -> None:
@@ -144,12 +144,12 @@ class Series:
         inputs, outputs = self._inputs.latest(), self._outputs.latest()
         joint.add(times.now, outputs.batch | inputs.batch, outputs.nulls | inputs.nulls, rows, times.at)
 
-    def _predictions(self, times: Times, names: tuple[str, ...], members: Members) -> dict[str, int]:
-        names, members = self._outputs.placed(names, members)
-        reading = self.outputs.read(names, members)
-        problems = self._outputs.update(times, names, members, reading.columns)
-        for place, name in enumerate(names):
-            self._classes.count(name, [member[place] for member in members], self._outputs.nature(name))
+    def _predictions(self, times: Times, outputs: Batch) -> dict[str, int]:
+        batch = self._outputs.placed(outputs)
+        reading = self.outputs.read(batch)
+        problems = self._outputs.update(times, batch, reading.columns)
+        for place, name in enumerate(batch.names):
+            self._classes.count(name, batch.columns(place), self._outputs.nature(name))
         self._classes.add(PREDICTED, reading.classes)
         return problems
 
@@ -228,23 +228,20 @@ def _timed(observations: list[Observation]) -> Iterable[tuple[float | None, list
     return groups.items()
 
 
-def _alike(
-    observations: Sequence[Observation], ids: tuple[str, ...]
-) -> Iterator[tuple[tuple[tuple[str, ...], Members], tuple[tuple[str, ...], Members]]]:
+def _alike(observations: Sequence[Observation], ids: tuple[str, ...]) -> Iterator[tuple[Batch, Batch]]:
     """Outputs and inputs of observations with the same names and kinds on both sides, in order of first appearance."""
-    groups: dict[tuple[tuple[tuple[str, str], ...], ...], tuple[Members, Members]] = {}
+    groups: dict[tuple[tuple[str, ...], ...], tuple[Members, Members]] = {}
     for one in observations:
-        sides = without_ids(one.outputs, ids), without_ids(one.inputs, ids)
-        signature = tuple(map(_SIGNATURE, sides[0])), tuple(map(_SIGNATURE, sides[1]))
+        outputs, inputs = one.outputs, one.inputs
+        if ids:
+            outputs, inputs = without_ids(outputs, ids), without_ids(inputs, ids)
+        names = tuple(map(_NAME, outputs)), tuple(map(_NAME, inputs))
+        signature = *names, tuple(map(_KIND, outputs)), tuple(map(_KIND, inputs))
         group = groups.get(signature)
         if group is None:
-            groups[signature] = [sides[0]], [sides[1]]
+            groups[signature] = [outputs], [inputs]
         else:
-            group[0].append(sides[0])
-            group[1].append(sides[1])
-    for (outputs, inputs), members in groups.items():
-        yield (_names(outputs), members[0]), (_names(inputs), members[1])
-
-
-def _names(signature: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    return tuple([name for name, _ in signature])
+            group[0].append(outputs)
+            group[1].append(inputs)
+    for (output_names, input_names, *_), members in groups.items():
+        yield Batch(output_names, members[0]), Batch(input_names, members[1])

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.analysis.aspects import Nature, counted, is_free, misfits, profiled, sighted
+from exporter.analysis.batch import Batch, Members
 from exporter.analysis.columns import Columns
 from exporter.analysis.fit import Fitted, categorical, numeric
 from exporter.analysis.judge import Judge
@@ -47,7 +48,6 @@ _SHARES = NumericBins(tuple(part / 100 for part in range(5, 101, 5)))
 _FINE = NumericBins(tuple(part / 100 for part in range(1, 101)))
 DERIVED_BINS = {name: ColumnSpec(name, _SHARES, _FINE) for name in ("confidence", "margin")}
 Role = Literal["feature", "prediction"]
-Members = list[tuple[Column, ...]]
 
 
 class Times(NamedTuple):
@@ -65,6 +65,14 @@ class Latest(NamedTuple):
 
 
 _NOTHING = Latest({}, {})
+
+
+class _Taken(NamedTuple):
+    """Columns of a batch by the names of their bins, their nulls, and the exchanges that are misfits."""
+
+    values: dict[str, NDArray[Any]]
+    nulls: dict[str, int | NDArray[np.bool_]]
+    wrong: set[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +141,7 @@ class Side:
         self.remembers = False  # what was counted last
         self._latest = _NOTHING
         self._windows = Windows(Layout(tuple(column.spec() for column in counted)), known.windows)
+        self._numbers_of: tuple[Layout | None, frozenset[str]] = (None, frozenset())
 
     @property
     def refused(self) -> int:
@@ -148,62 +157,91 @@ class Side:
         """What a column is; None for one that is not counted."""
         return self._natures.get(name)
 
-    def placed(self, names: tuple[str, ...], members: Members) -> tuple[tuple[str, ...], Members]:
+    def placed(self, batch: Batch) -> Batch:
         """The profile's names where the payload's are positional: same number, and none of them known.
 
         A vector of as many places as the profile has columns is those columns.
         """
-        order = self._order
-        if len(names) == 1 < len(order) and names[0] not in self._natures and _as_wide(members, len(order)):
-            return order, [_split(order, member[0]) for member in members]
-        return (order if len(order) == len(names) and not set(names) & set(order) else names), members
+        order, names = self._order, batch.names
+        if len(names) == 1 < len(order) and names[0] not in self._natures:
+            if _as_wide(batch.members, len(order)):
+                return Batch(order, [_split(order, member[0]) for member in batch.members])
+        if names and len(order) == len(names) and not set(names) & set(order):
+            return batch.renamed(order)
+        return batch
 
     def update(
         self,
         times: Times,
-        names: tuple[str, ...],
-        members: Members,
+        batch: Batch,
         derived: Mapping[str, NDArray[np.float64]] = MappingProxyType({}),
     ) -> dict[str, int]:
-        """Add exchanges whose columns have these names and the same kinds, and what was derived from them.
+        """Add exchanges that are alike, and what was derived from them.
 
         Returns how many exchanges did not fit, by reason. A column of another kind than its bins is converted; it is
         a misfit where a cell cannot be, or where a column without a profile turned from classes to numbers.
         """
-        batch: dict[str, NDArray[Any]] = {}
-        nulls: dict[str, int | NDArray[np.bool_]] = {}
-        wrong: set[int] = set()
-        new: list[ColumnSpec] = []
-        for place, name in enumerate(names):
-            given = [member[place] for member in members]
-            columns = self._missing.cleared(given)
-            nature = self._natures.get(name)
-            if nature is None:
-                nature = self._admitted(name, columns)
-                if nature is None:
-                    continue
-                new += nature.specs(name)
-            usable = False
-            parts = self._counted(nature, name, columns)
-            self._quality.see(name, nature, columns, parts)
-            for part, fitted in parts.items():
-                batch[part] = fitted.values
-                if not isinstance(fitted.nulls, int) or fitted.nulls:
-                    nulls[part] = fitted.nulls
-                wrong |= fitted.misfits
-                usable = usable or len(fitted.misfits) < len(members)
-            if usable:
-                self._missing.count(name, given, columns)
-        if self.profile is None:
-            self._grow(new, batch)
-        self._quality.judge(batch, names, rows_of(members))
-        if derived:
-            batch |= self._with_derived(derived)
-        self._latest = Latest(batch, nulls) if self.remembers else _NOTHING
-        self._windows.update(times.now, batch, nulls, requests=_requests(members), at=times.at)
+        found, rows = self._taken(batch), batch.rows
+        self._quality.judge(found.values, batch.names, rows)
+        values = found.values | self._with_derived(derived) if derived else found.values
+        self._latest = Latest(values, found.nulls) if self.remembers else _NOTHING
+        self._windows.update(times.now, values, found.nulls, requests=batch.requests, at=times.at)
         if self.role == "prediction":
-            self._scale(batch)
-        return self._misfits(names, wrong, len(members))
+            self._scale(values)
+        return self._misfits(batch.names, found.wrong, len(batch.members))
+
+    def _taken(self, batch: Batch) -> _Taken:
+        """The columns that are counted, as their bins count them."""
+        found = _Taken({}, {}, set())
+        numbers, table = self._numbers(), batch.table
+        plain = batch.gapless and not self._missing.declared
+        if plain and table is not None and numbers.issuperset(batch.names):
+            # The usual case, at the least cost: nothing can be missing, of another kind, or new.
+            found.values.update(zip(batch.names, table, strict=True))
+            return found
+        new: list[ColumnSpec] = []
+        for place, name in enumerate(batch.names):
+            if plain and table is not None and name in numbers:
+                found.values[name] = table[place]
+            else:
+                new += self._take(name, batch.columns(place), found)
+        if self.profile is None:
+            self._grow(new, found.values)
+        return found
+
+    def _take(self, name: str, given: list[Column], found: _Taken) -> list[ColumnSpec]:
+        """One column; returns the columns by which it is counted, where it is new and their bins are known."""
+        columns = self._missing.cleared(given)
+        nature, new = self._natures.get(name), []
+        if nature is None:
+            nature = self._admitted(name, columns)
+            if nature is None:
+                return []
+            new = nature.specs(name)
+        usable = False
+        parts = self._counted(nature, name, columns)
+        self._quality.see(name, nature, columns, parts)
+        for part, fitted in parts.items():
+            found.values[part] = fitted.values
+            if not isinstance(fitted.nulls, int) or fitted.nulls:
+                found.nulls[part] = fitted.nulls
+            found.wrong.update(fitted.misfits)
+            usable = usable or len(fitted.misfits) < len(given)
+        if usable:
+            self._missing.count(name, given, columns)
+        return new
+
+    def _numbers(self) -> frozenset[str]:
+        """Columns of the payload that are counted as the numbers they are."""
+        if self._numbers_of[0] is not self.layout:
+            places, edges = self.layout.places, self.layout.edges
+            found = [
+                name
+                for name, nature in self._natures.items()
+                if nature.type in ("numeric", "category") and name in places and edges[places[name]] is not None
+            ]
+            self._numbers_of = self.layout, frozenset(found)
+        return self._numbers_of[1]
 
     def latest(self) -> Latest:
         """What the last update counted, and forget it."""
@@ -356,11 +394,6 @@ def _exponential(found: Exponentials) -> Exponential:
     return Exponential(SCALE, found.zero, ZERO_THRESHOLD, *found.used(False), *found.used(True))
 
 
-def rows_of(members: Members) -> int:
-    """Rows of exchanges alike; one that has no column at all is one row that says nothing."""
-    return sum([len(member[0].values) if member else 1 for member in members])
-
-
 def _as_wide(members: Members, width: int) -> bool:
     """Whether the first columns are vectors of that width."""
     return all(member[0].kind == "vector" and member[0].values.shape[1] == width for member in members)
@@ -371,12 +404,6 @@ def _split(names: tuple[str, ...], vector: Column) -> tuple[Column, ...]:
     return tuple(
         [Column(name, "numeric", vector.values[:, at], vector.nulls) for at, name in enumerate(names)]
     )
-
-
-def _requests(members: Members) -> NDArray[np.int64] | None:
-    """Rows of each exchange; None where none has more than one."""
-    rows = [len(member[0].values) for member in members if member]
-    return np.array(rows, np.int64) if max(rows, default=0) > 1 else None
 
 
 def _nameable(fitted: Fitted) -> Fitted:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.analysis.batch import Batch
 from exporter.analysis.fit import joined, numeric
 from exporter.analysis.guess import Evidence, guess
 from exporter.analysis.known import Known
@@ -62,14 +63,14 @@ class Outputs:
         if self.source == UNKNOWN and task in TASKS and not self._settled:
             self.task, self.source = task, "server"
 
-    def read(self, names: Sequence[str], members: Sequence[Sequence[Column]]) -> Reading:
-        """Take in a batch of exchanges whose outputs have these names and the same kinds."""
-        if not members or not members[0] or (self._settled and self.task in _INERT):
+    def read(self, batch: Batch) -> Reading:
+        """Take in a batch of exchanges whose outputs have the same names and kinds."""
+        if not batch.names or (self._settled and self.task in _INERT):
             return Reading()
-        columns = {name: [member[place] for member in members] for place, name in enumerate(names)}
+        columns = {name: batch.columns(place) for place, name in enumerate(batch.names)}
         kinds: dict[str, str] = {name: found[0].kind for name, found in columns.items()}
-        rows = sum([len(member[0].values) for member in members])
-        numbers = {name: joined(found) for name, found in columns.items() if kinds[name] == "numeric"}
+        rows = sum([len(found.values) for found in next(iter(columns.values()))])
+        numbers = _numbers(batch, columns, kinds)
         table = self._table(numbers, columns, kinds)
         if not self._settled:
             self._learn(rows, columns, table)
@@ -99,12 +100,13 @@ class Outputs:
     ) -> Table | None:
         """Numbers side by side, or the one vector; None where there are neither, or vectors of several widths."""
         if numbers:
-            return np.column_stack(list(numbers.values()))
+            found = list(numbers.values())
+            return found[0][:, None] if len(found) == 1 else np.column_stack(found)
         vectors = [name for name in kinds if kinds[name] == "vector"]
         if len(vectors) != 1:
             return None
-        found = columns[vectors[0]]
-        return joined(found) if len({column.values.shape[1] for column in found}) == 1 else None
+        vector = columns[vectors[0]]
+        return joined(vector) if len({column.values.shape[1] for column in vector}) == 1 else None
 
     # ---------------------------------------------------------------- what outputs say
 
@@ -187,6 +189,13 @@ def class_words(names: Sequence[str]) -> list[str]:
         return [found[2] for found in placed if found]
     bases = {name.rpartition(".")[0] for name in names}
     return [name.rpartition(".")[2] for name in names] if len(bases) == 1 else list(names)
+
+
+def _numbers(batch: Batch, columns: dict[str, list[Column]], kinds: dict[str, str]) -> dict[str, Table]:
+    """The columns of numbers, each joined."""
+    if batch.table is not None:
+        return dict(zip(batch.names, batch.table, strict=True))
+    return {name: joined(found) for name, found in columns.items() if kinds[name] == "numeric"}
 
 
 def _probable(table: Table, task: str) -> NDArray[np.bool_]:

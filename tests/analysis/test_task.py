@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy
 
+from exporter.analysis.batch import Batch
 from exporter.analysis.guess import MAX_CLASSES
 from exporter.analysis.known import Known
 from exporter.analysis.task import GUESS_ROWS, Outputs, Reading, class_words
@@ -33,7 +34,7 @@ def vector(values: Any) -> Column:
 
 
 def read(made: Outputs, *columns: Column) -> Reading:
-    return made.read([one.name for one in columns], [columns])
+    return made.read(Batch(tuple([one.name for one in columns]), [columns]))
 
 
 def classes(table: np.ndarray, base: str = "y") -> list[Column]:
