@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.analysis.fit import joined
-from exporter.records.observation import Column
+from exporter.records.observation import Column, Columns, NumericTable
 
-Members = list[tuple[Column, ...]]
+Members = list[Columns]
 
 
 class Batch:
@@ -39,17 +39,14 @@ class Batch:
     def table(self) -> NDArray[np.floating[Any]] | None:
         """Numbers alone, a row for each column; None where that would cost more than column by column."""
         first = self.members[0]
-        if not first or first[0].kind != "numeric":
+        if isinstance(first, NumericTable):
+            rows = [member.values for member in self.members if isinstance(member, NumericTable)]
+            if len(rows) < len(self.members):
+                return None
+            return np.ascontiguousarray(np.concatenate(rows).reshape(-1, len(first)).T)
+        if len(first) != 1 or first[0].kind != "numeric":
             return None
-        if len(first) == 1:
-            return joined([member[0] for member in self.members])[None]
-        if any([column.kind != "numeric" for column in first]):
-            return None
-        width = len(first)
-        rows = [base for member in self.members if (base := _row(member, width)) is not None]
-        if len(rows) != len(self.members):
-            return None
-        return np.ascontiguousarray(np.concatenate(rows).reshape(-1, width).T)
+        return joined([member[0] for member in self.members])[None]
 
     @cached_property
     def gapless(self) -> bool:
@@ -59,10 +56,8 @@ class Batch:
     @cached_property
     def sizes(self) -> list[int] | None:
         """Rows of each exchange that has columns; None where each has one row."""
-        if self.table is not None and len(self.table) > 1:
-            return None
-        found = [len(member[0].values) for member in self.members if member]
-        return None if found.count(1) == len(found) else found
+        found = [_rows(member) for member in self.members if member]
+        return None if found.count(1) == len(self.members) else found
 
     @property
     def rows(self) -> int:
@@ -77,12 +72,7 @@ class Batch:
         return np.array(self.sizes, np.int64) if max(self.sizes or (0,)) > 1 else None
 
 
-def _row(columns: tuple[Column, ...], width: int) -> NDArray[np.floating[Any]] | None:
-    """The one row of which the columns are views, as decoders make them; None if they are not.
-
-    Joining a row for each exchange costs a tenth of joining all its cells.
-    """
-    base = columns[0].values.base
-    if type(base) is np.ndarray and base.size == width and columns[-1].values.base is base:
-        return base if base.ndim == 1 else base.ravel()
-    return None
+def _rows(columns: Columns) -> int:
+    if isinstance(columns, NumericTable):
+        return len(columns.values) // len(columns)
+    return len(columns[0].values)

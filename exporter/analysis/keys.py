@@ -12,7 +12,7 @@ import numpy as np
 
 from exporter.analysis.known import JOIN_KEYS
 from exporter.records.exchange import Exchange, header
-from exporter.records.observation import Column, Observation
+from exporter.records.observation import Columns, NumericTable, Observation
 
 # Longer ids are no keys: a cut one would join wrongly.
 MAX_ID: Final = 256
@@ -49,8 +49,10 @@ def row_keys(
     return [tuple(row) for row in rows]
 
 
-def without_ids(columns: tuple[Column, ...], id_columns: Sequence[str]) -> tuple[Column, ...]:
+def without_ids(columns: Columns, id_columns: Sequence[str]) -> Columns:
     """The columns that are features: ids are none."""
+    if isinstance(columns, NumericTable) and not any(name in id_columns for name in columns.names):
+        return columns
     return tuple([column for column in columns if column.name not in id_columns]) if id_columns else columns
 
 

@@ -22,7 +22,7 @@ from exporter.analysis.rows import RowFacts, Rows
 from exporter.analysis.rules import Rules, RuleState
 from exporter.analysis.side import Side, SideState, Times
 from exporter.analysis.task import PREDICTED, Outputs
-from exporter.records.observation import Observation
+from exporter.records.observation import Columns, NumericTable, Observation
 from exporter.records.observation_metrics import BATCH_BUCKETS
 from exporter.stats import CategoricalBins, Profile, SnapshotError, Windows
 from exporter.stats.joint import JointParts, JointWindows
@@ -235,13 +235,19 @@ def _alike(observations: Sequence[Observation], ids: tuple[str, ...]) -> Iterato
         outputs, inputs = one.outputs, one.inputs
         if ids:
             outputs, inputs = without_ids(outputs, ids), without_ids(inputs, ids)
-        names = tuple(map(_NAME, outputs)), tuple(map(_NAME, inputs))
-        signature = *names, tuple(map(_KIND, outputs)), tuple(map(_KIND, inputs))
+        signature = *_form(outputs), *_form(inputs)
         group = groups.get(signature)
         if group is None:
             groups[signature] = [outputs], [inputs]
         else:
             group[0].append(outputs)
             group[1].append(inputs)
-    for (output_names, input_names, *_), members in groups.items():
+    for (output_names, _, input_names, _), members in groups.items():
         yield Batch(output_names, members[0]), Batch(input_names, members[1])
+
+
+def _form(columns: Columns) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and kinds."""
+    if isinstance(columns, NumericTable):
+        return columns.names, ("numeric",) * len(columns.names)
+    return tuple(map(_NAME, columns)), tuple(map(_KIND, columns))

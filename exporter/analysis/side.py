@@ -163,9 +163,9 @@ class Side:
         A vector of as many places as the profile has columns is those columns.
         """
         order, names = self._order, batch.names
-        if len(names) == 1 < len(order) and names[0] not in self._natures:
-            if _as_wide(batch.members, len(order)):
-                return Batch(order, [_split(order, member[0]) for member in batch.members])
+        alone = len(names) == 1 < len(order) and names[0] not in self._natures
+        if alone and _as_wide(batch.members, len(order)):
+            return Batch(order, [_split(order, member[0]) for member in batch.members])
         if names and len(order) == len(names) and not set(names) & set(order):
             return batch.renamed(order)
         return batch
@@ -238,7 +238,9 @@ class Side:
             found = [
                 name
                 for name, nature in self._natures.items()
-                if nature.type in ("numeric", "category") and name in places and edges[places[name]] is not None
+                if nature.type in ("numeric", "category")
+                and name in places
+                and edges[places[name]] is not None
             ]
             self._numbers_of = self.layout, frozenset(found)
         return self._numbers_of[1]

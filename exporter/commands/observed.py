@@ -16,7 +16,7 @@ from exporter.analysis.known import Known
 from exporter.analysis.names import told_name
 from exporter.analysis.role import Sorter
 from exporter.records.exchange import UNKNOWN, Exchange
-from exporter.records.observation import Column, Generation, Observation
+from exporter.records.observation import Column, Columns, Generation, Observation
 
 _KEYED: Final = 3  # rows whose keys are shown
 SHOWN: Final = 20  # values of a column
@@ -71,7 +71,7 @@ def _keys(exchange: Exchange, found: Observation, known: Known) -> list[str]:
     return [*lines, f"            and those of {more} more rows"] if more > 0 else lines
 
 
-def _table(side: str, columns: tuple[Column, ...], ids: tuple[str, ...]) -> list[str]:
+def _table(side: str, columns: Columns, ids: tuple[str, ...]) -> list[str]:
     if not columns:
         return [f"{side}: no columns (bytes, no rows, or wide rows that are no numbers)"]
     head = (side, "kind", "counted as", "count", "nulls", "absent", "min", "mean", "max", "")

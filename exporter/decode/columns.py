@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from exporter.decode.images import base64_columns, looks_base64
 from exporter.decode.payload import MAX_NAME
-from exporter.records.observation import Column, ColumnKind, Undecodable
+from exporter.records.observation import Column, ColumnKind, Columns, NumericTable, Undecodable
 
 MAX_COLUMNS = 4096
 # Wider unnamed tensors are vectors (embeddings, pixels, tokens): their single places mean nothing.
@@ -87,7 +87,7 @@ def _positional(name: str, width: int) -> tuple[str, ...]:
     return tuple([f"{base}_{index}" for index in range(width)])
 
 
-def numeric_columns(names: tuple[str, ...], flat: list[Any]) -> list[Column]:
+def numeric_columns(names: tuple[str, ...], flat: list[Any]) -> Columns:
     """Numeric columns of a row-major table of scalars; strings are read as numbers: protobuf writes them so.
 
     Raises Undecodable "wrong_type" for a string that is no number, "number_range" for an integer beyond
@@ -105,23 +105,23 @@ def numeric_columns(names: tuple[str, ...], flat: list[Any]) -> list[Column]:
 
 def table_columns(
     names: tuple[str, ...], values: NDArray[np.floating[Any]], nulls: Sequence[int] = ()
-) -> list[Column]:
-    """Numeric columns of a row-major table, as views of it; `nulls` per column, () for none."""
+) -> Columns:
+    """Numeric columns of a flat row-major table, as views of it; `nulls` per column, () for none."""
     width = len(names)
     if width == 1:
         return [Column(names[0], "numeric", values, nulls[0] if nulls else 0)]
-    # One row is its own transpose, and the usual table.
-    table = values.reshape(width, 1) if len(values) == width else values.reshape(-1, width).T
-    return list(map(Column, names, _NUMERIC, table, nulls or _NO_NULLS))
+    if not nulls:
+        return NumericTable(names, values)
+    return list(map(Column, names, _NUMERIC, values.reshape(-1, width).T, nulls))
 
 
-def categorical_columns(names: tuple[str, ...], flat: list[Any]) -> list[Column]:
+def categorical_columns(names: tuple[str, ...], flat: list[Any]) -> Columns:
     """Categorical columns of a row-major table of scalars (see `canonical`)."""
     columns = _categories(names, flat, set(map(type, flat)))
     return _pictured(columns) if any(map(looks_base64, flat[: len(names)])) else columns
 
 
-def text_columns(names: tuple[str, ...], texts: NDArray[Any], nulls: Sequence[int] = ()) -> list[Column]:
+def text_columns(names: tuple[str, ...], texts: NDArray[Any], nulls: Sequence[int] = ()) -> Columns:
     """Categorical columns of a row-major table, as views of it; see `table_columns`.
 
     `texts`: objects, each a category in canonical form or None.
@@ -132,12 +132,12 @@ def text_columns(names: tuple[str, ...], texts: NDArray[Any], nulls: Sequence[in
     return list(map(Column, names, _CATEGORICAL, table, nulls or _NO_NULLS))
 
 
-def scalar_columns(names: tuple[str, ...], flat: list[Any], role: Role) -> list[Column]:
+def scalar_columns(names: tuple[str, ...], flat: list[Any], role: Role) -> Columns:
     """Columns of a row-major table of scalars whose kinds the payload does not declare (see the module)."""
     return _scalars(names, flat, set(map(type, flat)), role)
 
 
-def row_columns(name: str, rows: list[Any], role: Role, depth: int = 0) -> list[Column]:
+def row_columns(name: str, rows: list[Any], role: Role, depth: int = 0) -> Columns:
     """Columns of a list of rows: scalars, lists (nested ones too), or objects with one column per key.
 
     A list of width k becomes k columns named by place (`positional`), or one vector if k > MAX_VECTOR (none, if such
@@ -165,14 +165,20 @@ def flatten(values: list[Any]) -> list[Any] | None:
     return None if leaves is None else leaves[0]
 
 
-def checked(columns: Iterable[Column]) -> tuple[Column, ...]:
+def checked(columns: Iterable[Column]) -> Columns:
     """The columns as an Observation takes them; Undecodable "too_many_columns" or "duplicate_column"."""
-    whole = tuple(columns)
+    whole = frozen(columns)
     if len(whole) > MAX_COLUMNS:
         raise Undecodable("too_many_columns")
-    if len(whole) > 1 and len({column.name for column in whole}) != len(whole):
+    names = whole.names if isinstance(whole, NumericTable) else [column.name for column in whole]
+    if len(names) > 1 and len(set(names)) != len(names):
         raise Undecodable("duplicate_column")
     return whole
+
+
+def frozen(columns: Iterable[Column]) -> NumericTable | tuple[Column, ...]:
+    """The columns, whatever they came in; a table stays one."""
+    return columns if isinstance(columns, NumericTable) else tuple(columns)
 
 
 def _numbers(flat: list[Any]) -> NDArray[np.float64]:
@@ -184,13 +190,13 @@ def _numbers(flat: list[Any]) -> NDArray[np.float64]:
         raise Undecodable("wrong_type") from error
 
 
-def _categories(names: tuple[str, ...], flat: list[Any], kinds: set[type]) -> list[Column]:
+def _categories(names: tuple[str, ...], flat: list[Any], kinds: set[type]) -> Columns:
     texts = list(map(str, flat)) if kinds == {int} else [canonical(value) for value in flat]
     cells = np.array(texts, dtype=object)
     return text_columns(names, cells, _nulls(flat, len(names)) if NoneType in kinds else ())
 
 
-def _pictured(columns: list[Column]) -> list[Column]:
+def _pictured(columns: Columns) -> Columns:
     """The columns, with what can be told of images in place of their texts."""
     found: list[Column] = []
     for column in columns:
@@ -199,24 +205,24 @@ def _pictured(columns: list[Column]) -> list[Column]:
     return found
 
 
-def vector_column(name: str, table: NDArray[np.floating[Any]], nulls: int = 0) -> list[Column]:
+def vector_column(name: str, table: NDArray[np.floating[Any]], nulls: int = 0) -> Columns:
     """The vector of a table of shape (rows, width); of `nulls` rows nothing is known, and they are NaN throughout."""
     return [Column(name[:MAX_NAME], "vector", table, nulls)]
 
 
-def wide_column(name: str, flat: list[Any], rows: int) -> list[Column]:
+def wide_column(name: str, flat: list[Any], rows: int) -> Columns:
     """The vector of a row-major table of more than MAX_VECTOR scalars a row; Undecodable where they are no numbers."""
     return vector_column(name, _numbers(flat).reshape(rows, -1)) if rows else []
 
 
-def _scalars(names: tuple[str, ...], flat: list[Any], kinds: set[type], role: Role) -> list[Column]:
+def _scalars(names: tuple[str, ...], flat: list[Any], kinds: set[type], role: Role) -> Columns:
     """The columns; `kinds` are the types of the values."""
     if str in kinds and any(map(looks_base64, flat[: len(names)])):
         return _pictured(_alike(names, flat, kinds, role))
     return _alike(names, flat, kinds, role)
 
 
-def _alike(names: tuple[str, ...], flat: list[Any], kinds: set[type], role: Role) -> list[Column]:
+def _alike(names: tuple[str, ...], flat: list[Any], kinds: set[type], role: Role) -> Columns:
     known = kinds - {NoneType} if NoneType in kinds else kinds
     kind = _kind(known, role)
     if len(names) > 1:
@@ -229,7 +235,7 @@ def _alike(names: tuple[str, ...], flat: list[Any], kinds: set[type], role: Role
     return numeric_columns(names, flat)
 
 
-def _mixed(names: tuple[str, ...], flat: list[Any], role: Role) -> list[Column]:
+def _mixed(names: tuple[str, ...], flat: list[Any], role: Role) -> Columns:
     """Columns that differ in kind: those of one kind are one table."""
     width = len(names)
     cells = [flat[at::width] for at in range(width)]
@@ -279,7 +285,7 @@ def _nulls(flat: list[Any], width: int) -> Sequence[int]:
     return counts
 
 
-def _listed(name: str, rows: list[Any], kinds: set[type], role: Role, depth: int) -> list[Column]:
+def _listed(name: str, rows: list[Any], kinds: set[type], role: Role, depth: int) -> Columns:
     if not kinds <= {list, NoneType}:
         raise Undecodable("mixed_rows")
     leaves = _leaves(rows)
@@ -301,9 +307,7 @@ def _listed(name: str, rows: list[Any], kinds: set[type], role: Role, depth: int
     return columns
 
 
-def _vector(
-    name: str, rows: list[Any], leaves: tuple[list[Any], set[type]] | None, nulls: int
-) -> list[Column]:
+def _vector(name: str, rows: list[Any], leaves: tuple[list[Any], set[type]] | None, nulls: int) -> Columns:
     """The vector of rows, of which so many are null; `leaves` are those of the others."""
     if leaves is None or not leaves[1] <= _PLACES:
         return []
@@ -315,7 +319,7 @@ def _vector(
     return vector_column(name, table, nulls)
 
 
-def _named(name: str, rows: list[Any], kinds: set[type], role: Role, depth: int) -> list[Column]:
+def _named(name: str, rows: list[Any], kinds: set[type], role: Role, depth: int) -> Columns:
     if not kinds <= {dict, NoneType}:
         raise Undecodable("mixed_rows")
     objects = [{} if row is None else row for row in rows] if NoneType in kinds else rows
@@ -367,7 +371,7 @@ def _refuse_sparse(cells: int, present: int) -> None:
         raise Undecodable("too_sparse")
 
 
-def _extend(columns: list[Column], more: list[Column]) -> None:
+def _extend(columns: list[Column], more: Columns) -> None:
     columns.extend(more)
     if len(columns) > MAX_COLUMNS:
         raise Undecodable("too_many_columns")

@@ -18,7 +18,7 @@ from exporter.decode.readings import Reading, agree, readings
 from exporter.decode.tables import column_names, named_rows
 from exporter.records.custom import FAILURES, Custom, parse
 from exporter.records.exchange import Exchange
-from exporter.records.observation import Column, Observation, Undecodable
+from exporter.records.observation import Columns, Observation, Undecodable
 from exporter.records.routes import Rule, custom_rule, match
 
 NAME: Final = "custom"
@@ -151,7 +151,7 @@ def _table(value: Any, names: tuple[str, ...], role: Role) -> Sequence[Reading]:
     return (Reading(len(rows), lambda: named_rows(names, rows, role)),)
 
 
-def _single(value: Any, make: Callable[[list[Any]], list[Column]]) -> Sequence[Reading]:
+def _single(value: Any, make: Callable[[list[Any]], Columns]) -> Sequence[Reading]:
     if value is None:
         raise Undecodable("missing_field")
     cells = value if type(value) is list else [value]
@@ -160,9 +160,9 @@ def _single(value: Any, make: Callable[[list[Any]], list[Column]]) -> Sequence[R
     return (Reading(len(cells), lambda: make(cells) if cells else []),)
 
 
-def _classes(cells: list[Any]) -> list[Column]:
+def _classes(cells: list[Any]) -> Columns:
     return categorical_columns(("class",), cells)
 
 
-def _scores(cells: list[Any]) -> list[Column]:
+def _scores(cells: list[Any]) -> Columns:
     return numeric_columns(("score",), cells)

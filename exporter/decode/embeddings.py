@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from exporter.decode.columns import numeric_columns
 from exporter.decode.generation import Gathered, fields
 from exporter.decode.payload import text
-from exporter.records.observation import Column, Observation, Undecodable
+from exporter.records.observation import Column, Columns, Observation, Undecodable
 
 _NUMBERS: Final = frozenset({int, float})
 
@@ -29,7 +29,7 @@ def read(protocol: str, told: Gathered, asked: Any, answer: dict[str, Any]) -> O
     usage = fields(answer.get("usage"))
     told.usage(usage.get("prompt_tokens"), None)
     texts = [asked] if type(asked) is str else asked if type(asked) is list else []
-    inputs: list[Column] = []
+    inputs: Columns = ()
     if texts and all(type(one) is str for one in texts):
         if len(texts) != rows:
             raise Undecodable("rows_differ")

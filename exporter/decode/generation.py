@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import orjson
 
-from exporter.decode.columns import categorical_columns, numeric_columns
+from exporter.decode.columns import categorical_columns, frozen, numeric_columns
 from exporter.decode.payload import parse, refuse_many
 from exporter.records.exchange import OTHER, Exchange, Stream
-from exporter.records.observation import Column, Generation, Undecodable
+from exporter.records.observation import Columns, Generation, Undecodable
 from exporter.wire.sse import told
 
 # Words of OpenAI, of engines that speak like it (`abort`: SGLang), of its Responses API, and of TGI.
@@ -141,7 +141,7 @@ class Gathered:
             parameters=self.parameters,
         )
 
-    def columns(self, made: Generation) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+    def columns(self, made: Generation) -> tuple[Columns, Columns]:
         """Inputs and outputs of the one row that a whole answer is: sizes and how it ended, for windows and drift."""
         numbers = (
             ("prompt_characters", made.prompt_characters),
@@ -151,10 +151,10 @@ class Gathered:
             ("completion_characters", made.completion_characters),
             ("completion_tokens", None if made.estimated else made.output_tokens),
         )
-        inputs, outputs = _numeric(numbers), _numeric(answers)
+        inputs, outputs = frozen(_numeric(numbers)), _numeric(answers)
         if made.finish_reasons:
-            outputs += categorical_columns(("finish_reason",), [made.finish_reasons[0]])
-        return tuple(inputs), tuple(outputs)
+            outputs = *outputs, *categorical_columns(("finish_reason",), [made.finish_reasons[0]])
+        return inputs, frozen(outputs)
 
     def _times(self) -> tuple[int | None, int | None]:
         if self._stream is None or self._first < 0:
@@ -203,7 +203,7 @@ def _time(stream: Stream, end: int) -> int | None:
     return stream.times[at] if at < len(stream.times) else None
 
 
-def _numeric(pairs: tuple[tuple[str, int | None], ...]) -> list[Column]:
+def _numeric(pairs: tuple[tuple[str, int | None], ...]) -> Columns:
     told = [(name, float(value)) for name, value in pairs if value is not None]
     if not told:
         return []

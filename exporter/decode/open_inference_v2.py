@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from exporter.decode.columns import MAX_COLUMNS, Role, checked
+from exporter.decode.columns import MAX_COLUMNS, Role, checked, frozen
 from exporter.decode.payload import MAX_CONTAINERS, identifier, parse_object, refuse_many, required, text
 from exporter.decode.tensors import binary_columns, tensor_columns
 from exporter.records.exchange import Exchange, header
-from exporter.records.observation import Column, Observation, Undecodable
+from exporter.records.observation import Columns, Observation, Undecodable
 
 NAME = "open_inference_v2"
 _JSON_LENGTH = b"inference-header-content-length"
@@ -160,12 +160,12 @@ def _optional(fields: dict[str, Any], name: str, kind: type) -> Any:
     return None if fields.get(name) is None else required(fields, name, kind)
 
 
-def _columns(tensors: list[_Tensor], behind: memoryview | None, role: Role) -> tuple[int, tuple[Column, ...]]:
+def _columns(tensors: list[_Tensor], behind: memoryview | None, role: Role) -> tuple[int, Columns]:
     if not tensors:
         raise Undecodable("missing_field")
     if len(tensors) == 1 and behind is None:
         count, columns = _one(tensors[0], None, role)
-        return count, tuple(columns)  # of distinct names, and few
+        return count, frozen(columns)  # of distinct names, and few
     if len(tensors) > MAX_COLUMNS:
         raise Undecodable("too_many_columns")
     rest = _NOTHING if behind is None else behind
@@ -188,7 +188,7 @@ def _columns(tensors: list[_Tensor], behind: memoryview | None, role: Role) -> t
     return rows.pop(), checked(columns)
 
 
-def _one(tensor: _Tensor, raw: memoryview | None, role: Role) -> tuple[int, list[Column]]:
+def _one(tensor: _Tensor, raw: memoryview | None, role: Role) -> tuple[int, Columns]:
     """Rows and columns of one tensor; `raw` is None if its values are not behind the JSON."""
     if not tensor.name:
         raise Undecodable("bad_name")

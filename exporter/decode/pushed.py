@@ -23,7 +23,7 @@ from exporter.decode.columns import (
 )
 from exporter.decode.moments import moment
 from exporter.decode.payload import MAX_ID, MAX_NAME, parse
-from exporter.records.observation import Column, Observation, Undecodable
+from exporter.records.observation import Column, Columns, Observation, Undecodable
 
 NAME: Final = "pushed"
 MAX_RECORDS: Final = 10_000
@@ -169,7 +169,7 @@ def _kinds(value: Any) -> dict[str, str]:
 # ---------------------------------------------------------------- columns
 
 
-def _side(value: Any, role: Role, kinds: dict[str, str]) -> tuple[int, list[Column]]:
+def _side(value: Any, role: Role, kinds: dict[str, str]) -> tuple[int, Columns]:
     """(rows, columns) of one side; -1 rows where it is not there."""
     if value is None:
         return -1, []
@@ -195,7 +195,7 @@ def _bounded(rows: int) -> int:
     return rows
 
 
-def _rows(listed: list[Any], role: Role, kinds: dict[str, str]) -> tuple[int, list[Column]]:
+def _rows(listed: list[Any], role: Role, kinds: dict[str, str]) -> tuple[int, Columns]:
     """Objects are rows of named columns; anything else is a column of its own, called feature or prediction."""
     count = _bounded(len(listed))
     types = set(map(type, listed))
@@ -211,7 +211,7 @@ def _rows(listed: list[Any], role: Role, kinds: dict[str, str]) -> tuple[int, li
     return count, _columns({name: [row.get(name) for row in listed] for name in names}, role, kinds)
 
 
-def _columns(table: dict[str, list[Any]], role: Role, kinds: dict[str, str]) -> list[Column]:
+def _columns(table: dict[str, list[Any]], role: Role, kinds: dict[str, str]) -> Columns:
     if len(table) > MAX_COLUMNS:
         raise Undecodable("too_many_columns")
     found: list[Column] = []
@@ -283,15 +283,13 @@ def _timed(whole: Observation, fields: _Fields, now: float) -> tuple[Observation
     )
 
 
-def _cut(
-    columns: tuple[Column, ...], order: NDArray[np.intp], cuts: list[tuple[int, int]]
-) -> list[tuple[Column, ...]]:
+def _cut(columns: Columns, order: NDArray[np.intp], cuts: list[tuple[int, int]]) -> list[tuple[Column, ...]]:
     """The columns of each part of the rows, which are put into that order first."""
     table = [_parts(column, column.values[order], cuts) for column in columns]
     return [tuple([parts[at] for parts in table]) for at in range(len(cuts))]
 
 
-def _parts(column: Column, values: Any, cuts: list[tuple[int, int]]) -> list[Column]:
+def _parts(column: Column, values: Any, cuts: list[tuple[int, int]]) -> Columns:
     """A null among numbers is a NaN like any other: where both are, the sum over the parts is right."""
     found, nulls = [], column.nulls
     for start, end in cuts:

@@ -13,7 +13,7 @@ import msgspec
 
 from exporter.decode.columns import MAX_COLUMNS, Role, row_columns
 from exporter.decode.payload import MAX_NAME
-from exporter.records.observation import Column, Undecodable
+from exporter.records.observation import Columns, Undecodable
 
 _SCALARS: Final = frozenset({str, int, float, bool})
 _NUMBERS: Final = frozenset({int, float, bool, NoneType})
@@ -23,7 +23,7 @@ class Reading(msgspec.Struct, frozen=True):
     """One way to read a body: as so many rows. `columns` does the work, and may raise Undecodable."""
 
     rows: int
-    columns: Callable[[], list[Column]]
+    columns: Callable[[], Columns]
 
 
 def as_rows(name: str, rows: list[Any], role: Role) -> Reading:
@@ -60,7 +60,7 @@ def readings(name: str, value: Any, role: Role) -> tuple[Reading, ...]:
     return (one,)
 
 
-def agree(*sides: Sequence[Reading]) -> tuple[int, tuple[list[Column], ...]]:
+def agree(*sides: Sequence[Reading]) -> tuple[int, tuple[Columns, ...]]:
     """The number of rows that all sides can be read as, and each side's columns by that reading.
 
     Raises Undecodable "rows_differ" if there is no such number, "ambiguous_rows" if there are two.
@@ -72,11 +72,11 @@ def agree(*sides: Sequence[Reading]) -> tuple[int, tuple[list[Column], ...]]:
     return rows, tuple([_read(side, rows) for side in sides])
 
 
-def _read(side: Sequence[Reading], rows: int) -> list[Column]:
+def _read(side: Sequence[Reading], rows: int) -> Columns:
     return next(reading for reading in side if reading.rows == rows).columns()
 
 
-def _field_columns(fields: dict[str, list[Any]], role: Role) -> list[Column]:
+def _field_columns(fields: dict[str, list[Any]], role: Role) -> Columns:
     if len(fields) > MAX_COLUMNS:
         raise Undecodable("too_many_columns")
     if "" in fields:

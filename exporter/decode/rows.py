@@ -6,11 +6,11 @@ Knows neither paths nor which of the two speaks.
 from typing import Any
 
 from exporter.decode.columns import MAX_COLUMNS, Role, checked, row_columns
-from exporter.records.observation import Column, Observation, Undecodable
+from exporter.records.observation import Columns, Observation, Undecodable
 
 # What columns are called after if nothing names them.
 BASES: dict[Role, str] = {"input": "input", "output": "prediction"}
-Table = tuple[int, tuple[Column, ...]]
+Table = tuple[int, Columns]
 
 
 def either(fields: dict[str, Any], first: str, second: str) -> Any:
@@ -38,7 +38,7 @@ def row_table(value: Any, role: Role) -> Table:
     return len(rows), checked(row_columns(BASES[role], rows, role)) if rows else ()
 
 
-def named_columns(tensors: dict[str, list[Any]], role: Role) -> tuple[Column, ...]:
+def named_columns(tensors: dict[str, list[Any]], role: Role) -> Columns:
     """Columns of lists with names, all of one length."""
     if len(tensors) > MAX_COLUMNS:
         raise Undecodable("too_many_columns")

@@ -22,7 +22,7 @@ from exporter.decode.readings import Reading, agree, as_rows, readings
 from exporter.decode.tables import column_names, named_rows
 from exporter.decode.tensors import check_shape
 from exporter.records.exchange import Exchange
-from exporter.records.observation import Column, Observation, Undecodable
+from exporter.records.observation import Columns, Observation, Undecodable
 
 NAME = "seldon_v1"
 _FIELDS: Final = ("data", "strData", "jsonData", "binData", "customData")
@@ -107,7 +107,7 @@ def _table(data: dict[str, Any], base: str, role: Role) -> Reading:
     return Reading(len(rows), lambda: _rows(rows, names, base, role))
 
 
-def _rows(rows: list[Any], names: tuple[str, ...], base: str, role: Role) -> list[Column]:
+def _rows(rows: list[Any], names: tuple[str, ...], base: str, role: Role) -> Columns:
     if not rows:
         return []
     if len(names) > 1:

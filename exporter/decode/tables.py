@@ -25,7 +25,7 @@ from exporter.decode.columns import (
     scalar_columns,
 )
 from exporter.decode.payload import MAX_NAME, parse, text
-from exporter.records.observation import Column, Undecodable
+from exporter.records.observation import Column, Columns, Undecodable
 
 _MISSING_NUMBERS: Final = frozenset(("", "null", "NULL", "None", "NA", "N/A"))
 _TRUTH: Final = {
@@ -61,14 +61,14 @@ class Records:
             return True
         return self.count > 1 and not any(map(_is_number, self.first)) and any(map(_is_number, self.rows[1]))
 
-    def named(self, name: str, role: Role) -> list[Column]:
+    def named(self, name: str, role: Role) -> Columns:
         """Columns of all records but the first, which names them; one without a name is called by place."""
         names = [cell.strip() for cell in self.first]
         if "" in names:
             names = [one or f"{name}_{place}" for place, one in enumerate(names)]
         return _cell_columns(column_names(names), self.rows[len(self.rows) - self.count + 1 :], role)
 
-    def unnamed(self, name: str, role: Role) -> list[Column]:
+    def unnamed(self, name: str, role: Role) -> Columns:
         """Columns of all records, called by place; over MAX_VECTOR cells a record one vector, of numbers alone.
 
         Not where there is a header.
@@ -146,7 +146,7 @@ def _numbers_alone(body: bytes) -> Records | None:
     return Records(first, rows, len(rows) + header) if all(rows) else None
 
 
-def _cell_columns(names: tuple[str, ...], rows: list[list[Any]], role: Role) -> list[Column]:
+def _cell_columns(names: tuple[str, ...], rows: list[list[Any]], role: Role) -> Columns:
     flat, width = list(chain.from_iterable(rows)), len(names)
     if not flat:
         return []
@@ -163,7 +163,7 @@ def column_names(listed: list[Any]) -> tuple[str, ...]:
     return tuple([name[:MAX_NAME] for name in names]) if max(map(len, names), default=0) > MAX_NAME else names
 
 
-def named_rows(names: tuple[str, ...], rows: list[Any], role: Role) -> list[Column]:
+def named_rows(names: tuple[str, ...], rows: list[Any], role: Role) -> Columns:
     """Columns of JSON rows whose names stand beside them; each row is a list of one value per name.
 
     Raises Undecodable "mixed_rows" for a row that is no list, "names_differ" for one of another length,

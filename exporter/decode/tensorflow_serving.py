@@ -26,13 +26,14 @@ from exporter.decode.columns import (
     Role,
     categorical_columns,
     checked,
+    frozen,
     numeric_columns,
     row_columns,
 )
 from exporter.decode.payload import parse_object, required
 from exporter.decode.rows import BASES, Table, either, named_columns, paired, row_table
 from exporter.records.exchange import Exchange
-from exporter.records.observation import Column, Observation, Undecodable
+from exporter.records.observation import Column, Columns, Observation, Undecodable
 
 NAME = "tensorflow_serving"
 _NUMBERS = frozenset({int, float})
@@ -91,7 +92,7 @@ def _named(value: Any) -> dict[str, list[Any]]:
     return tensors or {name: [cell] for name, cell in value.items()}
 
 
-def _of_length(tensors: dict[str, list[Any]], rows: int, role: Role) -> tuple[Column, ...]:
+def _of_length(tensors: dict[str, list[Any]], rows: int, role: Role) -> Columns:
     if "" in tensors:
         return checked(row_columns(BASES[role], tensors[""], role)) if rows else ()
     return named_columns({name: cells for name, cells in tensors.items() if len(cells) == rows}, role)
@@ -110,11 +111,11 @@ def _examples(request: dict[str, Any]) -> Table:
         # A feature that examples have themselves is theirs.
         own = set(chain.from_iterable(example for example in examples if type(example) is dict))
         common = {name: value for name, value in context.items() if name not in own}
-        columns += _repeated(row_columns(BASES["input"], [common], "input"), len(examples))
+        columns = *columns, *_repeated(row_columns(BASES["input"], [common], "input"), len(examples))
     return len(examples), checked(columns)
 
 
-def _repeated(columns: list[Column], rows: int) -> list[Column]:
+def _repeated(columns: Columns, rows: int) -> Columns:
     """The one value of each for so many rows, at no cost per row."""
     return [
         Column(
@@ -133,7 +134,7 @@ def _results(response: dict[str, Any]) -> Table:
         return 0, ()
     kinds = set(map(type, results))
     if kinds <= _NUMBERS:
-        return len(results), tuple(numeric_columns((BASES["output"],), results))
+        return len(results), frozen(numeric_columns((BASES["output"],), results))
     if kinds != {list}:
         raise Undecodable("mixed_rows")
     return len(results), checked(_classified([[_scored(pair) for pair in row] for row in results]))
@@ -162,7 +163,7 @@ def _score(pair: tuple[str, float]) -> float:
     return -inf if isnan(pair[1]) else pair[1]
 
 
-def _classified(rows: list[list[tuple[str, float]]]) -> list[Column]:
+def _classified(rows: list[list[tuple[str, float]]]) -> Columns:
     labels = {label for row in rows for label, _ in row}
     if labels <= {""}:  # the signature has scores only
         return row_columns("scores", [[score for _, score in row] for row in rows], "output")
@@ -172,4 +173,4 @@ def _classified(rows: list[list[tuple[str, float]]]) -> list[Column]:
     objects = [dict(row) for row in rows]
     if any(len(named) != len(row) for named, row in zip(objects, rows, strict=True)):
         raise Undecodable("duplicate_column")
-    return classes + row_columns("scores", objects, "output", 1)
+    return *classes, *row_columns("scores", objects, "output", 1)

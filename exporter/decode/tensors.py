@@ -25,7 +25,7 @@ from exporter.decode.columns import (
     wide_column,
 )
 from exporter.decode.images import image_columns
-from exporter.records.observation import Column, Undecodable
+from exporter.records.observation import Columns, Undecodable
 
 # Datatype -> numpy dtype, little-endian as on the wire. BYTES elements are str here.
 # BF16 (Triton's) is missing: numpy has no such dtype.
@@ -75,7 +75,7 @@ def check_shape(shape: list[Any]) -> tuple[int, int]:
 
 def tensor_columns(
     name: str, datatype: str, shape: list[Any], data: list[Any], role: Role
-) -> tuple[int, list[Column]]:
+) -> tuple[int, Columns]:
     """(rows, columns) of a tensor whose values are JSON, flat row-major or nested.
 
     [n] and [n, 1] are one column of that name, [n, k] are name_0 … name_(k-1) (the protocol has no names for them),
@@ -104,7 +104,7 @@ def tensor_columns(
 
 def binary_columns(
     name: str, datatype: str, shape: list[Any], raw: memoryview, role: Role
-) -> tuple[int, list[Column]]:
+) -> tuple[int, Columns]:
     """(rows, columns) of a tensor whose values are `raw`; columns and kinds as of `tensor_columns`.
 
     Numbers are float32 if the floats there are shorter than 64 bits, else float64. BYTES that are not UTF-8 have rows

@@ -16,7 +16,7 @@ from exporter.decode.images import image_columns
 from exporter.decode.payload import parse
 from exporter.decode.readings import Reading, agree, as_rows, readings
 from exporter.records.exchange import Exchange
-from exporter.records.observation import Column, Observation, Undecodable
+from exporter.records.observation import Columns, Observation, Undecodable
 
 NAME = "torchserve"
 _ENVELOPES: Final = {"input": ("data", "body", "inputs"), "output": ("predictions",)}
@@ -132,7 +132,7 @@ def _number_key(pair: Any) -> str:
     return ""
 
 
-def _best(maps: list[dict[str, float]]) -> list[Column]:
+def _best(maps: list[dict[str, float]]) -> Columns:
     best = [max(shares.items(), key=itemgetter(1)) for shares in maps]
     return [
         *categorical_columns(("class",), [label for label, _ in best]),

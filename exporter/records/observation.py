@@ -8,7 +8,9 @@ the model saw. Arrays may be read-only views, of a body or of a table that many 
 Observation keeps the values.
 """
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
@@ -50,6 +52,38 @@ class Column(msgspec.Struct, frozen=True, eq=False, gc=False):
     values: "NDArray[np.float64] | NDArray[np.float32] | NDArray[Any]"
     nulls: int = 0
     absent: int = 0
+
+
+class Columns(Protocol):
+    """Columns of one length, in order: a tuple or a list of them, or a table that has not made them yet."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Column]: ...
+
+    def __getitem__(self, place: int, /) -> Column: ...
+
+
+class NumericTable(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """Columns of numbers without nulls as the flat row-major table that they are views of.
+
+    Most exchanges are such a row, and most of what is counted takes the table: its columns are made when asked for,
+    for a dozen views cost more than reading the row.
+    """
+
+    names: tuple[str, ...]
+    values: "NDArray[np.floating[Any]]"
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Column]:
+        numeric: repeat[ColumnKind] = repeat("numeric")
+        return map(Column, self.names, numeric, self.values.reshape(-1, len(self.names)).T)
+
+    def __getitem__(self, place: int, /) -> Column:
+        place = range(len(self.names))[place]
+        return Column(self.names[place], "numeric", self.values[place :: len(self.names)])
 
 
 class Generation(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
@@ -94,8 +128,8 @@ class Observation(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     protocol: str
     rows: int
-    inputs: tuple[Column, ...]
-    outputs: tuple[Column, ...]
+    inputs: Columns
+    outputs: Columns
     model_name: str = ""
     model_version: str = ""
     request_id: str = ""

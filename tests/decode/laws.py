@@ -22,7 +22,7 @@ from exporter.decode.generation import FINISH_REASONS, MAX_CHOICES
 from exporter.decode.moments import MAX_AHEAD_SECONDS
 from exporter.decode.payload import MAX_NAME
 from exporter.records.exchange import OTHER, Exchange
-from exporter.records.observation import Column, Generation, Observation, Undecodable
+from exporter.records.observation import Column, Generation, NumericTable, Observation, Undecodable
 from tests.decode.exchanges import from_raw
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -69,7 +69,9 @@ def check(exchange: Exchange, dialects: tuple[Dialect, ...] = DIALECTS) -> Obser
 def sides(found: Observation) -> None:
     """The contract of an Observation's columns and names."""
     for columns in (found.inputs, found.outputs):
-        assert type(columns) is tuple and len(columns) <= MAX_COLUMNS
+        assert type(columns) in (tuple, NumericTable) and len(columns) <= MAX_COLUMNS
+        if isinstance(columns, NumericTable):
+            assert columns.values.shape == (found.rows * len(columns),) and columns.values.dtype.char in "df"
         assert len({column.name for column in columns}) == len(columns)
         for column in columns:
             keeps(column, found.rows)
