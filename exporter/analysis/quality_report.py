@@ -1,6 +1,6 @@
 """Copies of what was found wrong with data -> Samples. Pure: it runs in any thread and changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from exporter.analysis.quality import DATA_TYPE, ENCODING, UNEXPECTED, UNREAD
@@ -29,15 +29,23 @@ def samples(state: State) -> Iterator[Sample]:
     yield from _rules(state)
 
 
-def gauges(state: State, side: SideState, view: View, window: str) -> Iterator[Sample]:
-    """Whether columns stand still in a window, where the reference moves."""
+def moving(state: State, side: SideState) -> dict[int, tuple[str, str, str, str]]:
+    """The first labels of the columns that move in the reference, by their places in the layout."""
+    names = side.quality.moving - side.hidden - side.derived
+    return {
+        place: column_labels(state, side, name) for name, place in side.layout.places.items() if name in names
+    }
+
+
+def gauges(
+    columns: Mapping[int, tuple[str, str, str, str]], view: View, window: str, role: str
+) -> list[Sample]:
+    """Whether columns stand still in a window; `columns`: those of `moving`."""
     still = ((view.values >= LEAST_CONSTANT) & view.constant).tolist()
-    whose = (state.key.model_name, state.key.model_version)
-    for name, place in side.layout.places.items():
-        if name in side.quality.moving and name not in side.hidden and name not in side.derived:
-            column = (name, "") if side.role == "prediction" else ("", name)
-            labels = (*whose, *column, window, state.key.role)
-            yield Sample("model.window.constant", labels, int(still[place]))
+    return [
+        Sample("model.window.constant", (*labels, window, role), int(still[place]))
+        for place, labels in columns.items()
+    ]
 
 
 def column_labels(state: State, side: SideState, name: str) -> tuple[str, str, str, str]:

@@ -12,6 +12,7 @@ from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
 from exporter.records.sample import Sample
 from exporter.stats import Drift, Result, Summary
+from exporter.stats.window import summaries_of
 
 _READY_ROWS = 1
 STATES = ("ready", "insufficient", "biased")
@@ -50,9 +51,10 @@ def _side(state: State, side: SideState, biased: Container[float]) -> list[Sampl
     key = state.key
     found: list[Sample] = []  # generators within generators would cost each sample twice more
     judged = side.judge.judged(side.layout, side.derived, side.windows)
-    for length, view in side.windows.items():
+    moving = quality_report.moving(state, side)
+    summed = summaries_of(list(side.windows.values()), judged.shown)
+    for (length, view), summaries in zip(side.windows.items(), summed, strict=True):
         window, result = window_name(length), judged.results.get(length)
-        summaries = view.summaries(judged.shown)
         for name in judged.shown:
             labels = (*column_labels(key, side, name), window)
             found += _moments(labels, key.role, summaries[name])
@@ -63,7 +65,7 @@ def _side(state: State, side: SideState, biased: Container[float]) -> list[Sampl
             ]
             found += _drift(labels, (side.reference(name), key.role), drifts or ())
             found += joint_report.middles(state, side, name, view, window)
-        found += quality_report.gauges(state, side, view, window)
+        found += quality_report.gauges(moving, view, window, key.role)
         if result is not None:
             found += _shares(key, side, window, result)
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -108,6 +109,16 @@ class Result:
                 )
 
 
+class _Fixed(NamedTuple):
+    """The reference's part of a table of so many views; see `Table`."""
+
+    counts: IntArray
+    ranges: BoolArray
+    sums: FloatArray
+    std: FloatArray
+    kept: dict[str, tuple[FloatArray, ...]]
+
+
 class Comparison:
     """The references of a layout's columns, made ready for `measure`."""
 
@@ -140,6 +151,8 @@ class Comparison:
         self._std = np.array(
             [np.nan if lack else one.std for lack, one in zip(lacks, held, strict=True)], float
         )
+        # By how many views are measured together: what the reference's part of such a table is.
+        self._fixed: dict[int, _Fixed] = {}
 
     def measure(self, view: View, levels: Levels | None = None) -> Result:
         """All statistics of all columns. Raises ValueError for a view of another layout."""
@@ -149,7 +162,7 @@ class Comparison:
         """The same of several views, such as all windows: together they cost little more than one."""
         if not views:
             return ()
-        table, count = _joined([self._table(view) for view in views]), len(self.columns)
+        table, count = self._joined([self._table(view) for view in views]), len(self.columns)
         found = [one.find(table) for one in self.statistics]
         kinds = {NUMERIC: np.tile(self._numeric, len(views)), BOTH: np.ones(count * len(views), np.bool_)}
         shape = len(found), count * len(views)
@@ -175,6 +188,20 @@ class Comparison:
         sums = np.append(view.sums, 0.0)[self._cells]
         return Table(self._counts, live, self._ranges, effective, (self._sums, sums), self._std)
 
+    def _joined(self, tables: list[Table]) -> Table:
+        """The rows of all, one after another; what is the reference's is joined once."""
+        live = np.concatenate([table.live for table in tables])
+        effective = np.concatenate([table.effective for table in tables])
+        sums = np.concatenate([table.sums[1] for table in tables if table.sums is not None])
+        many = len(tables)
+        if many not in self._fixed:
+            counts, ranges = np.tile(self._counts, (many, 1)), np.tile(self._ranges, (many, 1))
+            self._fixed[many] = _Fixed(
+                counts, ranges, np.tile(self._sums, (many, 1)), np.tile(self._std, many), {}
+            )
+        counts, ranges, own, std, kept = self._fixed[many]
+        return Table(counts, live, ranges, effective, (own, sums), std, kept)
+
     def _padded(self, rows: list[IntArray] | list[FloatArray]) -> FloatArray:
         matrix = np.zeros(self._cells.shape)
         sizes = (self._cells < self._layout.compared.size).sum(axis=1)
@@ -184,22 +211,6 @@ class Comparison:
                 raise ValueError(f"column {name!r}: {size} bins are exported, its reference has {len(row)}")
             matrix[place, :size] = row
         return matrix
-
-
-def _joined(tables: list[Table]) -> Table:
-    """The rows of all, one after another."""
-    if len(tables) == 1:
-        return tables[0]
-    sums = [table.sums for table in tables if table.sums is not None]
-    own, live = (np.concatenate(side) for side in zip(*sums, strict=True))
-    return Table(
-        np.concatenate([table.reference for table in tables]),
-        np.concatenate([table.live for table in tables]),
-        np.concatenate([table.ranges for table in tables]),
-        np.concatenate([table.effective for table in tables]),
-        (own, live),
-        np.concatenate([table.std for table in tables]),
-    )
 
 
 def _known(reference: Reference) -> FloatArray:

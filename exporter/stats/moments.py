@@ -184,17 +184,22 @@ class Ranges:
     starts: NDArray[np.intp]
 
 
-def quantiles_of(flat: IntArray, moments: FloatArray, ranges: Ranges, places: NDArray[np.intp]) -> FloatArray:
-    """What `quantiles` finds for the columns at these places, shape (places, PROBABILITIES).
+def quantiles_of(
+    parts: Sequence[tuple[IntArray, FloatArray]], ranges: Ranges, places: NDArray[np.intp]
+) -> FloatArray:
+    """What `quantiles` finds for the columns at these places, shape (parts, places, PROBABILITIES).
 
-    One running sum over all cells puts every order statistic of every column into its bin at once. Where a column has
-    no number the row means nothing.
+    `parts`: flat counts and moments over the same bins. One running sum over all cells puts every order statistic of
+    every column into its bin at once. Where a column has no number the row means nothing.
     """
-    ends = np.cumsum(np.where(ranges.numbers, flat, 0))
+    shape = len(parts), len(places), len(PROBABILITIES)
     if not len(places):
-        return np.zeros((0, len(PROBABILITIES)))
-    first = ranges.starts[places]
-    last = np.append(ranges.starts[1:], len(flat))[places]
+        return np.zeros(shape)
+    flat, size = np.concatenate([one for one, _ in parts]), len(ranges.left)
+    ends = np.cumsum(np.where(np.tile(ranges.numbers, len(parts)), flat, 0))
+    offsets = np.repeat(np.arange(len(parts)) * size, len(places))
+    first = np.tile(ranges.starts[places], len(parts)) + offsets
+    last = np.tile(np.append(ranges.starts[1:], size)[places], len(parts)) + offsets
     before = np.where(first > 0, ends[first - 1], 0)
     total = np.maximum(ends[last - 1] - before, 1)[:, None]
     position = np.array(PROBABILITIES) * (total - 1)
@@ -202,13 +207,15 @@ def quantiles_of(flat: IntArray, moments: FloatArray, ranges: Ranges, places: ND
     share = position - below
     ranks = np.concatenate((below, np.minimum(below + 1, total - 1)), axis=1) + before[:, None]
     index = np.minimum(ends.searchsorted(ranks, side="right"), last[:, None] - 1)
-    some = moments[COUNT, places] > 0.0
-    extremes = [np.where(some, moments[which, places], 0.0)[:, None] for which in (LOW, HIGH)]
-    left, right = (np.clip(edges[index], *extremes) for edges in (ranges.left, ranges.right))
+    bins = index - offsets[:, None]
+    moments = np.concatenate([one[:, places] for _, one in parts], axis=1)
+    some = moments[COUNT] > 0.0
+    extremes = [np.where(some, moments[which], 0.0)[:, None] for which in (LOW, HIGH)]
+    left, right = (np.clip(edges[bins], *extremes) for edges in (ranges.left, ranges.right))
     held = np.maximum(flat[index], 1)
     placed = left + (right - left) * ((ranks - (ends[index] - held) + 0.5) / held)
     lower, upper = placed[:, : share.shape[1]], placed[:, share.shape[1] :]
-    return np.asarray(lower + share * (upper - lower), np.float64)
+    return np.asarray(lower + share * (upper - lower), np.float64).reshape(shape)
 
 
 def summarize(

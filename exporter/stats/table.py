@@ -6,7 +6,7 @@ constants would otherwise seem to differ: smoothing adds to value and noise floo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -88,7 +88,8 @@ class Table:
     """What is compared. `ranges`: which bins hold numbers, none in a categorical row.
 
     `effective`: see `clusters.py`. `sums`: of the values of each bin, reference and live, None if not known. `std`: of
-    the reference's numbers, NaN where not known.
+    the reference's numbers, NaN where not known. `kept`: what statistics found of the reference alone, by their names;
+    tables of the same reference share it.
     """
 
     reference: IntArray
@@ -97,6 +98,7 @@ class Table:
     effective: FloatArray
     sums: tuple[FloatArray, FloatArray] | None
     std: FloatArray
+    kept: dict[str, tuple[FloatArray, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def every(self) -> Counts:

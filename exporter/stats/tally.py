@@ -32,6 +32,7 @@ class Tally:
     clusters: IntArray
     # Blocks that are not yet combined into the first: many at once cost hardly more than one.
     _waiting: list[FloatArray] = field(default_factory=list)
+    _combined: FloatArray | None = None  # what they come to, once that was asked
 
     @staticmethod
     def empty(size: int, columns: int, compared: Compared) -> Tally:
@@ -42,6 +43,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Take in all that `other` counted."""
         self._waiting.append(other.moments)
+        self._combined = None
         if len(self._waiting) >= _MOST_WAITING:
             self.block = self.moments
             self._waiting = []
@@ -57,12 +59,17 @@ class Tally:
     @property
     def moments(self) -> FloatArray:
         """Moments (6, columns) of all rows; never changed afterwards."""
-        return combine(np.stack((self.block, *self._waiting))) if self._waiting else self.block
+        if not self._waiting:
+            return self.block
+        # Every window asks, and so do the totals.
+        if self._combined is None:
+            self._combined = combine(np.stack((self.block, *self._waiting)))
+        return self._combined
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays; of the blocks that may wait as many as there can be."""
-        blocks = (1 + _MOST_WAITING) * self.block.nbytes
+        """Bytes of all arrays; of the blocks that may wait as many as there can be, and what they come to."""
+        blocks = (2 + _MOST_WAITING) * self.block.nbytes
         return self.counts.nbytes + blocks + self.sums.nbytes + self.clusters.nbytes
 
 

@@ -44,18 +44,25 @@ def _compare(table: Table) -> Found:
         zeros = np.zeros(len(table.std))
         return Found(counts, zeros, zeros, zeros, known=np.zeros(len(table.std), np.bool_))
     std = np.where(known, table.std, 1.0)
-    reference, live = (atoms(c, s) for c, s in zip((counts.reference, counts.live), table.sums, strict=True))
+    own, theirs = table.sums
+    if "wasserstein" not in table.kept:
+        table.kept["wasserstein"] = _of_reference(counts, own, std)
+    reference, first, area, skew = table.kept["wasserstein"]
     (p, q), scale = counts.shares, np.sqrt(counts.noise)
-    # Bins without rows stand where a bin with rows does, so that they add no distance.
-    first = np.take_along_axis(reference, np.argmax(counts.reference > 0, axis=1)[:, None], 1)
-    places = np.concatenate(
-        (np.where(counts.reference > 0, reference, first), np.where(counts.live > 0, live, first)), axis=1
-    )
-    value = wasserstein(places, np.concatenate((-p, q), axis=1)) / std
-    area, skew = _bridge(counts, np.where(counts.reference > 0, reference, first), std)
+    live = np.where(counts.live > 0, atoms(counts.live, theirs), first)
+    value = wasserstein(np.concatenate((reference, live), axis=1), np.concatenate((-p, q), axis=1)) / std
     floor = math.sqrt(2.0 / math.pi) * area * scale
     z = skewed(Z_999, skew * np.sqrt(1.0 / np.maximum(counts.effective, 1.0)))
     return Found(counts, value, floor, floor + z * scale, known=known)
+
+
+def _of_reference(counts: Counts, sums: FloatArray, std: FloatArray) -> tuple[FloatArray, ...]:
+    """Where its bins stand, where those do that are empty, and its bridge."""
+    found = atoms(counts.reference, sums)
+    # Bins without rows stand where a bin with rows does, so that they add no distance.
+    first = np.take_along_axis(found, np.argmax(counts.reference > 0, axis=1)[:, None], 1)
+    places = np.where(counts.reference > 0, found, first)
+    return places, first, *_bridge(counts, places, std)
 
 
 def _bridge(counts: Counts, places: FloatArray, std: FloatArray) -> tuple[FloatArray, FloatArray]:

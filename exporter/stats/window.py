@@ -69,10 +69,12 @@ class View:
     @cached_property
     def constant(self) -> BoolArray:
         """Of all columns: whether all values are one and the same, which the rest of the categories is not."""
+        worded = ~self.layout.ranges.numbers[self.layout.starts]
+        same = (self.moments[LOW] == self.moments[HIGH]) | worded
+        if not same.any():
+            return np.zeros(len(same), np.bool_)
         used = self._per_column((self.flat > 0) & self.layout.valued)
         named = self._per_column(np.where(self.layout.named, self.flat, 0))
-        worded = np.array([edges is None for edges in self.layout.edges], np.bool_)
-        same = (self.moments[LOW] == self.moments[HIGH]) | worded
         return np.asarray((used == 1) & (named == self.values) & same, np.bool_)
 
     def _per_column(self, flat: NDArray[Any]) -> IntArray:
@@ -106,12 +108,7 @@ class View:
 
     def summaries(self, names: Sequence[str]) -> dict[str, Summary]:
         """`summary` of many columns at once, by the usual probabilities."""
-        layout = self.layout
-        numeric = [name for name in names if layout.edges[layout.places[name]] is not None]
-        places = np.array([layout.places[name] for name in numeric], np.intp)
-        found = quantiles_of(self.flat, self.moments, layout.ranges, places)
-        rows = dict(zip(numeric, found.tolist(), strict=True))
-        return {name: self._summary(name, rows.get(name)) for name in names}
+        return summaries_of([self], names)[0]
 
     def _summary(self, name: str, found: list[float] | None) -> Summary:
         place = self.layout.places[name]
@@ -126,6 +123,21 @@ class View:
         if isinstance(bins, NumericBins):
             return summarize(bins, counts, self.moments[:, self.layout.places[name]], probabilities)
         return Summary(int(counts.sum()), int(counts[bins.null]), 0)
+
+
+def summaries_of(views: Sequence[View], names: Sequence[str]) -> list[dict[str, Summary]]:
+    """`View.summaries` of several views of one layout: together they cost little more than one."""
+    if not views:
+        return []
+    layout = views[0].layout
+    numeric = [name for name in names if layout.edges[layout.places[name]] is not None]
+    places = np.array([layout.places[name] for name in numeric], np.intp)
+    found = quantiles_of([(view.flat, view.moments) for view in views], layout.ranges, places)
+    summaries = []
+    for view, table in zip(views, found.tolist(), strict=True):
+        rows = dict(zip(numeric, table, strict=True))
+        summaries.append({name: view._summary(name, rows.get(name)) for name in names})
+    return summaries
 
 
 class Windows:
