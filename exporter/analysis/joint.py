@@ -73,10 +73,9 @@ class _Worth:
             compared = view.layout.compared.places
             shares = view.independent / np.maximum(view.cells[compared], 1)
             names = view.layout.names
-            self._known |= {
-                names[place]: share or 1.0
-                for place, share in zip(compared.tolist(), shares.tolist(), strict=True)
-            }
+            if len(compared) < len(names):
+                names = tuple([names[place] for place in compared.tolist()])
+            self._known.update(zip(names, np.where(shares == 0.0, 1.0, shares).tolist(), strict=True))
 
     def of(self, *names: str) -> float:
         return min([self._known.get(name, 1.0) for name in names], default=1.0)

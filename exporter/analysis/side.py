@@ -362,9 +362,9 @@ class Side:
         """A copy; with the rolling windows as of `now`, unless that is None."""
         windows, layout = self._windows, self.layout
         signed = {
-            column.name: windows.signed_sums(column.name)
-            for column in layout.columns
-            if isinstance(column.bins, NumericBins)
+            name: sums
+            for (name, sums), edges in zip(windows.signed.items(), layout.edges, strict=True)
+            if edges is not None
         }
         views = {} if now is None else {length: windows.read(now, length) for length in windows.lengths}
         copied = self.role, self.profile, layout, frozenset(self._derived), windows.totals(), signed, views

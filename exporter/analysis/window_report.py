@@ -12,9 +12,11 @@ from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
 from exporter.records.sample import Sample
 from exporter.stats import Drift, Result, Summary
+from exporter.stats.moments import PROBABILITIES
 from exporter.stats.window import summaries_of
 
 _READY_ROWS = 1
+_PROBABILITIES = {one: f"{one:g}" for one in PROBABILITIES}
 STATES = ("ready", "insufficient", "biased")
 
 
@@ -89,7 +91,7 @@ def _moments(labels: tuple[str, ...], role: str, summary: Summary) -> Iterator[S
     for family, value in found.items():
         yield Sample(family, (*labels, role), value)
     for probability, value in summary.quantiles:
-        yield Sample("model.window.quantile", (*labels, f"{probability:g}", role), value)
+        yield Sample("model.window.quantile", (*labels, _PROBABILITIES[probability], role), value)
 
 
 def _drift(labels: tuple[str, ...], told: tuple[str, str], found: Iterable[Drift]) -> Iterator[Sample]:

@@ -106,9 +106,10 @@ def chi_square_tail(value: ArrayLike, degrees: ArrayLike) -> FloatArray:
     gammas = np.array([math.lgamma(step / 2.0 + 1.0) for step in range(2 * len(steps) + 2)])
     logs = np.log(np.maximum(half, 1e-300))[..., None]
     terms = np.exp(powers * logs - half[..., None] - gammas[(2 * powers).astype(np.int64)])
-    tail = np.where(steps < (k // 2)[..., None], terms, 0.0).sum(axis=-1)
+    tail = np.asarray(np.where(steps < (k // 2)[..., None], terms, 0.0).sum(axis=-1))
     roots = np.sqrt(half)
-    tail += np.where(odd, np.array([math.erfc(root) for root in roots.ravel()]).reshape(roots.shape), 0.0)
+    some = odd > 0
+    tail[some] += [math.erfc(root) for root in roots[some].tolist()]
     return np.asarray(np.where(k > 0, np.minimum(tail, 1.0), 1.0), np.float64)
 
 

@@ -48,7 +48,11 @@ class Result:
 
     def of(self, name: str) -> tuple[Drift, ...]:
         """Every statistic of a column that holds for it and has rows enough; () for a column without reference."""
-        return tuple(self._of(self.columns.index(name))) if name in self.columns else ()
+        try:
+            row = self.columns.index(name)
+        except ValueError:
+            return ()
+        return tuple(self._of(row))
 
     def drifted(self, statistic: str, effect: float | None = None) -> tuple[tuple[str, ...], int]:
         """Which columns drifted by this statistic, and how many have it: the share of drifted columns.
@@ -97,16 +101,15 @@ class Result:
 
     def _of(self, row: int) -> Iterator[Drift]:
         name, levels = self.columns[row], self.levels
-        told = zip(
+        for one, holds, told in zip(
             self.statistics, self.holds[:, row].tolist(), self.numbers[:, :, row].T.tolist(), strict=True
-        )
-        for one, holds, (value, floor, critical, rows, reference_rows, bins, effective, p_value) in told:
+        ):
             if holds:
-                yield Drift(
-                    *(one.name, value, floor, critical, int(rows), int(reference_rows), int(bins), effective),
-                    p_value=None if p_value != p_value else p_value,
-                    level=levels.get((name, one.name)) if levels else None,
-                )
+                value, floor, critical, rows, reference_rows, bins, effective, p_value = told
+                sizes = int(rows), int(reference_rows), int(bins)
+                p = None if p_value != p_value else p_value
+                level = levels.get((name, one.name)) if levels else None
+                yield Drift(one.name, value, floor, critical, *sizes, effective, p, level)
 
 
 class _Fixed(NamedTuple):
@@ -179,7 +182,7 @@ class Comparison:
     def _table(self, view: View) -> Table:
         if view.layout is not self._layout and view.layout != self._layout:
             raise ValueError("a comparison measures views of its own layout only")
-        live = np.append(self._layout.compared.counts(view.flat), 0)[self._cells]
+        live = np.append(view.compared, 0)[self._cells]
         rows = live.sum(axis=1)
         shares = live / np.maximum(rows, 1)[:, None]
         agreement = np.square(shares).sum(axis=1)

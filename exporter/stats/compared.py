@@ -40,7 +40,8 @@ class Compared:
 
     `column`: for every column of the layout its place among the compared, -1 if it is not. `cells`: for every
     cell of the layout's flat vector its bin here, `size` if its column is not compared. `low` and `high`: the
-    bounds to which an infinite value of a numeric bin is drawn (0 in other bins, and for `size`).
+    bounds to which an infinite value of a numeric bin is drawn (0 in other bins, and for `size`). `owners`: of every
+    bin the place of its column among the compared.
     """
 
     places: Places
@@ -50,6 +51,7 @@ class Compared:
     cells: Places
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    owners: Places
     _groups: Places  # first cell of every bin, and of every column that is not compared
     _taken: Places  # which of them are bins
 
@@ -81,7 +83,9 @@ class Compared:
         back[places] = range(len(places))
         low, high = np.array([*bounds, (0.0, 0.0)], np.float64).T.copy()
         inside = [np.array(one, np.intp) for one in (places, starts, groups, taken)]
-        return Compared(inside[0], inside[1], len(bounds), back, cells, low, high, inside[2], inside[3])
+        owners = np.repeat(np.arange(len(starts)), np.diff([*starts, len(bounds)]))
+        fixed = inside[0], inside[1], len(bounds), back, cells, low, high, owners
+        return Compared(*fixed, inside[2], inside[3])
 
     def counts(self, flat: IntArray) -> IntArray:
         """Counts over this vector from those over the layout's, exact."""

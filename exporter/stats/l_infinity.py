@@ -24,7 +24,7 @@ def l_infinity(p: FloatArray, q: FloatArray) -> FloatArray:
 
 def _compare(table: Table) -> Found:
     counts = table.every
-    variance = counts.pooled * (1.0 - counts.pooled)
+    variance = counts.variance
     sd = np.sqrt(variance * counts.noise[:, None])
     uneven = np.abs(1.0 / counts.effective - 1.0 / counts.reference_rows)[:, None]
     third = np.abs(1.0 - 2.0 * counts.pooled) * uneven

@@ -63,12 +63,14 @@ class Ring:
         pane = slot % len(self.slots)
         if newest.rows and self.slots[pane] != slot:
             live[pane] = False
+        # Without a copy where all are live, as in a window that has been full once.
+        those = slice(None) if live.all() else live
         found = Tally(
-            int(self.rows[live].sum()),
-            self.counts[live].sum(axis=0, dtype=np.int64),
-            combine(self.moments[live]),
-            self.sums[live].sum(axis=0),
-            self.clusters[live].sum(axis=0),
+            int(self.rows[those].sum()),
+            self.counts[those].sum(axis=0, dtype=np.int64),
+            combine(self.moments[those]),
+            self.sums[those].sum(axis=0),
+            self.clusters[those].sum(axis=0),
         )
         if newest.rows and last - len(self.slots) < slot <= last:
             found.add(newest)

@@ -82,6 +82,11 @@ class Counts:
         total = np.maximum(self.rows + self.reference_rows, 1)[:, None]
         return np.asarray((self.reference + self.live) / total, np.float64)
 
+    @cached_property
+    def variance(self) -> FloatArray:
+        """s(1 - s) of the pooled shares: that of each difference of shares, but for `noise`."""
+        return np.asarray(self.pooled * (1.0 - self.pooled), np.float64)
+
 
 @dataclass(frozen=True)
 class Table:

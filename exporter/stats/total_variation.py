@@ -34,7 +34,7 @@ def _compare(table: Table) -> Found:
 
 
 def _by_chance(counts: Counts) -> tuple[FloatArray, FloatArray]:
-    variance = counts.pooled * (1.0 - counts.pooled)
+    variance = counts.variance
     deviation = np.sqrt(variance)
     together = np.where(variance > 0, np.square(counts.pooled) / np.where(variance > 0, deviation, 1.0), 0.0)
     mean = math.sqrt(2.0 / math.pi) * deviation.sum(axis=1)

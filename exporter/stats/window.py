@@ -83,13 +83,16 @@ class View:
         return np.asarray(np.add.reduceat(flat, self.layout.starts, dtype=np.int64), np.int64)
 
     @cached_property
+    def compared(self) -> IntArray:
+        """Counts over the exported bins of the compared columns."""
+        return self.layout.compared.counts(self.flat)
+
+    @cached_property
     def independent(self) -> FloatArray:
         """Of the compared columns: how many independent rows theirs are worth."""
-        compared = self.layout.compared
-        counts = compared.counts(self.flat)
+        compared, counts = self.layout.compared, self.compared
         rows = compared.per_column(counts).astype(np.float64)
-        owners = np.repeat(np.arange(len(rows)), np.diff(np.append(compared.starts, compared.size)))
-        shares = counts / np.maximum(rows, 1.0)[owners]
+        shares = counts / np.maximum(rows, 1.0)[compared.owners]
         agreement = np.add.reduceat(shares * shares, compared.starts) if len(rows) else rows
         return effective_rows(rows, agreement, self.clusters)
 
@@ -225,6 +228,11 @@ class Windows:
         """Since the start: sum of the positive values, and of the negative ones as a positive number."""
         positive, negative = self._signed[:, self.layout.places[name]].tolist()
         return positive, negative
+
+    @property
+    def signed(self) -> dict[str, tuple[float, float]]:
+        """The same of all columns."""
+        return dict(zip(self.layout.places, zip(*self._signed.tolist(), strict=True), strict=True))
 
     def merge(self, other: Windows) -> None:
         """Take in all that `other` counted. Raises ValueError unless layout, lengths and panes agree.
