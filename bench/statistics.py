@@ -1,8 +1,9 @@
 """`python -m bench.statistics`: what windows and drift statistics cost, in process CPU time; and what peers take.
 
-Update throughput, a tick over all columns and all four windows, memory per column and window; with `--peers` the same
-stream through Evidently, whylogs and river, in an environment of their own that this flag makes. Each figure is the
-best of several rounds, as in `bench.decode`. The goals are goals: nothing fails that misses one.
+Update throughput, a tick over all columns and all four windows, alone and with all that is shown of it, the cost of an
+exchange in the analysis, memory per column and window; with `--peers` the same stream through Evidently, whylogs and
+river, in an environment of their own that this flag makes. Each figure is the best of several rounds, as in
+`bench.decode`. The goals are goals: nothing fails that misses one.
 """
 
 import argparse
@@ -17,10 +18,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.decode import best
+from bench.decode import best, cases
+from exporter.analysis.engine import Engine
+from exporter.analysis.known import Known
+from exporter.analysis.series import Key, Series
+from exporter.analysis.window_report import gauges
+from exporter.records.observation import Column, Observation
+from exporter.records.sample import Sample
 from exporter.stats import STATISTICS, Comparison, Reference, View, Windows
 from exporter.stats.profile import Profile
-from exporter.stats.profile_build import Column, ProfileConfig, build
+from exporter.stats.profile_build import Column as Data
+from exporter.stats.profile_build import ProfileConfig, build
 
 ROOT = Path(__file__).parents[1]
 ROUND_SECONDS = 0.05
@@ -30,6 +38,8 @@ PEER_COLUMNS, PEER_ROWS = 20, 5000
 UPDATES = ((100, 500, 10.0), (50, 500, 10.0), (50, 20, 0.0), (13, 20, 0.0), (13, 1, 0.0))
 # Columns, and the goal in milliseconds.
 TICKS = ((10, 0.0), (100, 5.0), (1000, 0.0))
+# Exchanges that one flush counts: few where traffic is low, some hundred at thousands a second.
+TOGETHER = (1, 20, 200)
 Batch = dict[str, NDArray[Any]]
 
 
@@ -62,7 +72,7 @@ def texts(columns: int, rows: int, seed: int = 2) -> Batch:
 
 def profile_of(batch: Batch) -> Profile:
     """The reference that a profile of these rows is."""
-    return build({name: Column(values) for name, values in batch.items()}, ProfileConfig())
+    return build({name: Data(values) for name, values in batch.items()}, ProfileConfig())
 
 
 def comparison_of(profile: Profile, batch: Batch) -> tuple[Windows, Comparison]:
@@ -117,6 +127,39 @@ def ticks(rounds: int) -> Iterator[Figure]:
 
         name = f"tick, {columns} columns x 4 windows x {len(STATISTICS)} statistics"
         yield Figure(name, best(tick, rounds, ROUND_SECONDS) / 1000, "ms", goal)
+
+
+def whole_ticks(rounds: int) -> Iterator[Figure]:
+    """What the analysis does at a tick: a copy of all windows, every statistic, and the gauges of what is shown."""
+    for columns, goal in TICKS:
+        batch = numbers(columns, REFERENCE_ROWS)
+        series = Series(Key("m", "1", "kserve_v1", "exact"), profile_of(batch), Known(), 0.0)
+        rows = tuple([Column(name, "numeric", values[:500]) for name, values in batch.items()])
+        answers = Column("prediction", "numeric", batch["x0"][:500])
+        for now in range(0, 600, 60):
+            series.add(Observation("kserve_v1", 500, rows, (answers,)))
+            series.flush(float(now))
+
+        def tick(series: Series = series) -> list[Sample]:
+            return gauges((series.state(541.0),))
+
+        name = f"whole tick, {columns} columns, {len(tick())} gauges"
+        yield Figure(name, best(tick, rounds, ROUND_SECONDS) / 1000, "ms", goal)
+
+
+def exchanges(rounds: int) -> Iterator[Figure]:
+    """From exchanges of 13 numbers to what is counted of them, by how many are counted together; no reference."""
+    exchange = next(cases()).exchange
+    engine = Engine((), Known(), (0.1, 1.0), 0.0)
+    for together in TOGETHER:
+
+        def count(together: int = together) -> None:
+            for _ in range(together):
+                engine.record(exchange, engine.understand(exchange), 1.0)
+            engine.flush(1.0)
+
+        cost = best(count, rounds, ROUND_SECONDS)
+        yield Figure(f"exchanges of 13 numbers, {together} together", cost / together, "µs each")
 
 
 def memory() -> Iterator[Figure]:
@@ -183,6 +226,8 @@ def main(arguments: Sequence[str]) -> int:
     for part in (
         updates(asked.rounds),
         ticks(asked.rounds),
+        whole_ticks(asked.rounds),
+        exchanges(asked.rounds),
         memory(),
         peers(asked.rounds) if asked.peers else (),
     ):

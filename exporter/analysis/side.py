@@ -37,7 +37,7 @@ from exporter.stats import (
     fine_bins,
     from_bytes,
 )
-from exporter.stats.exponential import SCALE, ZERO_THRESHOLD, Exponentials
+from exporter.stats.exponential import SCALE, ZERO_THRESHOLD, Exponentials, update_all
 from exporter.stats.profile_column import PayloadColumn
 
 MAX_UNPROFILED = 20
@@ -251,10 +251,14 @@ class Side:
         return found
 
     def _scale(self, batch: dict[str, NDArray[Any]]) -> None:
-        for name, values in batch.items():
-            place = self.layout.places.get(name)
-            if place is not None and isinstance(self.layout.columns[place].bins, NumericBins):
-                self._exponentials.setdefault(name, Exponentials()).update(np.asarray(values, np.float64))
+        places, edges = self.layout.places, self.layout.edges
+        names = [name for name in batch if name in places and edges[places[name]] is not None]
+        for name in names:
+            if name not in self._exponentials:
+                self._exponentials[name] = Exponentials()
+        if names:
+            columns = [self._exponentials[name] for name in names]
+            update_all(columns, [np.asarray(batch[name], np.float64) for name in names])
 
     def _admitted(self, name: str, columns: list[Column]) -> Nature | None:
         """What a new column is, if it is to be counted: none beside a profile, and none beyond the bound."""

@@ -8,6 +8,7 @@ comes again.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +33,7 @@ class Repeats:
 
     def see(self, hashes: Hashes, now: float) -> int:
         """How many of them are repeats."""
-        distinct = np.unique(hashes)
+        distinct = np.unique(hashes) if len(hashes) > 1 else hashes
         places = (distinct & np.uint64(PLACES - 1)).astype(np.intp)
         # A clock that was set back makes no row old.
         seen = (self._hashes[places] == distinct) & (now - self._times[places] <= self._seconds)
@@ -64,12 +65,18 @@ def table_hashes(table: NDArray[np.floating[Any]], salt: int = 0) -> Hashes:
 
 def _hashed(table: Hashes, salt: int) -> Hashes:
     """Of 64 bits for each cell, shape (columns, rows); the table is used up."""
-    # Each place has a key of its own before the mixing, so that values that change places are another row. A factor
-    # for each would not do: sums of multiples collide for small numbers.
-    keys = np.arange(1, len(table) + 1, dtype=np.uint64) * _ODD
-    table ^= _mixed(keys)[:, None]
+    table ^= _keys(len(table))[:, None]
     found: Hashes = _mixed(table).sum(axis=0, dtype=np.uint64)
     return _mixed(found ^ np.uint64(salt & 0xFFFFFFFFFFFFFFFF))
+
+
+@lru_cache(maxsize=64)
+def _keys(count: int) -> Hashes:
+    """Each place has a key of its own before the mixing, so that values that change places are another row.
+
+    A factor for each would not do: sums of multiples collide for small numbers.
+    """
+    return _mixed(np.arange(1, count + 1, dtype=np.uint64) * _ODD)
 
 
 def _mixed(bits: Hashes) -> Hashes:

@@ -35,7 +35,9 @@ def distributions(table: Table) -> BoolArray:
 def two_classes(positive: Table) -> NDArray[np.float64]:
     """The table (rows, 2) of a binary output that tells the positive class alone."""
     share = np.asarray(positive, np.float64)
-    return np.column_stack((1.0 - share, share))
+    table = np.empty((len(share), 2))
+    table[:, 0], table[:, 1] = 1.0 - share, share
+    return table
 
 
 def certainty(table: Table) -> dict[str, NDArray[np.float64]]:
@@ -47,7 +49,8 @@ def certainty(table: Table) -> dict[str, NDArray[np.float64]]:
     """
     shares = np.asarray(table, np.float64)
     good = distributions(shares) & (shares.shape[1] > 1)
-    shares = np.where(good[:, None], shares, np.nan)
+    if not good.all():
+        shares = np.where(good[:, None], shares, np.nan)
     shares = shares / shares.sum(axis=1, keepdims=True)
     top = np.partition(shares, shares.shape[1] - 2, axis=1)[:, -2:] if shares.shape[1] > 1 else shares[:, :1]
     logs = np.log(shares, out=np.zeros_like(shares), where=shares > 0.0)

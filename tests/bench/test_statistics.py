@@ -46,7 +46,7 @@ def test_table_and_file(
     file = tmp_path / "figures.json"
     assert statistics.main(["--rounds", "1", "--json", str(file)]) == 0
     lines, figures = capsys.readouterr().out.splitlines(), json.loads(file.read_text())
-    assert len(lines) == len(figures) == 2 * 4 + 1 + 3
+    assert len(lines) == len(figures) == 2 * 4 + 1 + 1 + len(statistics.TOGETHER) + 3
     assert all(figure["value"] > 0 for figure in figures)
 
 
