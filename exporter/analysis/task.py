@@ -124,7 +124,9 @@ class Outputs:
         wrong = int(len(good) - np.count_nonzero(good) - np.count_nonzero(np.isnan(table).any(axis=1)))
         if not good.any():
             return Reading(contradictions=wrong)
-        found = {name: values[good] for name, values in certainty(table).items()}
+        found = certainty(table, good)
+        if not good.all():
+            found = {name: values[good] for name, values in found.items()}
         classes = Counter[str]() if chosen else self._choose(table[good], list(numbers))
         return Reading(found, classes, wrong)
 

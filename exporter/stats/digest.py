@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
-from numpy.typing import NDArray
 
 from exporter.stats.bins import (
     BoolArray,
@@ -57,8 +57,9 @@ class _Gathered:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.numeric: list[IntArray] = []
         self.numbers: list[FloatArray] = []
+        self.edges: list[FloatArray | None] = []  # by which they are still to be located
+        self.ready: dict[int, IntArray] = {}  # bins of those that are located, by their places in `numbers`
         self.owners: list[int] = []  # the numeric columns
         self.other: list[IntArray] = []
         self.other_owners: list[int] = []
@@ -90,18 +91,37 @@ class _Gathered:
             right = indices >= 0
             self.misfits.append(Misfit(name, "wrong_type", len(right) - int(np.count_nonzero(right))))
             indices, floats = indices[right], floats[right]
-        self.number(place, indices + self.layout.offsets[place], floats)
+        self.ready[len(self.numbers)] = indices
+        self.number(place, floats, None)
 
     def lengths(self) -> list[tuple[int, int]]:
         """Column and number of its cells, in the order in which the cells are joined."""
-        owners, cells = [*self.owners, *self.other_owners], [*self.numeric, *self.other]
+        owners, cells = [*self.owners, *self.other_owners], [*self.numbers, *self.other]
         return [(place, len(one)) for place, one in zip(owners, cells, strict=True)]
 
-    def number(self, place: int, indices: NDArray[np.intp], numbers: FloatArray) -> None:
-        """Take a numeric column whose cells were located in the flat vector."""
-        self.numeric.append(indices)
+    def number(self, place: int, numbers: FloatArray, edges: FloatArray | None) -> None:
+        """Take a numeric column."""
         self.numbers.append(numbers)
+        self.edges.append(edges)
         self.owners.append(place)
+
+    def located(self, numbers: FloatArray, lengths: list[int]) -> IntArray:
+        """The cells of the flat vector of all numbers, joined; NaN lands in the last range of its column.
+
+        Columns side by side with the same edges, as all have without a profile, are located at once.
+        """
+        parts, start, end = [_NO_INDICES], 0, 0
+        for place, (edges, after) in enumerate(zip_longest(self.edges, self.edges[1:])):
+            end += lengths[place]
+            if edges is None:
+                parts.append(self.ready[place])
+            elif edges is after:
+                continue
+            else:
+                parts.append(edges.searchsorted(numbers[start:end]))
+            start = end
+        found = parts[1] if len(parts) == 2 else np.concatenate(parts)
+        return found + np.repeat(self.layout.starts[self.owners], lengths)
 
 
 def digest_batch(
@@ -113,34 +133,38 @@ def digest_batch(
     """Locate every cell in the flat vector, count once, and take the moments; see `Windows.update`."""
     gathered = _Gathered(layout)
     for name, place in layout.places.items():
-        cells = batch.get(name)
-        if cells is None:
+        values = batch.get(name)
+        if values is None:
             continue
         edges = layout.edges[place]
-        if edges is not None and name not in nulls and _plain(cells):
-            # At the least cost; NaN lands in the last range and is moved later, for all columns at once.
-            gathered.number(place, edges.searchsorted(cells) + layout.offsets[place], cells)
+        if edges is not None and name not in nulls and _plain(values):
+            gathered.number(place, values, edges)
             continue
-        gathered.take(place, layout.columns[place], cells, nulls.get(name))
+        gathered.take(place, layout.columns[place], values, nulls.get(name))
     for name in batch:
         if name not in layout.places:
             gathered.misfits.append(Misfit(name, "extra_column", np.size(batch[name])))
     numbers = np.concatenate((_NO_NUMBERS, *gathered.numbers))
-    indices = np.concatenate((_NO_INDICES, *gathered.numeric, *gathered.other))
-    odd = np.flatnonzero(~(np.abs(numbers) <= LARGEST))
+    cells = [len(one) for one in gathered.numbers]
+    indices = gathered.located(numbers, cells)
+    if gathered.other:
+        indices = np.concatenate((indices, *gathered.other))
+    usual = np.abs(numbers) <= LARGEST
+    odd = _NO_INDICES if usual.all() else np.flatnonzero(~usual)
     if len(odd):  # NaN was taken for the largest of all numbers: from the last range to the bin of NaN
         indices[odd] += 2 * (layout.tails[indices[odd]] & np.isnan(numbers[odd]))
     lengths = np.zeros(len(layout.columns), np.intp)
-    lengths[gathered.owners] = [len(one) for one in gathered.numbers]
-    moments, signed = moments_of(numbers, lengths)
+    lengths[gathered.owners] = cells
+    moments, signed = moments_of(numbers, lengths, finite=not len(odd))
     counts = np.bincount(indices, minlength=layout.size).astype(np.int64, copy=False)
     for cell, more in gathered.nulls.items():
         counts[cell] += more
-    longest = max(map(len, (*gathered.numeric, *gathered.other)), default=0)
-    rows = longest + sum(gathered.nulls.values())
-    bins = layout.compared.cells[indices]
-    sums = _sums(layout.compared, bins[: len(numbers)], numbers, odd)
-    clusters = _clusters(gathered, counts, bins, requests)
+    rows = max((*cells, *map(len, gathered.other)), default=0) + sum(gathered.nulls.values())
+    sums, clusters = np.zeros(0), np.zeros((3, 0), np.int64)
+    if layout.compared.size:
+        bins = layout.compared.cells[indices]
+        sums = _sums(layout.compared, bins[: len(numbers)], numbers, odd)
+        clusters = _clusters(gathered, counts, bins, requests)
     return Digest(Tally(rows, counts, moments, sums, clusters), signed, tuple(gathered.misfits))
 
 

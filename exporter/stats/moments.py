@@ -69,18 +69,20 @@ def combine(blocks: FloatArray) -> FloatArray:
     return result
 
 
-def moments_of(values: FloatArray, lengths: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
+def moments_of(
+    values: FloatArray, lengths: NDArray[np.intp], finite: bool = False
+) -> tuple[FloatArray, FloatArray]:
     """Moments of columns that lie one after another in `values`, `lengths[i]` cells each (0 allowed).
 
     Returns the block (6, columns) and the signed sums (2, columns): sum of the positive values and, as a
     positive number, of the negative ones (a sum that can fall would read as a counter reset). NaN, infinities
-    and magnitudes above 1e97 are left out.
+    and magnitudes above 1e97 are left out; `finite`: it is known that there are none.
     """
     block, signed = empty_moments(len(lengths)), np.zeros((2, len(lengths)))
-    finite = np.abs(values) <= LARGEST
-    if not finite.all():
-        owners = np.repeat(np.arange(len(lengths)), lengths)[finite]
-        values, lengths = values[finite], np.bincount(owners, minlength=len(lengths))
+    usual = None if finite else np.abs(values) <= LARGEST
+    if usual is not None and not usual.all():
+        owners = np.repeat(np.arange(len(lengths)), lengths)[usual]
+        values, lengths = values[usual], np.bincount(owners, minlength=len(lengths))
     filled = np.flatnonzero(lengths)
     if not len(filled):
         return block, signed

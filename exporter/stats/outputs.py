@@ -40,15 +40,17 @@ def two_classes(positive: Table) -> NDArray[np.float64]:
     return table
 
 
-def certainty(table: Table) -> dict[str, NDArray[np.float64]]:
+def certainty(table: Table, good: BoolArray | None = None) -> dict[str, NDArray[np.float64]]:
     """Per row of a table of distributions: `confidence`, `margin` and `entropy`; NaN for a row that is none.
+
+    `good`: which rows are distributions, where that is known.
 
     confidence = max p, in [1/k, 1]. margin = the largest p less the second, in [0, 1]. entropy = -sum p ln p in nats,
     in [0, ln k], with 0 ln 0 = 0 and p divided by its sum. Source: Shannon, "A mathematical theory of communication"
     (1948); for margin Scheffer et al., "Active hidden Markov models for information extraction" (2001).
     """
     shares = np.asarray(table, np.float64)
-    good = distributions(shares) & (shares.shape[1] > 1)
+    good = (distributions(shares) if good is None else good) & (shares.shape[1] > 1)
     if not good.all():
         shares = np.where(good[:, None], shares, np.nan)
     shares = shares / shares.sum(axis=1, keepdims=True)
