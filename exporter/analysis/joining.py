@@ -12,18 +12,18 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from exporter.analysis.batch import Members
 from exporter.analysis.judged import NO_CLASS, Answers, What, Words, answers
 from exporter.analysis.keys import Ids, first_ids, without_ids
 from exporter.analysis.known import Known
 from exporter.analysis.margins import Margins
 from exporter.analysis.role import ROLES
 from exporter.analysis.series import Series
-from exporter.analysis.side import Members
 from exporter.pending.contract import Rows
 from exporter.pending.row import RowArray, blank, keys, request_digest
 from exporter.pending.sampling import Sampler
 from exporter.records.exchange import Exchange
-from exporter.records.observation import Column, Observation
+from exporter.records.observation import Columns, Observation
 from exporter.stats.performance_band import Band
 
 STATES: Final = ("kept", "sampled_out", "no_key", "unjudged", "dropped")
@@ -36,7 +36,7 @@ Offer = Callable[[Rows, float], bool]
 class _Waiting(NamedTuple):
     """One observation whose rows are not yet packed."""
 
-    columns: tuple[Column, ...]
+    columns: Columns
     rows: int
     ids: Ids
     time: float

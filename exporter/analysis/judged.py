@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.analysis.aspects import is_free
+from exporter.analysis.batch import Members
 from exporter.analysis.fit import joined, numeric
 from exporter.analysis.known import Known
-from exporter.analysis.side import Members
 from exporter.analysis.task import PREDICTED, class_words
 from exporter.pending.row import version_id
 from exporter.records.exchange import OTHER, UNKNOWN

@@ -155,7 +155,8 @@ class Series:
 
     def placed_outputs(self, names: tuple[str, ...], members: Members) -> tuple[tuple[str, ...], Members]:
         """Outputs under the names of the profile's columns."""
-        return self._outputs.placed(names, members)
+        batch = self._outputs.placed(Batch(names, members))
+        return batch.names, batch.members
 
     def kept(self) -> Iterator[tuple[dict[str, Any], Windows]]:
         """What a `KeptSide` says of each side, and a copy of its rolling windows, made when it is asked for."""
