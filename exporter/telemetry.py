@@ -28,7 +28,7 @@ from exporter.analysis import series
 from exporter.analysis.bias import Bias
 from exporter.analysis.budget import Budget
 from exporter.analysis.consumer import Consumer, Link
-from exporter.analysis.engine import Engine, Snapshot
+from exporter.analysis.engine import Engine, Snapshot, became
 from exporter.analysis.events import Events
 from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
@@ -268,13 +268,14 @@ class Telemetry:
     def _record(self, exchange: Exchange, found: Observation | str) -> None:
         rows = self._engine.record(exchange, found, time.time())
         if self._spans is not None:
-            decoded = Decoded(found) if isinstance(found, str) else Decoded("decoded", rows, found.generation)
+            generation = None if isinstance(found, str) else found.generation
+            decoded = Decoded(became(found), rows, generation)
             if (span := self._late.span(exchange, decoded)) is not None:
                 self._spans.offer(span)
         if self._payloads is not None:
             self._payloads.offer(exchange)
         if self._access is not None:
-            self._access.offer(exchange, found if isinstance(found, str) else "decoded", rows)
+            self._access.offer(exchange, became(found), rows)
         if self._labels is not None:
             self._labels.passed(exchange)
 

@@ -286,7 +286,8 @@ def test_everything_that_can_go_wrong_with_a_body_is_counted() -> None:
         "missing_field": msgspec.structs.replace(ONE, request_body=large),
         "not_captured": msgspec.structs.replace(ONE, response_captured=False),
         "no_dialect": msgspec.structs.replace(ONE, protocol="somebody_elses"),
-        "not_2xx": msgspec.structs.replace(ONE, status=500),
+        "not_2xx": msgspec.structs.replace(ONE, status=301),
+        "request_only": msgspec.structs.replace(ONE, status=500),
     }
 
     async def body(sidecar: Sidecar) -> None:

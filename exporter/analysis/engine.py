@@ -24,7 +24,7 @@ from exporter.analysis.series import Key, Series, State
 from exporter.analysis.server_headers import ServerHeaders
 from exporter.analysis.side import MISFITS
 from exporter.analysis.speakers import Speakers
-from exporter.decode import REASONS, observe, pushed
+from exporter.decode import REASONS, failed, observe, observe_request, pushed
 from exporter.decode.pushed import NAME as PUSHED
 from exporter.decode.pushed import Record
 from exporter.records.exchange import OTHER, UNKNOWN, Exchange
@@ -42,6 +42,7 @@ MAX_NAME = 128
 # A version that was used in this time is never retired: names that come and go cannot push out a model at work.
 IDLE_SECONDS = 600.0
 FAILED = "decoder_failed"
+REQUEST_ONLY = "request_only"  # the exchange failed, and its request was read
 # What can become of an exchange that no dialect claims.
 _UNCLAIMED = ("not_captured", "not_2xx", "no_dialect")
 
@@ -134,7 +135,8 @@ class Engine:
         if excluded:
             return excluded
         try:
-            return observe(exchange, self.speakers.dialects)
+            read = observe_request if failed(exchange) else observe
+            return read(exchange, self.speakers.dialects)
         except Undecodable as reason:
             return reason.reason
         except (MemoryError, SystemError):
@@ -165,6 +167,9 @@ class Engine:
         if name == UNKNOWN:
             name = told_name(exchange, found)[:MAX_NAME] or UNKNOWN
         role = self._sorter.role(exchange)
+        if not found.answered:
+            self._asked(exchange, found, (name, self._version(exchange, name, "", role), role))
+            return 0
         version = self._version(exchange, name, found.model_version[:MAX_NAME], role)
         series = self._find((name, version, role), found.protocol, now)
         if series.seen < self._known.warm_up:
@@ -183,6 +188,20 @@ class Engine:
         if self.learning is not None and series.profile is None and role == LIVE:
             self.learning.add(series.key.model_name, found, now)
         return found.rows
+
+    def _asked(self, exchange: Exchange, found: Observation, place: tuple[str, str, str]) -> None:
+        """The request of a failed exchange is judged where its model is known: it makes no series and no name."""
+        name, version, role = place
+        if version == UNKNOWN:
+            version = self.learned.get(name, UNKNOWN)
+        series = self._series.get((name, version, role))
+        if series is not None and series.seen >= self._known.warm_up:
+            series.ask(found)
+            self._touched.add(series)
+        told = series.key.model_name if series is not None else exchange.model_name or UNKNOWN
+        self._outcome(told, found.protocol, REQUEST_ONLY)
+        if role in GENERATING:
+            self.generations.unread(exchange)
 
     def push(self, found: Record | str, now: float) -> None:
         """Keep a record that did not cross the wire for the next `flush`, or count why it was refused.
@@ -342,7 +361,7 @@ class Engine:
     def _words(self, protocol: str) -> tuple[str, ...]:
         if protocol == PUSHED:
             return ("decoded", *pushed.REASONS, FAILED)
-        return ("decoded", *REASONS, FAILED) if self.speakers.knows(protocol) else _UNCLAIMED
+        return ("decoded", REQUEST_ONLY, *REASONS, FAILED) if self.speakers.knows(protocol) else _UNCLAIMED
 
     def _tell(self, series: Series, problems: dict[str, int]) -> None:
         name = series.key.model_name
@@ -361,6 +380,13 @@ class Engine:
                 "model %s version %s: outputs contradict the task %s (%s); it stays, and such rows are counted",
                 *(key.model_name, key.model_version, outputs.task, outputs.source),
             )
+
+
+def became(found: Observation | str) -> str:
+    """What became of an exchange, in a word."""
+    if isinstance(found, str):
+        return found
+    return "decoded" if found.answered else REQUEST_ONLY
 
 
 def _literal(pattern: str) -> str:

@@ -1,7 +1,9 @@
 """Copies of what was found wrong with data -> Samples. Pure: it runs in any thread and changes nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
+
+import msgspec
 
 from exporter.analysis.quality import DATA_TYPE, ENCODING, UNEXPECTED, UNREAD
 from exporter.analysis.series import State
@@ -19,7 +21,7 @@ VIOLATIONS: Final = "model.data.violations"
 def samples(state: State) -> Iterator[Sample]:
     """All counters of data quality of one model version, and what the reference has of the same."""
     for side in state.sides:
-        yield from _violations(state, side)
+        yield from together(_violations, state, side)
         for (name, reason), share in side.quality.shares.items():
             if name in side.hidden:
                 continue
@@ -46,6 +48,23 @@ def gauges(
         Sample("model.window.constant", (*labels, window, role), int(still[place]))
         for place, labels in columns.items()
     ]
+
+
+def together(
+    find: Callable[[State, SideState], Iterator[Sample]], state: State, side: SideState
+) -> Iterator[Sample]:
+    """Counters of a side, and in those of inputs what failed exchanges asked."""
+    asked = state.asked if side.role == "feature" else None
+    more = {(one.name, one.labels): one for one in find(state, asked)} if asked is not None else {}
+    for one in find(state, side):
+        other = more.pop((one.name, one.labels), None)
+        yield one if other is None else msgspec.structs.replace(one, value=_sum(one, other))
+    yield from more.values()
+
+
+def _sum(one: Sample, other: Sample) -> float:
+    assert not isinstance(one.value, Histogram) and not isinstance(other.value, Histogram)
+    return one.value + other.value
 
 
 def column_labels(state: State, side: SideState, name: str) -> tuple[str, str, str, str]:

@@ -32,7 +32,7 @@ def counters(states: Iterable[State]) -> Iterator[Sample]:
         for side in state.sides:
             if side.role == "prediction":
                 yield from _values(state, side)
-            yield from _missing(state, side)
+            yield from quality_report.together(_missing, state, side)
             yield from _bins(state, side)
             yield from _clusters(state, side)
             yield from _sums(state, side)

@@ -56,13 +56,13 @@ class Rules:
         self._outputs = {column.name: column for column in wanted if column.side == "output"}
         self._repeats: Repeats | None = None
 
-    def update(self, observations: Sequence[Observation], now: float) -> None:
-        """Judge a batch."""
+    def update(self, observations: Sequence[Observation], now: float, answered: bool = True) -> None:
+        """Judge a batch; of requests that have no answer by what asks neither for one nor for other rows."""
         if not self._rules or not observations:
             return
         found = [self._columns(one) for one in observations]
         for running in self._rules:
-            if running.failures:
+            if running.failures or not (answered or running.of_requests):
                 continue
             try:
                 self._judge(running, observations, found, now)
@@ -127,6 +127,11 @@ class _Running:
             self.columns = expression.parse(rule.text).columns
         else:
             self.columns = {"": Reference(rule.side, rule.column)}
+
+    @property
+    def of_requests(self) -> bool:
+        """Whether a request alone can be judged; one that is sent again after it failed is no repeat."""
+        return self.rule.kind != "unique" and all(one.side == "input" for one in self.columns.values())
 
     def count(self, checked: int, broken: int) -> None:
         self.checked += checked

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+from exporter.analysis.asked import Asked
 from exporter.analysis.batch import Batch, Members
 from exporter.analysis.classes import Classes
 from exporter.analysis.columns import columns_of
@@ -48,6 +49,7 @@ class State:
 
     `batches`: exchanges per bucket of their rows. `left_out`: columns without counters, by reason. `since` is when its
     reference came into force: what columns count is from then on, all else from `created`.
+    `asked`: what the inputs of failed exchanges count; None where there was none.
     """
 
     key: Key
@@ -65,6 +67,7 @@ class State:
     facts: RowFacts
     rules: tuple[RuleState, ...]
     joint: JointState | None = None
+    asked: SideState | None = None
 
 
 class Series:
@@ -89,6 +92,7 @@ class Series:
         self._batches = [0] * (len(BATCH_BUCKETS) + 1)
         self._rows = 0
         self._pending: list[Observation] = []
+        self._unanswered: list[Observation] = []
 
     def _refer(self, profile: Profile | None) -> None:
         self.profile = profile
@@ -99,6 +103,7 @@ class Series:
         self._left_out = dict(chosen.left_out or {})
         self._inputs = Side("feature", profile, self._known, chosen)
         self._outputs = Side("prediction", profile, self._known, chosen)
+        self._asked = Asked(profile, self._known, chosen)
         # Where room is short columns are counted by themselves alone.
         parts = JointParts.of(profile, [one.name for one in chosen.counted]) if self._wide else None
         self._joint = JointWindows(parts, self._known.windows) if parts is not None else None
@@ -117,6 +122,10 @@ class Series:
             self.outputs.told(observation.task)
         self._batches[bisect_left(BATCH_BUCKETS, observation.rows)] += 1
         self._rows += observation.rows
+
+    def ask(self, request: Observation) -> None:
+        """Keep the request of a failed exchange for the next `flush`: for data quality alone."""
+        self._unanswered.append(request)
 
     def flush(self, now: float) -> dict[str, int]:
         """Count what was added, as one batch: windows cost by the call, hardly by the row.
@@ -137,7 +146,14 @@ class Series:
                 _put(problems, self._inputs.update(times, self._inputs.placed(inputs)))
                 if self._joint is not None:
                     self._together(self._joint, times, inputs.rows)
+        self._judge_unanswered(now)
         return problems
+
+    def _judge_unanswered(self, now: float) -> None:
+        requests, self._unanswered = self._unanswered, []
+        self._rules.update(requests, now, answered=False)
+        for _, asked in _alike(requests, self._ids):
+            self._asked.update(self._inputs, now, self._inputs.placed(asked))
 
     def _together(self, joint: JointWindows, times: Times, rows: int) -> None:
         """Count what the last exchanges' columns have in common; those of a profile have distinct names."""
@@ -179,7 +195,7 @@ class Series:
     def shape(self) -> tuple[object, ...]:
         """Changes when there is a series more to export."""
         sizes = self._inputs.layout.size, self._outputs.layout.size
-        return self.since, *sizes, len(self._classes.counts), self.outputs.task
+        return self.since, *sizes, len(self._classes.counts), self.outputs.task, self._asked.used
 
     def state(self, now: float | None = None) -> State:
         """A copy; with the rolling windows as of `now`, unless that is None."""
@@ -194,6 +210,7 @@ class Series:
             facts=self._whole.facts(),
             rules=self._rules.states(),
             joint=self._joint_state(now),
+            asked=self._asked.state(),
         )
 
     def _joint_state(self, now: float | None) -> JointState | None:

@@ -245,6 +245,16 @@ class Side:
             self._numbers_of = self.layout, frozenset(found)
         return self._numbers_of[1]
 
+    def follow(self, other: "Side") -> None:
+        """Count the columns that another side of the same profile counts, and admit none of its own."""
+        self._room = 0
+        new = {name: nature for name, nature in other._natures.items() if name not in self._natures}
+        if new:
+            self._natures |= new
+            self._quality.admit(new)
+            specs = [spec for name, nature in new.items() for spec in nature.specs(name)]
+            self._windows = self._windows.extended(Layout((*self.layout.columns, *specs)))
+
     def latest(self) -> Latest:
         """What the last update counted, and forget it."""
         found, self._latest = self._latest, _NOTHING

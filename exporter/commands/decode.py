@@ -36,7 +36,7 @@ _FORM: Final = "expected an HTTP/1 request and its answer as they were on the wi
 # What each reason means, and what was expected instead.
 EXPLANATIONS: Final[dict[str, str]] = {
     "not_captured": "A body was not kept, or only in part; raise capture_bytes.",
-    "not_2xx": "The answer is no success. Only rows of 2xx answers are observed.",
+    "not_2xx": "The answer is no success. Rows of 2xx answers alone are observed; a failed request counts as data.",
     "no_dialect": "No dialect claims the exchange: its method and path are none that modeltap knows as an inference.",
     "content_coding": "A body does not hold what its Content-Encoding says.",
     "coding_unsupported": "A body has a Content-Encoding that modeltap cannot undo.",

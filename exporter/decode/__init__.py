@@ -4,7 +4,9 @@ To add a dialect: one file (NAME, `claims`, `decode`), one line in DIALECTS, one
 share a path: the one that claims it reads the bodies, and hands over what only the other says (see `kserve_v1`).
 """
 
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
+
+import msgspec
 
 from exporter.decode import (
     kserve_v1,
@@ -40,6 +42,14 @@ class Dialect(Protocol):
 
     def decode(self, exchange: Exchange) -> Observation:
         """What the exchange says."""
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A dialect whose requests have columns that can be told without an answer."""
+
+    def request(self, exchange: Exchange) -> Observation:
+        """What the request alone says, not `answered`; raises as `decode` does, where only an answer tells it too."""
 
 
 # The first that claims an exchange decodes it.
@@ -96,3 +106,20 @@ def observe(exchange: Exchange, dialects: tuple[Dialect, ...] = DIALECTS) -> Obs
                 break
             return dialect.decode(plain(exchange))
     raise Undecodable("no_dialect" if whole else "not_captured")
+
+
+def failed(exchange: Exchange) -> bool:
+    """Whether a model refused or failed a request that is there to be read; what was shed was never sent to one."""
+    sent = exchange.error_type not in ("shed", "rejected")
+    return 400 <= exchange.status < 600 and exchange.request_captured and sent
+
+
+def observe_request(exchange: Exchange, dialects: tuple[Dialect, ...] = DIALECTS) -> Observation:
+    """What the request of an exchange that `failed` says; Undecodable "not_2xx" where that cannot be told."""
+    dialect = next((one for one in dialects if one.claims(exchange)), None)
+    if not isinstance(dialect, Asking):
+        raise Undecodable("not_2xx")
+    try:
+        return dialect.request(plain(msgspec.structs.replace(exchange, response_head=b"", response_body=b"")))
+    except Undecodable as refusal:
+        raise Undecodable("not_2xx") from refusal

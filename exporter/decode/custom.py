@@ -14,7 +14,7 @@ import jmespath  # type: ignore[import-untyped]
 from exporter.decode.columns import Role, categorical_columns, checked, numeric_columns
 from exporter.decode.payload import identifier, text
 from exporter.decode.payload import parse as parse_body
-from exporter.decode.readings import Reading, agree, readings
+from exporter.decode.readings import Reading, agree, alone, readings
 from exporter.decode.tables import column_names, named_rows
 from exporter.records.custom import FAILURES, Custom, parse
 from exporter.records.exchange import Exchange
@@ -83,6 +83,19 @@ class CustomDialect:
             model_version=text(self._either("model_version", response, request)) or route.model_version,
             request_id=identifier(self._either("request_id", response, request)),
         )
+
+    def request(self, exchange: Exchange) -> Observation:
+        """What the request says without an answer. Raises Undecodable."""
+        asked = _Body(exchange.request_body)
+        if "inputs" not in self.compiled:
+            raise Undecodable("missing_field")
+        side = _table(self._pick("inputs", asked), self._names("input_names", asked), "input")
+        route = match(exchange.method, exchange.path, (self.rule,))
+        name = text(self._either("model_name", asked, asked)) or route.model_name
+        try:
+            return alone(NAME, side, name)
+        except ValueError as error:  # as in `decode`
+            raise Undecodable("number_range") from error
 
     def _pick(self, key: str, body: "_Body") -> Any:
         try:

@@ -12,7 +12,7 @@ from exporter.decode import tensorflow_serving
 from exporter.decode.payload import parse_object
 from exporter.decode.rows import either, paired, row_table
 from exporter.records.exchange import Exchange
-from exporter.records.observation import Observation
+from exporter.records.observation import Observation, Undecodable
 
 NAME = "kserve_v1"
 
@@ -31,3 +31,14 @@ def decode(exchange: Exchange) -> Observation:
     inputs = row_table(either(request, "instances", "inputs"), "input")
     outputs = row_table(either(response, "predictions", "outputs"), "output")
     return paired(NAME, inputs, outputs)
+
+
+def request(exchange: Exchange) -> Observation:
+    """What the request says without an answer. Raises Undecodable."""
+    asked = parse_object(exchange.request_body)
+    if tensorflow_serving.speaks(exchange.path, asked, {}):
+        return tensorflow_serving.read_request(asked)
+    given = asked.get("inputs")
+    if type(given) is dict and len({type(cells) is list for cells in given.values()}) > 1:
+        raise Undecodable("ambiguous_rows")  # one row here, tensors with and without dimensions there
+    return Observation(NAME, *row_table(either(asked, "instances", "inputs"), "input"), (), answered=False)

@@ -16,7 +16,7 @@ from exporter.decode.columns import checked
 from exporter.decode.heads import CSV, is_json, media_type
 from exporter.decode.invocations import shared, speaks_sagemaker
 from exporter.decode.payload import parse, required
-from exporter.decode.readings import Reading, agree, as_fields, as_rows, readings
+from exporter.decode.readings import Reading, agree, alone, as_fields, as_rows, readings
 from exporter.decode.tables import Records, column_names, csv_records, named_rows
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Observation, Undecodable
@@ -51,6 +51,20 @@ def decode(exchange: Exchange) -> Observation:
             raise Undecodable("missing_field")
     rows, (features, predictions) = agree([inputs], outputs)
     return Observation(NAME, rows, checked(features), checked(predictions))
+
+
+def request(exchange: Exchange) -> Observation:
+    """What the request says without an answer; of CSV only a header that shows. Raises Undecodable."""
+    media = media_type(exchange.request_head)
+    if media in CSV:
+        records = csv_records(exchange.request_body)
+        if not records.has_header:
+            raise Undecodable("ambiguous_rows")
+        return alone(NAME, [Reading(records.count - 1, lambda: records.named("input", "input"))])
+    if media and not is_json(media):
+        raise Undecodable("content_type")
+    value = parse(exchange.request_body)
+    return sagemaker.request(exchange) if _only_sagemaker(value) else alone(NAME, [_data(value)])
 
 
 def _only_sagemaker(value: Any) -> bool:

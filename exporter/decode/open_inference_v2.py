@@ -88,6 +88,13 @@ def decode(exchange: Exchange) -> Observation:
     )
 
 
+def request(exchange: Exchange) -> Observation:
+    """What the request says without an answer. Raises Undecodable."""
+    asked, behind = _read(exchange.request_head, exchange.request_body, "inputs")
+    rows, inputs = _columns(asked.tensors, behind, "input")
+    return Observation(NAME, rows, inputs, (), answered=False)
+
+
 def _read(head: bytes, body: bytes, key: Literal["inputs", "outputs"]) -> tuple[_Message, memoryview | None]:
     """The message, and the bytes behind its JSON; None if all its values are in the JSON."""
     decoder: msgspec.json.Decoder[_Request] | msgspec.json.Decoder[_Answer]

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from exporter.decode.columns import MAX_COLUMNS, Role, row_columns
+from exporter.decode.columns import MAX_COLUMNS, Role, checked, row_columns
 from exporter.decode.payload import MAX_NAME
-from exporter.records.observation import Columns, Undecodable
+from exporter.records.observation import Columns, Observation, Undecodable
 
 _SCALARS: Final = frozenset({str, int, float, bool})
 _NUMBERS: Final = frozenset({int, float, bool, NoneType})
@@ -70,6 +70,12 @@ def agree(*sides: Sequence[Reading]) -> tuple[int, tuple[Columns, ...]]:
         raise Undecodable("ambiguous_rows" if numbers else "rows_differ")
     (rows,) = numbers
     return rows, tuple([_read(side, rows) for side in sides])
+
+
+def alone(protocol: str, side: Sequence[Reading], model_name: str = "") -> Observation:
+    """What a request says without its answer, if there is one number of rows to read it as. Raises as `agree`."""
+    rows, (columns,) = agree(side)
+    return Observation(protocol, rows, checked(columns), (), model_name, answered=False)
 
 
 def _read(side: Sequence[Reading], rows: int) -> Columns:

@@ -15,7 +15,7 @@ from exporter.decode.heads import CSV, JSON_LINES, is_image, is_json, media_type
 from exporter.decode.images import image_columns
 from exporter.decode.invocations import shared
 from exporter.decode.payload import identifier, parse, text
-from exporter.decode.readings import Reading, agree, as_rows, readings
+from exporter.decode.readings import Reading, agree, alone, as_rows, readings
 from exporter.decode.tables import Records, csv_records, json_lines
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Observation, Undecodable
@@ -49,6 +49,12 @@ def decode(exchange: Exchange) -> Observation:
         model_name=text(fields.get(b"target-model")),
         request_id=identifier(fields.get(b"inference-id")) or identifier(fields.get(b"custom-attributes")),
     )
+
+
+def request(exchange: Exchange) -> Observation:
+    """What the request says without an answer. Raises Undecodable."""
+    inputs = _body(exchange.request_head, exchange.request_body, "input")
+    return alone(NAME, inputs, text(_fields(exchange).get(b"target-model")))
 
 
 def _fields(exchange: Exchange) -> dict[bytes, str]:

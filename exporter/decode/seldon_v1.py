@@ -18,7 +18,7 @@ from exporter.decode.columns import (
     wide_column,
 )
 from exporter.decode.payload import identifier, parse_object, required, text
-from exporter.decode.readings import Reading, agree, as_rows, readings
+from exporter.decode.readings import Reading, agree, alone, as_rows, readings
 from exporter.decode.tables import column_names, named_rows
 from exporter.decode.tensors import check_shape
 from exporter.records.exchange import Exchange
@@ -58,6 +58,13 @@ def decode(exchange: Exchange) -> Observation:
         model_version=model_version,
         request_id=identifier(meta.get("puid")) or identifier(_object(request, "meta").get("puid")),
     )
+
+
+def request(exchange: Exchange) -> Observation:
+    """What the request says without an answer. Raises Undecodable."""
+    if exchange.operation == "feedback":
+        raise Undecodable("feedback")
+    return alone(NAME, _message(parse_object(exchange.request_body), "input"))
 
 
 def _object(fields: dict[str, Any], name: str) -> dict[str, Any]:

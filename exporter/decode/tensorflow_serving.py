@@ -49,6 +49,11 @@ def decode(exchange: Exchange) -> Observation:
     return read(parse_object(exchange.request_body), parse_object(exchange.response_body))
 
 
+def request(exchange: Exchange) -> Observation:
+    """What the request says without an answer. Raises Undecodable."""
+    return read_request(parse_object(exchange.request_body))
+
+
 def speaks(path: str, request: dict[str, Any], response: dict[str, Any]) -> bool:
     """Whether a request to a path that KServe V1 shares, or its answer, has what only TensorFlow Serving has."""
     return "outputs" in response or "signature_name" in request or "/versions/" in path or "/labels/" in path
@@ -64,6 +69,21 @@ def read(request: dict[str, Any], response: dict[str, Any]) -> Observation:
     if response.get("outputs") is not None:
         return _columnar(given, answered)
     return paired(NAME, row_table(given, "input"), row_table(answered, "output"))
+
+
+def read_request(request: dict[str, Any]) -> Observation:
+    """The Observation of a request alone; tensors of several lengths have as many rows as only an answer tells."""
+    if "examples" in request:
+        return Observation(NAME, *_examples(request), (), answered=False)
+    given = either(request, "instances", "inputs")
+    if request.get("inputs") is None:
+        return Observation(NAME, *row_table(given, "input"), (), answered=False)
+    inputs = _named(given)
+    lengths = set(map(len, inputs.values()))
+    if len(lengths) != 1:
+        raise Undecodable("ambiguous_rows" if lengths else "missing_field")
+    rows = lengths.pop()
+    return Observation(NAME, rows, _of_length(inputs, rows, "input"), (), answered=False)
 
 
 # ---------------------------------------------------------------- predict, by columns

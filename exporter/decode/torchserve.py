@@ -14,7 +14,7 @@ from exporter.decode.columns import Role, categorical_columns, checked, numeric_
 from exporter.decode.heads import is_json, media_type
 from exporter.decode.images import image_columns
 from exporter.decode.payload import parse
-from exporter.decode.readings import Reading, agree, as_rows, readings
+from exporter.decode.readings import Reading, agree, alone, as_rows, readings
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Columns, Observation, Undecodable
 
@@ -45,6 +45,11 @@ def decode(exchange: Exchange) -> Observation:
     outputs = _answer(exchange.response_head, exchange.response_body)
     rows, (features, predictions) = agree(inputs, outputs)
     return Observation(NAME, rows, checked(features), checked(predictions))
+
+
+def request(exchange: Exchange) -> Observation:
+    """What the request says without an answer. Raises Undecodable."""
+    return alone(NAME, _request(exchange.request_head, exchange.request_body))
 
 
 def _request(head: bytes, body: bytes) -> Sequence[Reading]:

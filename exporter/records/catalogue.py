@@ -193,7 +193,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "counter",
         "{exchange}",
         ("model_name", "protocol", "outcome"),
-        "Exchanges handed to a decoder, by outcome: decoded, or the reason why not.",
+        "Exchanges handed to a decoder, by outcome: decoded, request_only where it failed, or the reason why not.",
     ),
     Metric(
         "model.predictions",

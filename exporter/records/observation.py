@@ -124,6 +124,7 @@ class Observation(msgspec.Struct, frozen=True, eq=False, gc=False):
     `request_id` is the dialect's own id. `task` is what the outputs are (see `TASKS`) where the dialect says so by
     itself, else "".
     `time`: unix seconds of its rows where they are told apart from their arrival, as rows that were pushed may be.
+    `answered` is False for the request alone of an exchange that failed: it has no outputs.
     """
 
     protocol: str
@@ -136,3 +137,4 @@ class Observation(msgspec.Struct, frozen=True, eq=False, gc=False):
     generation: Generation | None = None
     time: float = 0.0
     task: str = ""
+    answered: bool = True

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from exporter.analysis import engine as module
-from exporter.analysis.engine import FAILED, IDLE_SECONDS, MAX_OUTCOMES, MAX_SERIES, Engine
+from exporter.analysis.engine import (
+    FAILED,
+    IDLE_SECONDS,
+    MAX_OUTCOMES,
+    MAX_SERIES,
+    REQUEST_ONLY,
+    Engine,
+)
 from exporter.analysis.known import Known
 from exporter.analysis.window_report import gauges
 from exporter.decode import REASONS, pushed
@@ -153,7 +160,9 @@ def test_profile_that_does_not_fit_is_counted_and_told_once(caplog: pytest.LogCa
     ("changes", "reason"),
     [
         ({"request_captured": False}, "not_captured"),
-        ({"status": 503}, "not_2xx"),
+        ({"status": 301}, "not_2xx"),
+        ({"status": 503, "error_type": "shed"}, "not_2xx"),
+        ({"status": 422, "request_body": b"{}"}, "not_2xx"),
         ({"status": 0}, "not_2xx"),
         ({"response_body": b"<html>"}, "not_json"),
         ({"request_body": b"{}"}, "missing_field"),
@@ -166,7 +175,7 @@ def test_what_cannot_be_read_is_counted_by_reason(changes: dict[str, object], re
     feed(made, [v2({"x": [1.0]}, {"y": [0.5]}, **changes)])
     assert outcomes(made) == {("iris", V2, reason): 1}
     every = found(made.snapshot().samples(), "model.exchanges.decoded")
-    assert {labels[2] for labels in every} == {"decoded", FAILED, *REASONS}
+    assert {labels[2] for labels in every} == {"decoded", REQUEST_ONLY, FAILED, *REASONS}
 
 
 def test_nan_and_infinity_in_json_are_values() -> None:

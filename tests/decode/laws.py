@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from exporter.decode import DIALECTS, REASONS, Dialect, observe, pushed
+from exporter.decode import DIALECTS, REASONS, Dialect, observe, observe_request, pushed
 from exporter.decode.columns import MAX_COLUMNS
 from exporter.decode.generation import FINISH_REASONS, MAX_CHOICES
 from exporter.decode.moments import MAX_AHEAD_SECONDS
@@ -55,6 +55,7 @@ def _of(dialect: str) -> Iterator[Vector]:
 
 def check(exchange: Exchange, dialects: tuple[Dialect, ...] = DIALECTS) -> Observation | str:
     """An Observation that keeps its contract, or a known reason; anything else is an error."""
+    alone(exchange, dialects)
     try:
         found = observe(exchange, dialects)
     except Undecodable as refusal:
@@ -62,6 +63,18 @@ def check(exchange: Exchange, dialects: tuple[Dialect, ...] = DIALECTS) -> Obser
         return refusal.reason
     assert found.protocol in {dialect.NAME for dialect in (*DIALECTS, *dialects)}
     assert type(found.rows) is int and found.rows >= 0
+    sides(found)
+    return found
+
+
+def alone(exchange: Exchange, dialects: tuple[Dialect, ...] = DIALECTS) -> Observation | None:
+    """The request read without its answer: an Observation of inputs that keeps its contract, or one reason: None."""
+    try:
+        found = observe_request(exchange, dialects)
+    except Undecodable as refusal:
+        assert refusal.reason == "not_2xx"
+        return None
+    assert not found.answered and not found.outputs and found.rows >= 0
     sides(found)
     return found
 

@@ -6,6 +6,7 @@ import tracemalloc
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from exporter.decode import DIALECTS, observe
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Observation, Undecodable
-from tests.decode.laws import Vector, check, counted, mutant, size, vectors
+from tests.decode.laws import Vector, alone, check, counted, mutant, size, vectors
 
 VECTORS = vectors()
 NAMES = [dialect.NAME for dialect in DIALECTS]
@@ -164,3 +165,21 @@ def test_hostile_tensors_cost_what_they_weigh(shape: str) -> None:
         assert tracemalloc.get_traced_memory()[1] <= MEMORY_BY_BYTE * size(one) + MEMORY_ALWAYS
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("vector", [v for v in VECTORS if v.good], ids=lambda v: f"{v.dialect}-{v.name}")
+def test_a_request_says_the_same_without_its_answer(vector: Vector) -> None:
+    """Read alone it has the rows and the columns that it has beside its answer, or it is not read."""
+    found, read = observe(vector.exchange), alone(vector.exchange)
+    if read is None:
+        return
+    assert read.rows == found.rows
+    assert read.protocol in (
+        found.protocol,
+        vector.exchange.protocol,
+    )  # an answer may tell more than the path
+    assert [(one.name, one.kind, one.nulls, one.absent) for one in read.inputs] == [
+        (one.name, one.kind, one.nulls, one.absent) for one in found.inputs
+    ]
+    for mine, other in zip(read.inputs, found.inputs, strict=True):
+        np.testing.assert_equal(mine.values.tolist(), other.values.tolist())

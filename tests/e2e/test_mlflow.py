@@ -147,11 +147,11 @@ def test_classes_and_features_are_those_of_the_client(tapped: Tapped, mlflow_row
 
 
 def test_what_mlflow_refuses_is_no_observation(tapped: Tapped) -> None:
-    """Its 4xx answers are counted as errors of the client, and as exchanges of no success."""
+    """Its 4xx answers are counted as errors of the client, and as exchanges of which the request alone was read."""
     connection = http.client.HTTPConnection(LOOPBACK, tapped.at.proxy, timeout=60)
     connection.request("POST", "/invocations", b"[[1,2,3]]", {"Content-Type": JSON})
     assert connection.getresponse().status == 400
     connection.close()
-    refused = partial(tapped.more, "model_exchanges_decoded_total", protocol="mlflow", outcome="not_2xx")
+    refused = partial(tapped.more, "model_exchanges_decoded_total", outcome="request_only")
     wait_until(lambda: refused() == 1, "it is counted", process=tapped.process, progress=refused)
     assert tapped.more("model_request_errors_total", error_type="4xx") == 1
