@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import time
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ from exporter.pending.sqlite_cohorts import SqliteCohorts
 _log = logging.getLogger(__name__)
 LOST_REASONS: Final = ("busy", "disk", "corrupt")
 _BUSY_SECONDS: Final = 2.0
+_RETRY_SECONDS: Final = 0.005
 _LAYOUT: Final = 1
 # Of a key beside its rows: two trees whose pages are two thirds full.
 _KEY_COST: Final = 90
@@ -233,8 +235,16 @@ class Sqlite(SqliteCohorts):
     def _open(self) -> sqlite3.Connection:
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         file = sqlite3.connect(self._path, timeout=self._busy, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(file)
+        except BaseException:
+            file.close()
+            raise
         self._connection = file
-        file.execute("PRAGMA journal_mode = WAL")
+        return file
+
+    def _prepare(self, file: sqlite3.Connection) -> None:
+        self._write_ahead(file)
         # The log is synced when it is folded back: a crash of the machine, not of the process, may lose the last.
         file.execute("PRAGMA synchronous = NORMAL")
         with _whole(file):
@@ -247,7 +257,18 @@ class Sqlite(SqliteCohorts):
                 for statement in _TABLES.strip().split(";\n"):
                     file.execute(statement)
                 file.execute(f"PRAGMA user_version = {_LAYOUT}")
-        return file
+
+    def _write_ahead(self, file: sqlite3.Connection) -> None:
+        """SQLite waits for no lock here: of two that open a new file at once, one is told at once that it is busy."""
+        until = time.monotonic() + self._busy
+        while True:
+            try:
+                file.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if _reason(error) != "busy" or time.monotonic() >= until:
+                    raise
+            time.sleep(_RETRY_SECONDS)
 
     def _failed(self, error: sqlite3.Error | OSError, items: int) -> None:
         self._told(False, f"{error}")
