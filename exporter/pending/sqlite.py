@@ -9,8 +9,8 @@ import contextlib
 import logging
 import os
 import sqlite3
-import time
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
