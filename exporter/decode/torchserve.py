@@ -1,9 +1,9 @@
 """TorchServe: POST /predictions/{name}[/{version}], whatever the handler takes -> whatever it returns.
 
-Read are JSON, bare or alone in one of a few envelopes, and text. A body of bytes (a form, a tensor file) is one row
-without columns; of an image the format and size are told. Answers that rank classes are read as their first one: an
-object of a probability per label gives `class` and `score`; a list of objects that pair a label with a number gives
-the best of them, unless there are as many as rows. Anything else has columns by its keys, or by place.
+Read are JSON, bare or alone in one of a few envelopes, and text. A body of bytes (a tensor file) is one row without
+columns; of an image, bare or in a form, the format and size are told. Answers that rank classes are read as their first
+one: an object of a probability per label gives `class` and `score`; a list of objects that pair a label with a number
+gives the best of them, unless there are as many as rows. Anything else has columns by its keys, or by place.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from exporter.decode.columns import Role, categorical_columns, checked, numeric_columns
+from exporter.decode.forms import FORM, form_image
 from exporter.decode.heads import is_json, media_type
 from exporter.decode.images import image_columns
 from exporter.decode.payload import parse
@@ -61,7 +62,8 @@ def _request(head: bytes, body: bytes) -> Sequence[Reading]:
         return readings("input", _opened(value, "input"), "input")
     if media == "text/plain":
         return (as_rows("input", [_text(body)], "input"),)
-    return (Reading(1, lambda: image_columns("input", [body])),)
+    image = form_image(head, body) if media == FORM else body
+    return (Reading(1, lambda: image_columns("input", [image])),)
 
 
 def _answer(head: bytes, body: bytes) -> Sequence[Reading]:

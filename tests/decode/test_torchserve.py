@@ -13,15 +13,26 @@ from tests.decode.cases import HOSTILE, JSON, ROWS, cases, expected, outcome, to
 from tests.decode.exchanges import exchange
 
 PATH = "/predictions/resnet"
-MEDIA = ("", "application/json", "text/plain", "image/png", "application/octet-stream")
+FORM = "multipart/form-data; boundary=b"
+MEDIA = ("", "application/json", "text/plain", "image/png", "application/octet-stream", FORM)
 SHARE = st.floats(0, 1) | st.floats() | st.integers(0, 1)
 MAP = st.dictionaries(st.sampled_from(["cat", "dog", "score", "", "n" * 300]), SHARE, max_size=3)
 PAIR = st.fixed_dictionaries({"label": st.text("ab", max_size=3), "score": SHARE})
 ENVELOPES = st.fixed_dictionaries(
     {}, optional=dict.fromkeys(("instances", "data", "body", "predictions"), ROWS)
 )
+PIECES = (
+    b"--b",
+    b"--",
+    b"\r\n",
+    b"\r\n\r\n",
+    b'content-disposition: form-data; name="data"',
+    b"GIF89a\1\0\1\0",
+    b"x",
+)
 BODY = (
     st.binary(max_size=60)
+    | st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join)
     | st.text('ab1.,é{}[]"', max_size=12).map(str.encode)
     | (JSON | ROWS | ENVELOPES | MAP | st.lists(MAP, max_size=3) | st.lists(PAIR, max_size=3))
     .map(json.dumps)
