@@ -1,16 +1,19 @@
 """TLS contexts of the listeners and towards the upstreams, and their files read again when those change.
 
 New files take effect whole or not at all, for new handshakes only: a context is made of them beside the one in use,
-and replaces it if all is well. If it is not, the log says so once, and what was read before serves on.
+and replaces it if all is well. If it is not, the log says so once, and what was read before serves on. So does a
+certificate whose time is over: peers that do not look still get through, and what is over is said once.
 """
 
 import logging
 import os
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 
 from exporter.proxy.settings import Settings, Tls, Upstream
+from exporter.proxy.validity import good_until
 
 log = logging.getLogger(__name__)
 
@@ -130,11 +133,14 @@ def _reason(error: OSError) -> str:
 class _Loaded:
     """One context, the files that it was made of, and what they were like then."""
 
-    def __init__(self, make: Callable[[], ssl.SSLContext], files: tuple[str, ...]) -> None:
+    def __init__(self, make: Callable[[], ssl.SSLContext], files: tuple[str, ...], own: str) -> None:
+        """`own`: that of the files which shows who we are, or ""."""
         self._make = make
+        self._own = own
         self._files = tuple(file for file in files if file)
         self._tried = self._seen = self._stamps()
         self.context = make()
+        self._read_end()
 
     def _stamps(self) -> _Stamps:
         return tuple(_stamp(file) for file in self._files)
@@ -144,6 +150,7 @@ class _Loaded:
 
         Returns `success` or `failure` if it was tried, else "".
         """
+        self._tell_end()
         stamps = self._stamps()
         still, self._seen = stamps == self._seen, stamps
         if not still or stamps == self._tried:
@@ -155,7 +162,22 @@ class _Loaded:
             log.error("%s; the certificates read before serve on", error)
             return "failure"
         log.info("read again: %s", ", ".join(self._files))
+        self._read_end()
         return "success"
+
+    def _read_end(self) -> None:
+        self._until = good_until(self._own) if self._own else None
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        if self._until is not None and self._until < time.time():
+            over = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._until))
+            log.error(
+                "%s: the certificate expired at %s; it serves on, but peers that check it refuse",
+                self._own,
+                over,
+            )
+            self._until = None  # once
 
 
 def _stamp(file: str) -> tuple[int, int, int] | None:
@@ -179,13 +201,15 @@ class Contexts:
         self._upstream: _Loaded | None = None
         self._front: ssl.SSLContext | None = None
         if tls.cert:
-            self._clients = _Loaded(lambda: listener_context(tls), (tls.cert, tls.key, tls.client_ca))
+            self._clients = _Loaded(
+                lambda: listener_context(tls), (tls.cert, tls.key, tls.client_ca), tls.cert
+            )
             # The server keeps the context that it is given for good; each handshake is moved to the current one.
             self._front = listener_context(tls)
             self._front.sni_callback = self._choose
         if any(upstream.tls for upstream in settings.upstreams):
             files = (tls.upstream_ca, tls.upstream_cert, tls.upstream_key)
-            self._upstream = _Loaded(lambda: upstream_context(tls), files)
+            self._upstream = _Loaded(lambda: upstream_context(tls), files, tls.upstream_cert)
 
     def _choose(self, handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         """Called in every handshake, whether the client names a server or not."""

@@ -248,6 +248,7 @@ async def test_upstream_verified(lab: Lab, cert: str, settings: Tls, host: str) 
         ("server", Tls(upstream_ca=file("other-ca.pem")), "unable to get local issuer certificate"),
         ("server", Tls(), "unable to get local issuer certificate"),
         ("self-signed", Tls(upstream_ca=file("ca.pem")), "self-signed certificate"),
+        ("expired", Tls(upstream_ca=file("expired.pem")), "certificate has expired"),
         ("stranger", Tls(upstream_ca=file("ca.pem")), "Hostname mismatch"),
         ("server", Tls(upstream_ca=file("ca.pem"), upstream_name="other"), "Hostname mismatch"),
     ],
@@ -433,6 +434,42 @@ async def test_renewed_certificate(lab: Lab, tmp_path: Path, caplog: pytest.LogC
     last = await secure(lab)
     assert _number(last) == _number(standing)
     last.close()
+
+
+async def test_expired_certificate_of_ours(
+    lab: Lab, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Said once, at the start as after a reload; who checks it leaves, who does not is served; a new one heals."""
+    serve_from(tmp_path, "expired")
+    await lab.start(serving(ok), tls=Tls(cert=str(tmp_path / "tls.pem"), key=str(tmp_path / "tls.key")))
+    blind = trusting()
+    blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
+    for _ in range(2):
+        assert not await served(lab, trusting(ca="expired.pem"))
+        assert await served(lab, blind)
+        reread(lab.plane.tls)
+    assert lab.reasons("tls_listener") == {"certificate": 2}
+    (said,) = caplog.messages
+    assert "tls.pem: the certificate expired at 2020-02-01 00:00:00 UTC" in said
+    serve_from(tmp_path, "server")
+    reread(lab.plane.tls)
+    assert await served(lab)
+    serve_from(tmp_path, "expired")
+    reread(lab.plane.tls)
+    assert await served(lab, blind)
+    assert len(caplog.messages) == 2
+
+
+async def test_expired_certificate_towards_the_model(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    """Ours, where the model asks for one: it is refused by the model, and the log says what is over."""
+    settings = Tls(
+        upstream_ca=file("ca.pem"), upstream_cert=file("expired.pem"), upstream_key=file("expired.key")
+    )
+    await behind(lab, secured(serving(ok), presenting(ca="expired.pem")), settings)
+    answered = await lab.ask(get("/a", ID))
+    assert answered.head == b"" or answered.status == 503
+    await lab.finished(1)
+    assert "expired.pem: the certificate expired at" in caplog.text
 
 
 def test_files_are_read_when_they_are_still(tmp_path: Path) -> None:

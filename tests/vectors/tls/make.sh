@@ -31,6 +31,16 @@ leaf client client ca extendedKeyUsage=clientAuth
 leaf other-client client other-ca extendedKeyUsage=clientAuth
 key self-signed
 openssl req -x509 -new -key self-signed.key -subj /CN=model -days $DAYS -out self-signed.pem -addext $NAMES
+key expired
+DIR=$(mktemp -d)
+: > "$DIR/index"
+echo 01 > "$DIR/serial"
+printf '[ca]\ndefault_ca=d\n[d]\ndatabase=%s/index\nserial=%s/serial\nnew_certs_dir=%s\ndefault_md=sha256\npolicy=p\nx509_extensions=x\n[p]\ncommonName=supplied\n[x]\n%s\n' \
+    "$DIR" "$DIR" "$DIR" "$NAMES" > "$DIR/config"
+openssl req -new -key expired.key -subj /CN=model |
+    openssl ca -config "$DIR/config" -selfsign -keyfile expired.key -in /dev/stdin -out expired.pem -batch -notext \
+        -startdate 20200101000000Z -enddate 20200201000000Z
+rm -r "$DIR"
 openssl pkey -in server.key -aes256 -passout pass:secret -out encrypted.key
 chmod 644 ./*.key
 rm ca.key other-ca.key
