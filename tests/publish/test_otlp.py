@@ -7,6 +7,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -17,7 +18,7 @@ from exporter.publish.otlp import Pusher
 from exporter.publish.settings import read_config
 from exporter.records.catalogue import CATALOGUE, metric
 from exporter.records.sample import Histogram, Sample
-from tests.receivers.otlp import OtlpReceiver, attributes, until
+from tests.receivers.otlp import FILES, OtlpReceiver, attributes, until
 
 from .everything import CREATED, NOW, everything
 
@@ -284,6 +285,40 @@ def test_dead_collector(environment: Environment, protocol: str, caplog: pytest.
     assert len(lines) == 1
     assert lines[0].startswith("OTLP metrics: exports fail: ")
     assert "no reason given" not in lines[0]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_collector_whose_certificate_has_expired(
+    environment: Environment,
+    protocol: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is sent to it; each failure is counted, one line tells it, and one that it is renewed."""
+    for bundle in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(bundle, raising=False)  # `requests` lets them win over what the exporter is told
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(b"".join((FILES / name).read_bytes() for name in ("expired.pem", "ca.pem")))
+    with OtlpReceiver("expired") as receiver, caplog.at_level(logging.INFO, "exporter"):
+        variables = endpoint(receiver, protocol) | {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(trusted)}
+        pusher = environment.pusher(variables | {"OTEL_EXPORTER_OTLP_TIMEOUT": "0.5"})
+        for failures in (1, 2, 3):
+            pusher.offer([Sample("model.up", (), 1)])
+            assert until(failed(pusher, failures), 30.0)
+        assert receiver.requests == []
+        (said,) = caplog.messages
+        assert said.startswith("OTLP metrics: exports fail: ")
+        receiver.renew("server")
+
+        def arrived() -> bool:
+            pusher.offer([Sample("model.up", (), 1)])
+            return outcomes(pusher)["success"] > 0
+
+        assert until(arrived, 30.0)
+        assert pusher.stop(10)
+    assert caplog.messages[1:] == ["OTLP metrics: exports arrive"]
+    assert receiver.requests
 
 
 class Offered(list[Sample]):

@@ -8,6 +8,7 @@
 """
 
 import gzip
+import ssl
 import threading
 import time
 import zlib
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import grpc  # type: ignore[import-untyped]
@@ -36,6 +38,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 Behaviour = Literal["ok", "error", "unavailable", "hang", "partial", "garbage"]
 Call = Any  # grpcio ships no types
 _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
+FILES = Path(__file__).parents[1] / "vectors" / "tls"
 Signal = Literal["metrics", "traces", "logs"]
 _SIGNALS: tuple[Signal, ...] = ("metrics", "traces", "logs")
 _REQUESTS: dict[Signal, Any] = {
@@ -65,7 +68,8 @@ class Received:
 class OtlpReceiver:
     """Safe to read while requests arrive; a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, cert: str = "") -> None:
+        """`cert`: one of the test certificates; with it both ports speak TLS."""
         self._received: list[Received] = []
         self._behaviour: Behaviour = "ok"
         self._changed = threading.Condition()
@@ -77,17 +81,38 @@ class OtlpReceiver:
         metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(_Service(self, "metrics"), self._grpc)  # type: ignore[no-untyped-call]
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Service(self, "traces"), self._grpc)  # type: ignore[no-untyped-call]
         logs_service_pb2_grpc.add_LogsServiceServicer_to_server(_Service(self, "logs"), self._grpc)  # type: ignore[no-untyped-call]
-        self._grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
+        self._scheme = "https" if cert else "http"
+        self.cert = cert  # of the handshakes to come; `renew` changes it
+        if cert:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.renew(cert)
+            # The handshake is the handler's thread's: one that fails holds up nobody.
+            self._http.socket = self._context.wrap_socket(
+                self._http.socket, server_side=True, do_handshake_on_connect=False
+            )
+            given = grpc.dynamic_ssl_server_credentials(self._shown(), lambda: self._shown())
+            self._grpc_port = self._grpc.add_secure_port("127.0.0.1:0", given)
+        else:
+            self._grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
+
+    def renew(self, cert: str) -> None:
+        """Show another certificate in new handshakes."""
+        self.cert = cert
+        self._context.load_cert_chain(FILES / f"{cert}.pem", FILES / f"{cert}.key")
+
+    def _shown(self) -> Any:
+        pair = tuple([(FILES / f"{self.cert}.{kind}").read_bytes() for kind in ("key", "pem")])
+        return grpc.ssl_server_certificate_configuration([pair])
 
     @property
     def grpc_endpoint(self) -> str:
         """For OTEL_EXPORTER_OTLP_ENDPOINT with protocol grpc."""
-        return f"http://127.0.0.1:{self._grpc_port}"
+        return f"{self._scheme}://127.0.0.1:{self._grpc_port}"
 
     @property
     def http_endpoint(self) -> str:
         """For OTEL_EXPORTER_OTLP_ENDPOINT with protocol http/protobuf."""
-        return f"http://127.0.0.1:{self._http.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_port}"
 
     @property
     def behaviour(self) -> Behaviour:
