@@ -237,7 +237,7 @@ class Sqlite(SqliteCohorts):
         file = sqlite3.connect(self._path, timeout=self._busy, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(file)
-        except BaseException:
+        except (sqlite3.Error, OSError):
             file.close()
             raise
         self._connection = file
