@@ -2,7 +2,9 @@
 
 The shipped rules at a test's pace (the same generator, `--faster`): an hour is 20 s, a day eight minutes. Rows are
 counted by `increase`, which extrapolates by up to a scrape at each end of a pane: up to a tenth of 20 s, more if
-scrapes are late, but alike for all bins of a replica. Hence the tolerances: 20 % of the rows, 5 % of a statistic.
+scrapes are late, but alike for all bins of a replica. Hence the tolerances: 20 % of
+the rows, 15 % of a statistic, which moves twice as much as the weight of a replica does. Of the counts as they were
+recorded every statistic is numpy's to a millionth.
 Traffic begins with a pane, so that none of it falls between the last scrape of one and the first of the next.
 """
 
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 
 from alert_rules import generate
 from exporter.stats import Profile, load
+from exporter.stats.bins import FloatArray
 from tests.e2e import monitoring, sidecar
 from tests.e2e.client import Ledger, connected, inference_request
 from tests.e2e.exposition import samples, scrape, total
@@ -30,6 +33,7 @@ MODEL = "echo"
 FEATURES = ("x", "y", "z")
 FASTER = 180.0
 PANE_SECONDS = 3600.0 / FASTER
+ATTEMPTS = 4
 REFERENCE_ROWS = 4000
 BATCH = 5
 # By replica: how far its x has moved, in deviations of the reference, and how many requests it gets before and after
@@ -38,9 +42,15 @@ SHIFTS = (0.0, 0.4, 1.2)
 REQUESTS = (60, 40)
 # Counters for the output and for x; y and z are in windows only. The bins of both sides twice, and six series besides.
 BUDGET = 60
-ROWS_TOLERANCE, VALUE_TOLERANCE = 0.2, 0.05
+ROWS_TOLERANCE, VALUE_TOLERANCE = 0.2, 0.15
 
+STATISTICS = (
+    *("psi", "jensen_shannon", "hellinger", "total_variation", "l_infinity", "chi_square"),
+    "kolmogorov_smirnov",
+)
 Rows = NDArray[np.float64]
+# Up to four attempts of about half a minute, and twenty seconds of waiting.
+pytestmark = pytest.mark.timeout(400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,36 +67,63 @@ class Fleet:
         return self.prometheus.scalar(f'column:model_{what}{{model_name="{MODEL}", feature="x"{chosen}}}')
 
 
+class Replicas:
+    """The sidecars, each with the rows that it has counted since its start."""
+
+    def __init__(self, folder: Path, stack: ExitStack, profile: Path, upstream: int) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._flags = ("--reference", str(profile), "--series-budget", str(BUDGET), "--tick-interval", "0.2")
+        self._upstream = upstream
+        self.ats = tuple(sidecar.addresses() for _ in SHIFTS)
+        self.counted: dict[tuple[str, ...], float] = {}
+        self._taps = [self._start(at) for at in self.ats]
+
+    def _start(self, at: sidecar.Addresses) -> Running:
+        own = self._folder / str(at.admin)
+        own.mkdir(exist_ok=True)
+        program = sidecar.sidecar(own, at, self._upstream, self._flags)
+        tap = self._stack.enter_context(running(program, at.ready))
+        wait_until(lambda: answers(at.metrics), "the first scrape is answered", process=tap)
+        self.counted[(f"{LOOPBACK}:{at.admin}",)] = 0.0
+        return tap
+
+    def restart(self, place: int) -> None:
+        self._taps[place].stop()
+        self._taps[place] = self._start(self.ats[place])
+
+    def send(self, seed: int, requests: int) -> Rows:
+        """To each its own traffic; all rows."""
+        sent = [send(seed + place, at, requests) for place, at in enumerate(self.ats)]
+        for at, rows in zip(self.ats, sent, strict=True):
+            self.counted[(f"{LOOPBACK}:{at.admin}",)] += len(rows)
+        return np.concatenate(sent)
+
+
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Traffic that outlasts its pane on a busy machine is sent again, to a Prometheus that knows nothing of it."""
     folder = tmp_path_factory.mktemp("fleet")
     profile = reference(folder)
-    upstream, port = free_ports(2)
-    ats = tuple(sidecar.addresses() for _ in SHIFTS)
-    flags = ("--reference", str(profile), "--series-budget", str(BUDGET), "--tick-interval", "0.2")
+    (upstream,) = free_ports(1)
     command = [sys.executable, "-m", "tests.e2e.upstream", str(upstream)]
     model = Program("upstream", command, folder, {"PYTHONPATH": str(sidecar.ROOT)})
     with ExitStack() as stack:
         stack.enter_context(running(model, f"http://{LOOPBACK}:{upstream}/v2/health/ready"))
-
-        def start(place: int) -> Running:
-            own = folder / str(place)
-            own.mkdir(exist_ok=True)
-            program = sidecar.sidecar(own, ats[place], upstream, flags)
-            tap = stack.enter_context(running(program, ats[place].ready))
-            wait_until(lambda: answers(ats[place].metrics), "the first scrape is answered", process=tap)
-            return tap
-
-        taps = [start(place) for place in range(len(SHIFTS))]
-        prometheus = monitored(folder, stack, port, ats)
-        begun(prometheus)
-        sent = [send(place, at, REQUESTS[0]) for place, at in enumerate(ats)]
-        seen(prometheus, sent)
-        taps[1].stop()
-        start(1)
-        begun(prometheus)
-        sent += [send(place + 3, at, REQUESTS[1]) for place, at in enumerate(ats)]
-        yield Fleet(prometheus, load(profile), np.concatenate(sent), ats)
+        replicas = Replicas(folder, stack, profile, upstream)
+        for attempt in range(ATTEMPTS):
+            own = folder / f"attempt{attempt}"
+            own.mkdir()
+            with ExitStack() as life:
+                prometheus = monitored(own, life, replicas.ats)
+                bursts = [burst(prometheus, replicas, 2 * attempt, REQUESTS[0])]
+                replicas.restart(1)
+                bursts.append(burst(prometheus, replicas, 2 * attempt + 1, REQUESTS[1]))
+                if all(in_time for _, in_time in bursts):
+                    sent = np.concatenate([rows for rows, _ in bursts])
+                    yield Fleet(prometheus, load(profile), sent, replicas.ats)
+                    return
+        raise AssertionError(f"no traffic within {PANE_SECONDS / 2:g} s in {ATTEMPTS} attempts")
 
 
 def reference(folder: Path) -> Path:
@@ -103,35 +140,53 @@ def reference(folder: Path) -> Path:
     return target
 
 
-def monitored(
-    folder: Path, stack: ExitStack, port: int, ats: tuple[sidecar.Addresses, ...]
-) -> monitoring.Prometheus:
-    """Prometheus scrapes all, and has seen each bin at 0."""
+def monitored(folder: Path, stack: ExitStack, ats: tuple[sidecar.Addresses, ...]) -> monitoring.Prometheus:
+    """A Prometheus of its own with the shipped rules."""
     (rules := folder / "rules").mkdir()
     generate.write(rules, FASTER)
+    (port,) = free_ports(1)
     targets = ",".join(f"{LOOPBACK}:{at.admin}" for at in ats)
     addresses = monitoring.Addresses(port, targets, f"{LOOPBACK}:9")
     program = monitoring.prometheus(tools() / "prometheus", folder, addresses, rules / "*.yaml")
     url = f"http://{LOOPBACK}:{port}"
     stack.enter_context(running(program, f"{url}/-/ready"))
-    prometheus = monitoring.Prometheus(url)
+    return monitoring.Prometheus(url)
+
+
+def burst(
+    prometheus: monitoring.Prometheus, replicas: Replicas, number: int, requests: int
+) -> tuple[Rows, bool]:
+    """Traffic from the beginning of a pane; whether Prometheus had all of it well before the pane's end.
+
+    Before it all replicas have been scraped in that pane, with what they had counted until then.
+    """
+    begun = wait_until(lambda: _quiet(prometheus, replicas), "a pane begins", seconds=120.0)
+    rows = replicas.send(len(SHIFTS) * number, requests)
     wait_until(
-        lambda: prometheus.target_health() == ["up"] * len(ats),
-        "all replicas are scraped",
-        progress=prometheus.target_health,
+        lambda: _counted(prometheus) == replicas.counted,
+        f"Prometheus has {replicas.counted}",
+        seconds=120.0,
+        progress=lambda: _counted(prometheus),
     )
-    return prometheus
+    return rows, _now(prometheus) < begun + 0.75 * PANE_SECONDS
 
 
-def begun(prometheus: monitoring.Prometheus) -> None:
-    """A pane has begun, and all replicas have been scraped since."""
+def _quiet(prometheus: monitoring.Prometheus, replicas: Replicas) -> float | None:
+    """When the pane began, if that is not long ago and all have been scraped since."""
+    now = _now(prometheus)
+    begun = now - now % PANE_SECONDS
+    early = now < begun + PANE_SECONDS / 4
+    return begun if early and _counted(prometheus, begun) == replicas.counted else None
 
-    def early() -> bool:
-        now = prometheus.scalar("vector(time())") or 0.0
-        oldest = prometheus.scalar('min(timestamp(model_feature_bin_total{feature="x"}))') or 0.0
-        return now % PANE_SECONDS < PANE_SECONDS / 4 and oldest >= now - now % PANE_SECONDS
 
-    wait_until(early, "a pane begins")
+def _counted(prometheus: monitoring.Prometheus, since: float = 0.0) -> dict[tuple[str, ...], float]:
+    """Rows by replica, of those that were scraped since then."""
+    bins = 'model_feature_bin_total{feature="x"}'
+    return prometheus.by(f"sum by (instance) ({bins} and timestamp({bins}) >= {since:.3f})", "instance")
+
+
+def _now(prometheus: monitoring.Prometheus) -> float:
+    return prometheus.scalar("vector(time())") or 0.0
 
 
 def send(seed: int, at: sidecar.Addresses, requests: int) -> Rows:
@@ -157,14 +212,13 @@ def seen(prometheus: monitoring.Prometheus, sent: list[Rows]) -> None:
     )
 
 
-def expected(fleet: Fleet) -> dict[str, float]:
-    """By numpy, of all rows together."""
+def by_numpy(fleet: Fleet, live: FloatArray) -> dict[str, float]:
+    """All statistics of these counts against the profile's."""
     column = fleet.profile.column("x")
     assert column is not None
-    counts, live = np.asarray(column.counts, float), column.bins.count(fleet.sent[:, 0]).astype(float)
+    counts = np.asarray(column.counts, float)
     taken = counts + live > 0
-    smooth = [(side[taken] + 0.5) / (side.sum() + 0.5 * taken.sum()) for side in (counts, live)]
-    p, q = smooth
+    p, q = ((side[taken] + 0.5) / (side.sum() + 0.5 * taken.sum()) for side in (counts, live))
     difference = live / live.sum() - counts / counts.sum()
     pooled = ((live + counts) / (live.sum() + counts.sum()))[taken]
     return {
@@ -178,6 +232,19 @@ def expected(fleet: Fleet) -> dict[str, float]:
     }
 
 
+def told(fleet: Fleet) -> dict[str, float | None]:
+    return {name: fleet.ask("drift:24h", name) for name in STATISTICS}
+
+
+def recorded(fleet: Fleet) -> dict[str, float]:
+    """By numpy, of the counts that Prometheus has recorded."""
+    column = fleet.profile.column("x")
+    assert column is not None
+    query = f'column_bin:model_rows:increase24h{{model_name="{MODEL}", feature="x"}}'
+    found = fleet.prometheus.by(query, "bin")
+    return by_numpy(fleet, np.array([found[label,] for label in column.bins.labels]))
+
+
 def test_fleet_is_the_pooled_rows(fleet: Fleet) -> None:
     """Rows, effective rows and all seven statistics over a day, through the restart of a replica."""
     rows = pytest.approx(len(fleet.sent), rel=ROWS_TOLERANCE)
@@ -186,11 +253,19 @@ def test_fleet_is_the_pooled_rows(fleet: Fleet) -> None:
         f"the day has {len(fleet.sent)} rows",
         progress=lambda: fleet.ask("rows:increase24h"),
     )
-    wanted = {name: pytest.approx(value, rel=VALUE_TOLERANCE) for name, value in expected(fleet).items()}
+    column = fleet.profile.column("x")
+    assert column is not None
+    pooled = by_numpy(fleet, column.bins.count(fleet.sent[:, 0]).astype(float))
     wait_until(
-        lambda: {name: fleet.ask("drift:24h", name) for name in wanted} == wanted,
-        f"statistics are {expected(fleet)}",
-        progress=lambda: {name: fleet.ask("drift:24h", name) for name in wanted},
+        lambda: told(fleet) == pytest.approx(pooled, rel=VALUE_TOLERANCE),
+        f"statistics are {pooled}",
+        progress=lambda: told(fleet),
+    )
+    # Until the next pane has been added to the day, which may be now.
+    wait_until(
+        lambda: told(fleet) == pytest.approx(recorded(fleet), rel=1e-6),
+        "statistics are those of the recorded counts",
+        progress=lambda: (told(fleet), recorded(fleet)),
     )
     assert fleet.ask("effective_rows:increase24h") == pytest.approx(len(fleet.sent), rel=0.3)
     psi, critical = (fleet.ask(what, "psi") for what in ("drift:24h", "drift_critical:24h"))
@@ -201,10 +276,10 @@ def test_fleet_is_the_pooled_rows(fleet: Fleet) -> None:
 
 def test_over_the_budget_all_replicas_choose_alike(fleet: Fleet) -> None:
     """Only columns that every replica has counters of are told; those beyond are named by how many they are."""
-    told = fleet.prometheus.by(
+    found = fleet.prometheus.by(
         f'column:model_drift:24h{{model_name="{MODEL}", statistic="psi"}}', "output", "feature"
     )
-    assert set(told) == {("predict", ""), ("", "x")}
+    assert set(found) == {("predict", ""), ("", "x")}
     for at in fleet.replicas:
         left = total(samples(scrape(at.metrics)), "model_columns_left_out", reason="budget")
         assert left == 2
