@@ -53,7 +53,7 @@ run: .venv/use
 
 # Environments of peers and tools beside each other; each says by itself what went wrong.
 environments: .venv/tests
-	@{ $(BIN)/python tests/environments/tools.py && $(BIN)/python tests/environments/victoria.py; } \
+	@{ $(BIN)/python tests/environments/tools.py && $(BIN)/python tests/environments/single.py; } \
 	  > .venv/tools.log 2>&1 & a=$$!; \
 	$(BIN)/python tests/environments/make.py helm > .venv/helm.log 2>&1 & b=$$!; \
 	$(BIN)/python tests/environments/make.py mlserver > .venv/mlserver.log 2>&1 & c=$$!; \

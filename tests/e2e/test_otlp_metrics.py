@@ -16,7 +16,7 @@ from exporter.records.catalogue import metric
 from exporter.records.sample import Exponential, Histogram, Sample
 from tests.e2e.monitoring import Prometheus
 from tests.e2e.processes import LOOPBACK, Program, free_ports, running, wait_until
-from tests.environments.victoria import victoria
+from tests.environments.single import single
 from tests.publish.everything import everything
 
 # What it makes of the resource and the scope: labels of every series.
@@ -75,7 +75,12 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
     folder = tmp_path_factory.mktemp("victoria")
     address = f"{LOOPBACK}:{port}"
     flags = ["-opentelemetry.usePrometheusNaming", "-search.latencyOffset=0s", "-search.disableCache"]
-    command = [victoria(), f"-httpListenAddr={address}", f"-storageDataPath={folder / 'data'}", *flags]
+    command = [
+        single("victoria"),
+        f"-httpListenAddr={address}",
+        f"-storageDataPath={folder / 'data'}",
+        *flags,
+    ]
     with running(Program("victoria", command, folder, {}), f"http://{address}/health"):
         yield Receiver(f"http://{address}")
 

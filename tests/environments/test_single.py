@@ -1,10 +1,10 @@
-"""The receiver of OTLP metrics is fetched once, and says what is missing where it cannot be had."""
+"""A single command is fetched once, and what is missing is said where it cannot be had."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.environments import victoria as fetcher
+from tests.environments import single as fetcher
 from tests.environments.tools import Unavailable
 
 
@@ -15,7 +15,7 @@ def test_what_is_there_is_not_fetched(tmp_path: Path, monkeypatch: pytest.Monkey
     place.write_text("#!/bin/sh\n")
     place.chmod(0o755)
     monkeypatch.setattr(fetcher, "downloaded", None)
-    assert fetcher.victoria(tmp_path) == place
+    assert fetcher.single("victoria", tmp_path) == place
 
 
 def test_nothing_to_be_had(
@@ -28,13 +28,12 @@ def test_nothing_to_be_had(
 
     monkeypatch.setattr(fetcher, "downloaded", refuse)
     with pytest.raises(Unavailable):
-        fetcher.victoria(tmp_path)
+        fetcher.single("victoria", tmp_path)
     assert not (tmp_path / "victoria" / "victoria-metrics").exists()
-    monkeypatch.setattr(
-        fetcher, "victoria", lambda: fetcher._fetch(tmp_path / "victoria" / "victoria-metrics")
-    )
+    place = tmp_path / "victoria" / "victoria-metrics"
+    monkeypatch.setattr(fetcher, "single", lambda _: fetcher._fetch(place, fetcher.VICTORIA))
     assert fetcher.main() == 1
-    assert capsys.readouterr().err == "victoria: no archive\n"
+    assert capsys.readouterr().err == "single: no archive\n"
 
 
 def test_a_package_without_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,4 +46,4 @@ def test_a_package_without_the_command(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(fetcher, "downloaded", other)
     with pytest.raises(Unavailable, match=r"has no \./usr/bin/victoria-metrics"):
-        fetcher.victoria(tmp_path)
+        fetcher.single("victoria", tmp_path)
