@@ -15,9 +15,11 @@ from exporter.stats.bins import BoolArray, FloatArray, IntArray
 from exporter.stats.chance import noise, sufficient
 
 JEFFREYS = 0.5
+# Rows, or the weights of rows.
+Cells = IntArray | FloatArray
 
 
-def smoothed(counts: IntArray, occupied: BoolArray | None = None, alpha: float = JEFFREYS) -> FloatArray:
+def smoothed(counts: Cells, occupied: BoolArray | None = None, alpha: float = JEFFREYS) -> FloatArray:
     """Shares (n_b + alpha) / (N + alpha B) over the last axis, 0 where not `occupied`; they sum to 1.
 
     alpha = 1/2 is the Jeffreys prior. Adding to the counts and to the total keeps a distribution, where filling
@@ -33,11 +35,11 @@ def smoothed(counts: IntArray, occupied: BoolArray | None = None, alpha: float =
 class Counts:
     """Two histograms per row, shape (columns, bins), and how many rows of the live one are independent.
 
-    `noise`: 1/n_eff + 1/M, infinite without rows.
+    `noise`: 1/n_eff + 1/M, infinite without rows. Counts of weighted rows are numbers of effective ones, and no integers.
     """
 
-    reference: IntArray
-    live: IntArray
+    reference: Cells
+    live: Cells
     effective: FloatArray
 
     @cached_property
@@ -49,12 +51,12 @@ class Counts:
         return np.asarray(self.occupied.sum(axis=1), np.int64)
 
     @cached_property
-    def rows(self) -> IntArray:
-        return np.asarray(self.live.sum(axis=1), np.int64)
+    def rows(self) -> Cells:
+        return np.asarray(self.live.sum(axis=1))
 
     @cached_property
-    def reference_rows(self) -> IntArray:
-        return np.asarray(self.reference.sum(axis=1), np.int64)
+    def reference_rows(self) -> Cells:
+        return np.asarray(self.reference.sum(axis=1))
 
     @cached_property
     def sufficient(self) -> BoolArray:
@@ -73,19 +75,23 @@ class Counts:
     @cached_property
     def shares(self) -> tuple[FloatArray, FloatArray]:
         """Shares of reference and live as they are; zeros without rows."""
-        rows = np.maximum(self.rows, 1)[:, None]
-        return self.reference / np.maximum(self.reference_rows, 1)[:, None], self.live / rows
+        return self.reference / _some(self.reference_rows), self.live / _some(self.rows)
 
     @cached_property
     def pooled(self) -> FloatArray:
         """Shares of both together: what both would have if nothing drifted."""
-        total = np.maximum(self.rows + self.reference_rows, 1)[:, None]
+        total = _some(self.rows + self.reference_rows)
         return np.asarray((self.reference + self.live) / total, np.float64)
 
     @cached_property
     def variance(self) -> FloatArray:
         """s(1 - s) of the pooled shares: that of each difference of shares, but for `noise`."""
         return np.asarray(self.pooled * (1.0 - self.pooled), np.float64)
+
+
+def _some(rows: Cells) -> Cells:
+    """What shares are taken of, a row per column: 1 where there is nothing."""
+    return np.where(rows > 0, rows, 1)[:, None]
 
 
 @dataclass(frozen=True)
@@ -97,8 +103,8 @@ class Table:
     tables of the same reference share it.
     """
 
-    reference: IntArray
-    live: IntArray
+    reference: Cells
+    live: Cells
     ranges: BoolArray
     effective: FloatArray
     sums: tuple[FloatArray, FloatArray] | None
@@ -114,5 +120,5 @@ class Table:
     def numbers(self) -> Counts:
         """The bins of numbers, in their order; as large a share of the rows is independent as of all."""
         live = np.where(self.ranges, self.live, 0)
-        share = live.sum(axis=1) / np.maximum(self.every.rows, 1)
+        share = live.sum(axis=1) / _some(self.every.rows)[:, 0]
         return Counts(np.where(self.ranges, self.reference, 0), live, self.effective * share)

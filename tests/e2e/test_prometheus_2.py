@@ -20,7 +20,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def prometheus(folder: Path, port: int, target: int, features: str) -> Program:
-    """It has no setting for classic histograms beside native ones: with the feature on, native ones take their place."""
+    """It cannot have classic histograms beside native ones: with the feature on, these take their place."""
     scrape = {"job_name": "modeltap", "static_configs": [{"targets": [f"{LOOPBACK}:{target}"]}]}
     every = {"scrape_interval": "1s", "scrape_timeout": "1s"}
     file = folder / "prometheus.yml"
