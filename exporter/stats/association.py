@@ -46,14 +46,14 @@ def joint_counts(left: IntArray, right: IntArray, shape: tuple[int, int]) -> Int
     return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64, copy=False)
 
 
-def rank_correlation(joint: IntArray | FloatArray) -> float | None:
+def rank_correlation(joint: IntArray) -> float | None:
     """Spearman's rho of two columns known by ordered bins, in [-1, 1]; None if either has a single bin.
 
     Pearson's correlation of mid-ranks: rows in one bin are tied. Special bins have no rank: leave them out before.
     Source: Spearman (1904).
     """
     down, across = joint.sum(axis=1), joint.sum(axis=0)
-    rows = down.sum()
+    rows = int(down.sum())
     x, y = (np.cumsum(side) - (side - 1) / 2.0 - (rows + 1) / 2.0 for side in (down, across))
     varied = float(down @ np.square(x)) * float(across @ np.square(y))
     if rows < 2 or np.count_nonzero(down) < 2 or np.count_nonzero(across) < 2:
@@ -150,13 +150,13 @@ def _unbiased(v: float, degrees: int, scale: float) -> float:
     return math.sqrt(max(0.0, v * v - degrees / scale))
 
 
-def cramers_v(joint: IntArray | FloatArray) -> float | None:
+def cramers_v(joint: IntArray) -> float | None:
     """Cramer's V in [0, 1], for bins without an order; None if either column has a single bin.
 
     sqrt(chi-square / n / (least number of bins - 1)). Source: Cramer, "Mathematical methods of statistics" (1946).
     """
     occupied = joint[np.ix_(joint.sum(axis=1) > 0, joint.sum(axis=0) > 0)]
-    least, rows = min(occupied.shape), float(joint.sum())
+    least, rows = min(occupied.shape), int(joint.sum())
     if least < 2:
         return None
     expected = np.outer(occupied.sum(axis=1), occupied.sum(axis=0)) / rows

@@ -27,7 +27,7 @@ Levels = Mapping[tuple[str, str], float]
 class Reference:
     """What a column is compared with: counts over its exported bins; sum of the values of each, and std, if known."""
 
-    counts: IntArray | FloatArray
+    counts: IntArray
     sums: FloatArray | None = None
     std: float | None = None
 
@@ -115,7 +115,7 @@ class Result:
 class _Fixed(NamedTuple):
     """The reference's part of a table of so many views; see `Table`."""
 
-    counts: IntArray | FloatArray
+    counts: IntArray
     ranges: BoolArray
     sums: FloatArray
     std: FloatArray
@@ -148,8 +148,7 @@ class Comparison:
         self._ranges = steps < np.array(ranges, np.intp).reshape(-1, 1)
         self._numeric = np.array(ranges, np.intp) > 0
         held = [references[name] for name in self.columns]
-        whole = all(one.counts.dtype.kind == "i" for one in held)  # weighted rows are counted in parts
-        self._counts = self._padded([one.counts for one in held]).astype(np.int64 if whole else np.float64)
+        self._counts = self._padded([one.counts for one in held]).astype(np.int64)
         self._sums = self._padded([_known(one) for one in held])
         lacks = [one.sums is None or one.std is None for one in held]
         self._std = np.array(
@@ -206,7 +205,7 @@ class Comparison:
         counts, ranges, own, std, kept = self._fixed[many]
         return Table(counts, live, ranges, effective, (own, sums), std, kept)
 
-    def _padded(self, rows: Sequence[IntArray | FloatArray]) -> FloatArray:
+    def _padded(self, rows: list[IntArray] | list[FloatArray]) -> FloatArray:
         matrix = np.zeros(self._cells.shape)
         sizes = (self._cells < self._layout.compared.size).sum(axis=1)
         for place, (row, size) in enumerate(zip(rows, sizes.tolist(), strict=True)):

@@ -53,16 +53,15 @@ class Drift(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What is compared: int64 counts, shape (bins.size,), of the reference and of the live window; of weighted rows
-    float64 numbers of effective ones.
+    """What is compared: int64 counts, shape (bins.size,), of the reference and of the live window.
 
     `effective_rows`: how many of the live rows are independent (None: all). `reference_sums`, `live_sums`: sum of the
     values of each bin; `std`: of the reference's numbers; without them there is no Wasserstein distance.
     """
 
     bins: Bins
-    reference: IntArray | FloatArray
-    live: IntArray | FloatArray
+    reference: IntArray
+    live: IntArray
     effective_rows: float | None = None
     reference_sums: FloatArray | None = None
     live_sums: FloatArray | None = None

@@ -56,14 +56,11 @@ class PairShift:
 
 
 def co_moments(
-    pairs: Sequence[tuple[str, str]],
-    scales: Mapping[str, Scale],
-    batch: Mapping[str, FloatArray],
-    weights: FloatArray | None = None,
+    pairs: Sequence[tuple[str, str]], scales: Mapping[str, Scale], batch: Mapping[str, FloatArray]
 ) -> FloatArray:
     """Sums of every pair, shape (6, pairs), over the rows in which both are finite; 0 where a column is absent.
 
-    Columns of different lengths have no rows in common and add nothing. `weights`: of the rows, 1 by default.
+    Columns of different lengths have no rows in common and add nothing.
     """
     ready = {name: _scaled(batch[name], scales[name]) for name in scales if name in batch}
     found = np.zeros((6, len(pairs)))
@@ -72,11 +69,6 @@ def co_moments(
         if x is None or y is None or x.shape != y.shape:
             continue
         both = np.isfinite(x) & np.isfinite(y)
-        if weights is not None:
-            x, y, w = x[both], y[both], weights[both]
-            wx, wy = w * x, w * y
-            found[:, place] = w.sum(), wx.sum(), wy.sum(), wx @ x, wy @ y, wx @ y
-            continue
         if not both.all():
             x, y = x[both], y[both]
         found[:, place] = len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y

@@ -28,8 +28,7 @@ class ProfileColumn:
 
     `role`: feature, prediction, target or group. `quantiles`: (probability, value) pairs, not from bins. `min` and
     `max` are rounded outward to two digits. `sums`: of the values of each bin, of numbers, () where not known. `type`
-    and `source` are those of the payload column that it comes from; "" stands for its own kind and name. `weights`: per
-    bin, as effective rows (`profile_weights.py`), where the reference's rows have weights; `sums` are then on that scale.
+    and `source` are those of the payload column that it comes from; "" stands for its own kind and name.
     """
 
     name: str
@@ -45,11 +44,10 @@ class ProfileColumn:
     sums: tuple[float, ...] = ()
     type: str = ""
     source: str = ""
-    weights: tuple[float, ...] = ()
-    array: IntArray | FloatArray = field(init=False, repr=False, compare=False)
+    array: IntArray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        array = np.array(self.weights, np.float64) if self.weights else np.array(self.counts, np.int64)
+        array = np.array(self.counts, np.int64)
         array.setflags(write=False)
         object.__setattr__(self, "array", array)
         object.__setattr__(self, "type", self.type or self.kind)
@@ -61,7 +59,7 @@ class ProfileColumn:
 
     @property
     def rows(self) -> int:
-        return sum(self.counts)
+        return int(self.array.sum())
 
     @property
     def missing(self) -> int:
@@ -71,19 +69,11 @@ class ProfileColumn:
     @property
     def balance(self) -> dict[str, float]:
         """Share of each class among the cells that are there: of a categorical column, or one of few numbers."""
-        held = self.array.tolist()
-        there = sum(held) - held[self.bins.null]
+        there = self.rows - self.missing
         if (isinstance(self.bins, NumericBins) and not self.bins.discrete) or not there:
             return {}
         labels = self.bins.labels[: self.bins.null]
-        return {label: count / there for label, count in zip(labels, held, strict=False) if count}
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """Of each bin, by weight where rows have weights; zeros without rows."""
-        held = self.array.tolist()
-        whole = sum(held)
-        return tuple(count / whole if whole else 0.0 for count in held)
+        return {label: count / there for label, count in zip(labels, self.counts, strict=False) if count}
 
     def spec(self) -> ColumnSpec:
         """This column for a layout: its bins, kept finer where that helps quantiles."""
@@ -93,7 +83,7 @@ class ProfileColumn:
                 return ColumnSpec(self.name, self.bins, refined_bins(self.bins, low, high))
         return ColumnSpec(self.name, self.bins)
 
-    def pair(self, live: IntArray | FloatArray, live_sums: FloatArray | None = None) -> Pair:
+    def pair(self, live: IntArray, live_sums: FloatArray | None = None) -> Pair:
         """This column against live counts over its own bins, for `Statistic.measure`."""
         return Pair(
             *(self.bins, self.array, live),

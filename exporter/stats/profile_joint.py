@@ -8,7 +8,6 @@ definite, or there is none.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,6 @@ from exporter.stats.association import cramers_v, rank_correlation
 from exporter.stats.bins import FloatArray, IntArray
 from exporter.stats.mahalanobis import Space
 from exporter.stats.pairs import Scale, co_moments, pearson
-from exporter.stats.profile_weights import kish
 
 MAX_PAIRS = 20
 STRONGEST = 5
@@ -62,18 +60,12 @@ class CoMoments:
         return pearson(self.sums)
 
 
-def strongest_pairs(
-    names: Sequence[str], table: FloatArray, most: int = STRONGEST, weights: FloatArray | None = None
-) -> list[tuple[str, str]]:
-    """The pairs with the largest |r| >= 0.1 in the table's finite cells, ties by name; of the first 50 columns.
-
-    `weights`: of its rows; of these it is the effective number that must be a hundred.
-    """
+def strongest_pairs(names: Sequence[str], table: FloatArray, most: int = STRONGEST) -> list[tuple[str, str]]:
+    """The pairs with the largest |r| >= 0.1 in the table's finite cells, ties by name; of the first 50 columns."""
     names, columns = names[:MAX_JOINT], dict(zip(names[:MAX_JOINT], table.T, strict=False))
     scales = {name: _scale(values) for name, values in columns.items()}
     pairs = list(itertools.combinations(names, 2))
-    worth = 1.0 if weights is None else kish(weights).scale
-    sums = co_moments(pairs, scales, columns, weights) * worth
+    sums = co_moments(pairs, scales, columns)
     found = []
     for pair, own in zip(pairs, sums.T, strict=True):
         r = pearson(own) if own[0] >= LEAST_JOINT_ROWS else None
@@ -115,23 +107,19 @@ class Precision:
         return np.array([self.rows, self.squares, self.fourths], np.float64)
 
 
-def ledoit_wolf(table: FloatArray, weights: FloatArray | None = None) -> tuple[FloatArray, float]:
+def ledoit_wolf(table: FloatArray) -> tuple[FloatArray, float]:
     """The shrunk covariance of complete rows, and the shrinkage in [0, 1].
 
-    (1 - s) S + s (tr S / p) I, with the s that is optimal in mean square; of weighted rows as many as are effective
-    count for it. Source: Ledoit and Wolf, "A
+    (1 - s) S + s (tr S / p) I, with the s that is optimal in mean square. Source: Ledoit and Wolf, "A
     well-conditioned estimator for large-dimensional covariance matrices" (2004).
     """
     rows, width = table.shape
-    centred = table - np.average(table, axis=0, weights=weights)
-    # Shares of the rows times their number: 1 without weights, so that rounding is the same with and without.
-    own = 1.0 if weights is None else weights * (rows / float(weights.sum()))
-    effective = rows if weights is None else kish(weights).effective_rows
-    covariance = (centred.T * own) @ centred / rows
+    centred = table - table.mean(axis=0)
+    covariance = centred.T @ centred / rows
     mu = float(np.trace(covariance)) / width
     squares = np.square(centred)
     delta = float(np.square(covariance).sum())
-    beta = (float((own * squares.sum(axis=1) ** 2).sum()) / rows - delta) / effective
+    beta = (float((squares.sum(axis=1) ** 2).sum()) / rows - delta) / rows
     spread = delta - width * mu * mu
     shrinkage = 0.0 if spread <= 0.0 else max(0.0, min(1.0, beta / spread))
     shrunk = (1.0 - shrinkage) * covariance
@@ -139,27 +127,22 @@ def ledoit_wolf(table: FloatArray, weights: FloatArray | None = None) -> tuple[F
     return shrunk, shrinkage
 
 
-def precision_of(
-    names: Sequence[str], table: FloatArray, weights: FloatArray | None = None
-) -> Precision | None:
+def precision_of(names: Sequence[str], table: FloatArray) -> Precision | None:
     """The precision matrix of the first 50 columns, those that vary, from complete rows.
 
-    None below 100 rows, effective ones if there are weights, below two per column, or where the matrix cannot be
-    inverted.
+    None below 100 rows, below two per column, or where the matrix cannot be inverted.
     """
     names, table = list(names[:MAX_JOINT]), table[:, :MAX_JOINT]
-    there = np.isfinite(table).all(axis=1)
-    complete, own = table[there], None if weights is None else weights[there]
-    effective = len(complete) if own is None else kish(own).effective_rows
-    if effective < max(LEAST_JOINT_ROWS, 2 * len(names)) or len(names) < 2:
+    complete = table[np.isfinite(table).all(axis=1)]
+    if len(complete) < max(LEAST_JOINT_ROWS, 2 * len(names)) or len(names) < 2:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = _spread(complete, own)
+        mean, scale = complete.mean(axis=0), complete.std(axis=0)
     varied = np.isfinite(scale) & (scale > 1e-12 * np.maximum(np.abs(mean), 1e-300))
     if int(varied.sum()) < 2:
         return None
     mean, scale, complete = mean[varied], scale[varied], complete[:, varied]
-    shrunk, shrinkage = ledoit_wolf((complete - mean) / scale, own)
+    shrunk, shrinkage = ledoit_wolf((complete - mean) / scale)
     try:
         matrix = np.linalg.inv(shrunk)
         np.linalg.cholesky(matrix)
@@ -169,26 +152,8 @@ def precision_of(
     chosen = tuple(name for name, there in zip(names, varied.tolist(), strict=True) if there)
     rows = tuple(map(tuple, matrix.tolist()))
     bare = Precision(chosen, tuple(mean.tolist()), tuple(scale.tolist()), rows, shrinkage, 0, 0.0, 0.0)
-    n, squares, fourths = _distances(bare.space(), complete, own)
+    n, squares, fourths = bare.space().sums(complete).tolist()
     return replace(bare, rows=int(n), squares=squares, fourths=fourths)
-
-
-def _spread(table: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
-    if weights is None:
-        return table.mean(axis=0), table.std(axis=0)
-    mean = np.average(table, axis=0, weights=weights)
-    return mean, np.sqrt(np.average(np.square(table - mean), axis=0, weights=weights))
-
-
-def _distances(space: Space, table: FloatArray, weights: FloatArray | None) -> list[float]:
-    """Rows, sum and sum of squares of their squared distances; of weighted rows as many as are effective, whole."""
-    if weights is None:
-        return space.sums(table).tolist()
-    small = (np.abs(table) < 1e60).all(axis=1)
-    found, own = space.squared(table[small]), weights[small]
-    rows = math.floor(kish(own).effective_rows)
-    means = [float(np.average(found**power, weights=own)) for power in (1, 2)] if rows else [0.0, 0.0]
-    return [rows, *(rows * mean for mean in means)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +177,7 @@ class Association:
 
 
 def association_of(
-    feature: str, prediction: str, table: IntArray | FloatArray, ordered: tuple[int, int] | None
+    feature: str, prediction: str, table: IntArray, ordered: tuple[int, int] | None
 ) -> Association | None:
     """The association of one table; `ordered`: how many of its rows and columns are bins of numbers, in order."""
     v = cramers_v(table)

@@ -17,7 +17,6 @@ from exporter.stats.aspects import aspect_name, datetime_aspects, text_aspects, 
 from exporter.stats.bins import BoolArray, FloatArray, Values
 from exporter.stats.moments import COUNT, LARGEST, combine, empty_moments, moments_of
 from exporter.stats.profile_types import Typed, is_text, word_count
-from exporter.stats.profile_weights import Kish, weighted_moments
 from exporter.stats.sketch import Distinct, Hashes, Hitters, RowSample, hash_numbers, hash_texts, mixed
 
 MAX_VALUES = 20
@@ -62,11 +61,6 @@ class Counted:
     @property
     def numeric(self) -> bool:
         return self.values.dtype.kind == "f"
-
-
-def weight_column(plans: Sequence[Plan]) -> str | None:
-    """The payload column that has the weights of rows, all of them above 0; None if rows have none."""
-    return next((plan.name for plan in plans if plan.role == "weight"), None)
 
 
 def counted(plan: Plan, cells: Typed) -> dict[str, Counted]:
@@ -164,12 +158,9 @@ class NumberSurvey:
         self.block = empty_moments(1)
         self.few: FloatArray | None = np.zeros(0)
 
-    def update(self, values: FloatArray, weights: FloatArray | None = None) -> None:
-        """Add values; NaN where missing. `weights`: of their rows."""
-        if weights is None:
-            block, _ = moments_of(values, np.array([len(values)]))
-        else:
-            block = weighted_moments(values, weights)
+    def update(self, values: FloatArray) -> None:
+        """Add values; NaN where missing."""
+        block, _ = moments_of(values, np.array([len(values)]))
         if self.block[COUNT, 0] == 0:
             self.block = block
         elif block[COUNT, 0]:
@@ -192,8 +183,6 @@ class Survey:
         self.owners: dict[str, str] = {}  # payload column of each counted one
         self.duplicates = Distinct()
         self.sample: RowSample | None = None
-        self.weighted = weight_column(plans)
-        self.kish = Kish()
         self._limit = limit
 
     def update(self, chunk: Mapping[str, Typed]) -> None:
@@ -212,58 +201,38 @@ class Survey:
                         batch[own] = column
         if hashes:
             self.duplicates.update(_row_hashes(hashes, min(map(len, hashes))))
-        self._columns(batch, rows, None if self.weighted is None else chunk[self.weighted].values)
+        self._columns(batch, rows)
 
-    def _columns(self, batch: dict[str, Counted], rows: int, weights: FloatArray | None) -> None:
+    def _columns(self, batch: dict[str, Counted], rows: int) -> None:
         numeric = [name for name, column in batch.items() if column.numeric]
-        width = len(numeric) + (weights is not None)
         if self.sample is None:
-            self.sample = RowSample(width, self._limit)
-        table = np.full((rows, width), np.nan)
+            self.sample = RowSample(len(numeric), self._limit)
+        table = np.full((rows, len(numeric)), np.nan)
         for place, name in enumerate(numeric):
             values = batch[name].values
             table[: len(values), place] = values
-            self.numbers.setdefault(name, NumberSurvey()).update(values, weights)
-        if weights is not None:
-            self.kish.update(weights)
-            table[:, -1] = weights
+            self.numbers.setdefault(name, NumberSurvey()).update(values)
         self.sample.update(table)
         for name, column in batch.items():
             if not column.numeric:
                 times = Counter(column.values.tolist())
                 times.pop(None, None)
-                own = None if weights is None else _weights_of(column.values.tolist(), weights)
-                self.texts.setdefault(name, Hitters()).update(times, own)
+                self.texts.setdefault(name, Hitters()).update(times)
 
-    def finite(self, name: str) -> tuple[FloatArray, FloatArray | None]:
-        """The sampled finite values of a counted column of numbers, and the weights of their rows."""
-        values, weights = self.table()[:, list(self.numbers).index(name)], self.weights()
-        usual = np.abs(values) <= LARGEST
-        return values[usual], None if weights is None else weights[usual]
+    def finite(self, name: str) -> FloatArray:
+        """The sampled finite values of a counted column of numbers."""
+        values = self.table()[:, list(self.numbers).index(name)]
+        return values[np.abs(values) <= LARGEST]
 
     def table(self) -> FloatArray:
         """The sampled rows, a column for each of `numbers`, in its order."""
-        if self.sample is None:
-            return np.zeros((0, len(self.numbers)))
-        return self.sample.table()[:, : len(self.numbers)]
-
-    def weights(self) -> FloatArray | None:
-        """The weights of the sampled rows; None if rows have none."""
-        return self.sample.table()[:, -1] if self.sample is not None and self.weighted is not None else None
+        return np.zeros((0, len(self.numbers))) if self.sample is None else self.sample.table()
 
     @property
     def duplicate_share(self) -> float | None:
         """Share of rows whose features repeat an earlier row; None without features."""
         has_features = any(survey.plan.role == "feature" for survey in self.payload.values())
         return 1.0 - self.duplicates.count / self.rows if self.rows and has_features else None
-
-
-def _weights_of(cells: Sequence[str | None], weights: FloatArray) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for cell, weight in zip(cells, weights.tolist(), strict=True):
-        if cell is not None:
-            found[cell] = found.get(cell, 0.0) + weight
-    return found
 
 
 def _row_hashes(columns: Sequence[Hashes], rows: int) -> Hashes:

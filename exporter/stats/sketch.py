@@ -100,28 +100,23 @@ class Hitters:
     """The most frequent texts with their counts, at most `size` of them.
 
     Exact while there are at most `size` different ones. Beyond, every text with more than rows / size rows is kept;
-    counts are then too low by at most that. `weights`: those of the rows of each text since it was last taken in, 0
-    where rows have none. Source: Misra and Gries, "Finding repeated elements" (1982), in the
+    counts are then too low by at most that. Source: Misra and Gries, "Finding repeated elements" (1982), in the
     mergeable form of Agarwal et al. (2012).
     """
 
     def __init__(self, size: int = HITTERS) -> None:
         self._size = size
         self.counts: Counter[str] = Counter()
-        self.weights: dict[str, float] = {}
         self.exact = True
 
-    def update(self, times: Mapping[str, int], weights: Mapping[str, float] | None = None) -> None:
-        """Add counts of texts, and the weights of their rows."""
+    def update(self, times: Mapping[str, int]) -> None:
+        """Add counts of texts."""
         self.counts.update(times)
-        for text, weight in (weights or {}).items():
-            self.weights[text] = self.weights.get(text, 0.0) + weight
         if len(self.counts) <= self._size:
             return
         self.exact = False
         floor = sorted(self.counts.values(), reverse=True)[self._size]
         self.counts = Counter({text: n - floor for text, n in self.counts.items() if n > floor})
-        self.weights = {text: weight for text, weight in self.weights.items() if text in self.counts}
 
 
 class RowSample:

@@ -15,11 +15,9 @@ from exporter.stats.bins import BoolArray, FloatArray, IntArray
 from exporter.stats.chance import noise, sufficient
 
 JEFFREYS = 0.5
-# Rows, or the weights of rows.
-Cells = IntArray | FloatArray
 
 
-def smoothed(counts: Cells, occupied: BoolArray | None = None, alpha: float = JEFFREYS) -> FloatArray:
+def smoothed(counts: IntArray, occupied: BoolArray | None = None, alpha: float = JEFFREYS) -> FloatArray:
     """Shares (n_b + alpha) / (N + alpha B) over the last axis, 0 where not `occupied`; they sum to 1.
 
     alpha = 1/2 is the Jeffreys prior. Adding to the counts and to the total keeps a distribution, where filling
@@ -35,11 +33,11 @@ def smoothed(counts: Cells, occupied: BoolArray | None = None, alpha: float = JE
 class Counts:
     """Two histograms per row, shape (columns, bins), and how many rows of the live one are independent.
 
-    `noise`: 1/n_eff + 1/M, infinite without rows. Counts of weighted rows are numbers of effective ones, and no integers.
+    `noise`: 1/n_eff + 1/M, infinite without rows.
     """
 
-    reference: Cells
-    live: Cells
+    reference: IntArray
+    live: IntArray
     effective: FloatArray
 
     @cached_property
@@ -51,12 +49,12 @@ class Counts:
         return np.asarray(self.occupied.sum(axis=1), np.int64)
 
     @cached_property
-    def rows(self) -> Cells:
-        return np.asarray(self.live.sum(axis=1))
+    def rows(self) -> IntArray:
+        return np.asarray(self.live.sum(axis=1), np.int64)
 
     @cached_property
-    def reference_rows(self) -> Cells:
-        return np.asarray(self.reference.sum(axis=1))
+    def reference_rows(self) -> IntArray:
+        return np.asarray(self.reference.sum(axis=1), np.int64)
 
     @cached_property
     def sufficient(self) -> BoolArray:
@@ -75,23 +73,19 @@ class Counts:
     @cached_property
     def shares(self) -> tuple[FloatArray, FloatArray]:
         """Shares of reference and live as they are; zeros without rows."""
-        return self.reference / _some(self.reference_rows), self.live / _some(self.rows)
+        rows = np.maximum(self.rows, 1)[:, None]
+        return self.reference / np.maximum(self.reference_rows, 1)[:, None], self.live / rows
 
     @cached_property
     def pooled(self) -> FloatArray:
         """Shares of both together: what both would have if nothing drifted."""
-        total = _some(self.rows + self.reference_rows)
+        total = np.maximum(self.rows + self.reference_rows, 1)[:, None]
         return np.asarray((self.reference + self.live) / total, np.float64)
 
     @cached_property
     def variance(self) -> FloatArray:
         """s(1 - s) of the pooled shares: that of each difference of shares, but for `noise`."""
         return np.asarray(self.pooled * (1.0 - self.pooled), np.float64)
-
-
-def _some(rows: Cells) -> Cells:
-    """What shares are taken of, a row per column: 1 where there is nothing."""
-    return np.where(rows > 0, rows, 1)[:, None]
 
 
 @dataclass(frozen=True)
@@ -103,8 +97,8 @@ class Table:
     tables of the same reference share it.
     """
 
-    reference: Cells
-    live: Cells
+    reference: IntArray
+    live: IntArray
     ranges: BoolArray
     effective: FloatArray
     sums: tuple[FloatArray, FloatArray] | None
@@ -120,5 +114,5 @@ class Table:
     def numbers(self) -> Counts:
         """The bins of numbers, in their order; as large a share of the rows is independent as of all."""
         live = np.where(self.ranges, self.live, 0)
-        share = live.sum(axis=1) / _some(self.every.rows)[:, 0]
+        share = live.sum(axis=1) / np.maximum(self.every.rows, 1)
         return Counts(np.where(self.ranges, self.reference, 0), live, self.effective * share)
