@@ -225,26 +225,24 @@ def _table(**columns: list[object]) -> str:
 
 
 def test_every_role_has_a_flag(tmp_path: Path) -> None:
-    """Time, id, weight and split are not counted; a score is; a group may be a feature."""
+    """Time, id and split are not counted (nor are weights, elsewhere); a score is; a group may be a feature."""
     n = 200
     text = _table(
         x=[i / 7 for i in range(n)],
         sex=["f", "m"] * (n // 2),
         when=[f"2024-01-{1 + i // 10:02}" for i in range(n)],
         key=[f"k{i}" for i in range(n)],
-        w=[1.5] * n,
         s=[i % 10 / 10 for i in range(n)],
         y=[i % 2 for i in range(n)],
         part=["test", "train"] * (n // 2),
     )
-    flags = ["--time", "when", "--id", "key", "--weight", "w", "--score", "s", "--target", "y"]
+    flags = ["--time", "when", "--id", "key", "--score", "s", "--target", "y"]
     found = _made(tmp_path, text, *flags, "--group", "sex", "--split", "part=test", "--period", "24h")
     assert {column.name: column.role for column in found.payload} == {
         "x": "feature",
         "sex": "feature",
         "when": "time",
         "key": "id",
-        "w": "weight",
         "s": "score",
         "y": "target",
         "part": "split",
