@@ -1,6 +1,7 @@
 """`modeltap profile` on files."""
 
 import argparse
+import base64
 import csv
 import gzip
 import importlib
@@ -446,3 +447,13 @@ def test_test_rows_with_times_have_bands(tmp_path: Path, capsys: pytest.CaptureF
     assert {(band.seconds, band.periods) for band in apart.bands} == {(86_400, 9)}
     assert [period.absent for period in apart.periods] == ["", "fewer than 8 periods in the test rows"]
     assert _made(tmp_path, text, *flags, "--split", "part=test").performance == apart
+
+
+def test_images_in_files_are_words(tmp_path: Path) -> None:
+    """Paths are identifiers and base64 is text; nothing of a picture is decoded, or kept in the file."""
+    cells = [base64.b64encode(bytes([i]) * 300).decode() for i in range(200)]
+    text = _table(path=[f"img/{i}.png" for i in range(200)], b64=cells, x=[i % 9 for i in range(200)])
+    found = _made(tmp_path, text)
+    assert found.types == {"path": "identifier", "b64": "text", "x": "numeric"}
+    assert found.names == ("b64:length", "b64:script", "b64:form", "x")
+    assert cells[7] not in found.to_json()
