@@ -132,7 +132,7 @@ def profile_like(source: Source, a: Profile, key_file: str | None = None) -> Pro
     known = {column.name: column for column in a.payload} or _from_columns(a)
     names = source.names()
     roles = {name: known[name].role if name in known else "feature" for name in names if name}
-    roles |= {name: "feature" for name, role in roles.items() if role in ("split", "weight", "time")}
+    roles |= {name: "feature" for name, role in roles.items() if role in ("split", "time")}
     declared = {
         name: Declared(known[name].type, known[name].unit)
         for name in names
@@ -140,9 +140,7 @@ def profile_like(source: Source, a: Profile, key_file: str | None = None) -> Pro
     }
     settled = settle(source, roles, declared, {name: column.type for name, column in known.items()})
     plans = [_plan(name, settled[name], roles[name], known.get(name)) for name in names if name]
-    dropped = {
-        c.name for c in a.payload if c.role in ("split", "weight", "time", "id") or c.type == "identifier"
-    }
+    dropped = {c.name for c in a.payload if c.role in ("split", "time", "id") or c.type == "identifier"}
     plans = [plan for plan in plans if plan.name not in dropped]
     hashed = {column.name for column in a.payload if column.hashed}
     key = _key(a, key_file) if hashed else b""

@@ -159,6 +159,7 @@ def options_of(args: argparse.Namespace) -> Options:
         problems.append("--split and --test-rows: expected one of the two")
     if (args.split or args.test_rows) and not args.target:
         problems.append("test rows: expected --target, and --prediction or --score, besides them")
+    problems += _unweighted(args)
     if args.hash_key and not args.hash_categories:
         problems.append("--hash-key: expected --hash-categories besides it")
     key = None
@@ -173,6 +174,15 @@ def options_of(args: argparse.Namespace) -> Options:
     )
     problems += config.validate()
     return Options(config, lengths or LENGTHS, split, tuple(problems))
+
+
+def _unweighted(args: argparse.Namespace) -> Iterator[str]:
+    """What cannot be had of weighted rows."""
+    given = [flag for flag in ("time", "split", "test_rows") if args.weight and getattr(args, flag)]
+    if given:
+        shown = ", ".join("--" + flag.replace("_", "-") for flag in given)
+        expected = "expected rows without weights for levels and performance: leave one of the two out"
+        yield f"--weight with {shown}: {expected}, or --ignore {args.weight}"
 
 
 def _pairs(texts: Sequence[str], problems: list[str]) -> tuple[tuple[str, str], ...]:

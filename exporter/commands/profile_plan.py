@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from exporter.commands.reading import DataError, Limited, Source
+from exporter.commands.reading import DataError, Limited, Part, Source
 from exporter.stats.profile_column import TYPES
 from exporter.stats.profile_survey import Plan
 from exporter.stats.profile_types import (
@@ -29,6 +30,7 @@ from exporter.stats.profile_types import (
     typed,
     word_count,
 )
+from exporter.stats.profile_weights import unfit
 
 GUESSABLE = tuple(kind for kind in TYPES if kind != "image")
 _SINGLE = (("--target", "target"), ("--time", "time"), ("--weight", "weight"))
@@ -59,7 +61,7 @@ def add_role_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COL",
         help="a group that rows belong to; a feature may be one",
     )
-    add("--weight", metavar="COL", help="a column of weights; named in the profile, never counted or applied")
+    add("--weight", metavar="COL", help="a column of weights of rows, numbers from 0")
     add("--ignore", action="append", default=[], metavar="COL", help="a column to leave out")
     add("--schema", metavar="FILE", help="types of columns, YAML or JSON (default: guessed, and printed)")
     add("--max-rows", type=int, metavar="N", help="rows read at most (default: all)")
@@ -216,12 +218,32 @@ def settle(
 def typed_parts(source: Source, plans: Sequence[Plan]) -> Iterator[dict[str, Typed]]:
     """All rows, typed as the plans say. Raises DataError for a cell that is not what it was declared to be."""
     rows = 0
+    weight = next((plan for plan in plans if plan.role == "weight"), None)
     for part in source.parts():
+        part = part if weight is None else _weighted(source, weight, part)
+        if weight is not None and not part.lines:
+            continue
         rows += len(part.lines)
         yield {plan.name: _column(source, plan, part.cells[plan.name], part.lines) for plan in plans}
     if not rows:
         found = "a header and no rows" if source.written else "no rows"
+        found = found if weight is None else f"no rows of a weight above 0 in {weight.name!r}"
         raise DataError(f"{source.path}: {found}; at least one row was expected")
+
+
+def _weighted(source: Source, plan: Plan, part: Part) -> Part:
+    """The rows that weigh something. Raises DataError for what is no weight, with its line and cell."""
+    cells = part.cells[plan.name]
+    weights = _column(source, plan, cells, part.lines).values
+    if weights.dtype.kind != "f" or len(wrong := unfit(weights)):
+        row = 0 if weights.dtype.kind != "f" else int(wrong[0])
+        where = f"{source.path}, {source.word} {part.lines[row]}, column {plan.name!r}"
+        raise DataError(f"{where}: weight {cells[row]!r}, expected 0 or a number from 1e-12 to 1e12")
+    if weights.all():
+        return part
+    kept = np.flatnonzero(weights).tolist()
+    chosen = {name: [own[row] for row in kept] for name, own in part.cells.items()}
+    return Part(chosen, [part.lines[row] for row in kept])
 
 
 def _column(source: Source, plan: Plan, cells: Cells, lines: Sequence[int]) -> Typed:

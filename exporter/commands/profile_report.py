@@ -65,6 +65,10 @@ def _notes(column: ProfileColumn, bins: int) -> Iterator[str]:
 def _besides(profile: Profile) -> Iterator[str]:
     if profile.duplicates:
         yield f"{_share(profile.duplicates)} of the rows repeat the features of an earlier one"
+    for column in profile.payload:
+        if column.effective_rows is not None:
+            worth = f"{profile.rows} rows are worth {column.effective_rows:.6g} equal ones"
+            yield f"weighted by {column.name!r}: {worth}; no precision matrix of weighted rows"
     for pair in profile.pairs:
         if pair.correlation is not None:
             yield f"pair {pair.a}, {pair.b}: correlation {pair.correlation:+.3f}"

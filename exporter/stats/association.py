@@ -39,11 +39,14 @@ class AssociationShift:
         return abs(self.value - self.reference)
 
 
-def joint_counts(left: IntArray, right: IntArray, shape: tuple[int, int]) -> IntArray:
+def joint_counts(
+    left: IntArray, right: IntArray, shape: tuple[int, int], weights: FloatArray | None = None
+) -> IntArray | FloatArray:
     """How often two bins came together, of rows located in both (`Bins.locate`; -1 is left out)."""
     both = (left >= 0) & (right >= 0)
     cells = left[both] * shape[1] + right[both]
-    return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64, copy=False)
+    own = None if weights is None else weights[both]
+    return np.bincount(cells, own, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def rank_correlation(joint: IntArray) -> float | None:

@@ -56,11 +56,14 @@ class PairShift:
 
 
 def co_moments(
-    pairs: Sequence[tuple[str, str]], scales: Mapping[str, Scale], batch: Mapping[str, FloatArray]
+    pairs: Sequence[tuple[str, str]],
+    scales: Mapping[str, Scale],
+    batch: Mapping[str, FloatArray],
+    weights: FloatArray | None = None,
 ) -> FloatArray:
     """Sums of every pair, shape (6, pairs), over the rows in which both are finite; 0 where a column is absent.
 
-    Columns of different lengths have no rows in common and add nothing.
+    Columns of different lengths have no rows in common and add nothing. `weights`: of the rows, 1 by default.
     """
     ready = {name: _scaled(batch[name], scales[name]) for name in scales if name in batch}
     found = np.zeros((6, len(pairs)))
@@ -71,7 +74,11 @@ def co_moments(
         both = np.isfinite(x) & np.isfinite(y)
         if not both.all():
             x, y = x[both], y[both]
-        found[:, place] = len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y
+        if weights is None:
+            found[:, place] = len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y
+        else:
+            w = weights[both]
+            found[:, place] = w.sum(), w @ x, w @ y, w @ (x * x), w @ (y * y), w @ (x * y)
     return found
 
 

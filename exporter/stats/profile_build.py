@@ -33,6 +33,7 @@ from exporter.stats.profile_levels import Measures
 from exporter.stats.profile_survey import PayloadSurvey, Plan, Survey
 from exporter.stats.profile_tally import Choice, Extras, Tally
 from exporter.stats.profile_types import Typed
+from exporter.stats.profile_weights import Weighed, weights_of
 from exporter.stats.sketch import Hitters
 
 DEFAULT_BINS = 10
@@ -123,7 +124,7 @@ def build_from(
     choices, left = choose(survey, config)
     joint = extras or Extras()
     joint = replace(joint, pairs=_pairs(survey, choices, config))
-    tally = Tally(choices, plans, joint)
+    tally = Tally(choices, plans, joint, survey.weighed)
     for chunk in rows(plans):
         tally.update(chunk)
     return _profile(survey, tally, config, [*ignored, *left], statistics)
@@ -138,13 +139,15 @@ def with_centroids(plans: Sequence[Plan], rows: Rows, config: ProfileConfig) -> 
     if not wanted:
         return plans
     sums: dict[str, FloatArray] = {}
-    counts = dict.fromkeys(wanted, 0)
+    counts = dict.fromkeys(wanted, 0.0)
     for chunk in rows(plans):
+        weights = weights_of(plans, chunk)
         for name in wanted:
             table = chunk[name].values
-            finite = table[np.isfinite(table).all(axis=1)]
-            sums[name] = sums.get(name, np.zeros(table.shape[1])) + finite.sum(axis=0)
-            counts[name] += len(finite)
+            finite = np.isfinite(table).all(axis=1)
+            own = np.ones(int(finite.sum())) if weights is None else weights[finite]
+            sums[name] = sums.get(name, np.zeros(table.shape[1])) + own @ table[finite]
+            counts[name] += float(own.sum())
     means = {name: tuple((sums[name] / counts[name]).tolist()) for name in wanted if counts[name]}
     return [replace(plan, centroid=means.get(plan.name, plan.centroid)) for plan in plans]
 
@@ -222,11 +225,11 @@ def _numeric(name: str, plan: Plan, survey: Survey, base: NumericBins | None, bi
             name, plan.counted_role, base, (0,) * base.size, type=plan.type, source=plan.name
         )
         return Choice(plan, base, bare)
-    finite = survey.finite(name)
     own = base
     if own is None:
-        own = value_bins(numbers.few) if numbers.few is not None else quantile_bins(finite, bins)
-    pairs = tuple(zip(PROBABILITIES, np.quantile(finite, PROBABILITIES).tolist(), strict=True))
+        few = numbers.few
+        own = value_bins(few) if few is not None else _bins(survey.quantiles(name, _inner(bins)))
+    pairs = tuple(zip(PROBABILITIES, survey.quantiles(name, PROBABILITIES).tolist(), strict=True))
     std = float(np.sqrt(block[SQUARES] / block[COUNT]))
     bare = ProfileColumn(
         *(name, plan.counted_role, own, (0,) * own.size),
@@ -251,8 +254,17 @@ def _skewness(cubes: float, std: float) -> float | None:
 
 def quantile_bins(finite: FloatArray, bins: int = DEFAULT_BINS) -> NumericBins:
     """Bins of equal count, fewer than `bins` where quantiles tie. `finite`: not empty, up to ±1e97."""
-    edges = np.quantile(finite, np.arange(1, bins) / bins) + 0.0
-    return NumericBins(tuple(np.unique(edges).tolist()))
+    return _bins(np.quantile(finite, _inner(bins)))
+
+
+def _bins(quantiles: FloatArray) -> NumericBins:
+    return NumericBins(tuple(np.unique(quantiles + 0.0).tolist()))
+
+
+def _inner(bins: int) -> list[float]:
+    """The probabilities between as many bins."""
+    found: list[float] = (np.arange(1, bins) / bins).tolist()
+    return found
 
 
 def value_bins(distinct: FloatArray) -> NumericBins:
@@ -289,7 +301,7 @@ def _pairs(survey: Survey, choices: Sequence[Choice], config: ProfileConfig) -> 
     if config.pairs:
         return tuple(pair for pair in config.pairs if set(pair) <= numeric)
     names, table = _features(survey, choices)
-    return tuple(strongest_pairs(names, table))
+    return tuple(strongest_pairs(names, table, weights=survey.weights()))
 
 
 def _features(survey: Survey, choices: Sequence[Choice]) -> tuple[list[str], FloatArray]:
@@ -320,7 +332,7 @@ def _profile(
         config.model_version,
         tuple(left),
         payload=tuple(
-            _payload(column, column.plan.name in kept, column.plan.name in hashed)
+            _payload(column, column.plan.name in kept, column.plan.name in hashed, survey.weighed)
             for column in survey.payload.values()
         ),
         source=config.source,
@@ -328,7 +340,8 @@ def _profile(
         duplicates=survey.duplicate_share,
         hashing=hashing,
         pairs=tally.pairs(),
-        precision=precision_of(*_features(survey, tally.choices)),
+        # Its shrinkage is that of equal rows: of weighted ones there is none.
+        precision=None if survey.weighed else precision_of(*_features(survey, tally.choices)),
         associations=tally.associations(),
         periods=periods,
         levels=levels,
@@ -336,7 +349,7 @@ def _profile(
     )
 
 
-def _payload(column: PayloadSurvey, kept: bool, hashed: bool) -> PayloadColumn:
+def _payload(column: PayloadSurvey, kept: bool, hashed: bool, weighed: Weighed | None) -> PayloadColumn:
     plan = column.plan
     identifier = not kept and column.identifier() is not None
     return PayloadColumn(
@@ -353,6 +366,7 @@ def _payload(column: PayloadSurvey, kept: bool, hashed: bool) -> PayloadColumn:
         unit=plan.unit or ("iso" if plan.type == "datetime" else None),
         group=plan.group or plan.role == "group",
         hashed=hashed,
+        effective_rows=weighed.effective if weighed is not None and plan.role == "weight" else None,
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from exporter.stats.bins import Bins, FloatArray, IntArray, NumericBins, refined_bins
 from exporter.stats.drift import Pair
 from exporter.stats.layout import ColumnSpec
+from exporter.stats.profile_codec import LATER
 
 TYPES = ("numeric", "categorical", "boolean", "datetime", "text", "vector", "image", "identifier")
 # What is counted: as a feature, as an answer of the model, as truth, or as the group that a row belongs to.
@@ -103,6 +104,7 @@ class PayloadColumn:
     """One column as the payload has it. `null`, `nan` and `empty` split what is missing of `rows` cells.
 
     `distinct`: different values, exact up to 16,384 and estimated beyond. `width` and `centroid`: of vectors.
+    `effective_rows`: of weights, how many equal rows they are worth (`profile_weights.py`).
     `unit`: of times, `iso`, `s`, `ms`, `us` or `ns`; ISO times without a zone are UTC. `group`: rows are
     told apart by it, whatever its role. `hashed`: categories are
     written as hashes, see `privacy.py`.
@@ -121,6 +123,7 @@ class PayloadColumn:
     unit: str | None = None
     group: bool = False
     hashed: bool = False
+    effective_rows: float | None = field(default=None, metadata=LATER)
 
     def centre(self) -> FloatArray | None:
         """The centroid as an array; None for what is no vector."""

@@ -60,12 +60,14 @@ class CoMoments:
         return pearson(self.sums)
 
 
-def strongest_pairs(names: Sequence[str], table: FloatArray, most: int = STRONGEST) -> list[tuple[str, str]]:
+def strongest_pairs(
+    names: Sequence[str], table: FloatArray, most: int = STRONGEST, weights: FloatArray | None = None
+) -> list[tuple[str, str]]:
     """The pairs with the largest |r| >= 0.1 in the table's finite cells, ties by name; of the first 50 columns."""
     names, columns = names[:MAX_JOINT], dict(zip(names[:MAX_JOINT], table.T, strict=False))
     scales = {name: _scale(values) for name, values in columns.items()}
     pairs = list(itertools.combinations(names, 2))
-    sums = co_moments(pairs, scales, columns)
+    sums = co_moments(pairs, scales, columns, weights)
     found = []
     for pair, own in zip(pairs, sums.T, strict=True):
         r = pearson(own) if own[0] >= LEAST_JOINT_ROWS else None

@@ -17,6 +17,7 @@ from exporter.stats.aspects import aspect_name, datetime_aspects, text_aspects, 
 from exporter.stats.bins import BoolArray, FloatArray, Values
 from exporter.stats.moments import COUNT, LARGEST, combine, empty_moments, moments_of
 from exporter.stats.profile_types import Typed, is_text, word_count
+from exporter.stats.profile_weights import Weighed, weighted_moments, weighted_quantiles, weights_of
 from exporter.stats.sketch import Distinct, Hashes, Hitters, RowSample, hash_numbers, hash_texts, mixed
 
 MAX_VALUES = 20
@@ -158,9 +159,12 @@ class NumberSurvey:
         self.block = empty_moments(1)
         self.few: FloatArray | None = np.zeros(0)
 
-    def update(self, values: FloatArray) -> None:
+    def update(self, values: FloatArray, weights: FloatArray | None = None) -> None:
         """Add values; NaN where missing."""
-        block, _ = moments_of(values, np.array([len(values)]))
+        if weights is None:
+            block, _ = moments_of(values, np.array([len(values)]))
+        else:
+            block = weighted_moments(values, weights)
         if self.block[COUNT, 0] == 0:
             self.block = block
         elif block[COUNT, 0]:
@@ -183,6 +187,7 @@ class Survey:
         self.owners: dict[str, str] = {}  # payload column of each counted one
         self.duplicates = Distinct()
         self.sample: RowSample | None = None
+        self.weighed: Weighed | None = None
         self._limit = limit
 
     def update(self, chunk: Mapping[str, Typed]) -> None:
@@ -201,17 +206,21 @@ class Survey:
                         batch[own] = column
         if hashes:
             self.duplicates.update(_row_hashes(hashes, min(map(len, hashes))))
-        self._columns(batch, rows)
+        self._columns(batch, rows, weights_of([own.plan for own in self.payload.values()], chunk))
 
-    def _columns(self, batch: dict[str, Counted], rows: int) -> None:
+    def _columns(self, batch: dict[str, Counted], rows: int, weights: FloatArray | None) -> None:
         numeric = [name for name, column in batch.items() if column.numeric]
         if self.sample is None:
-            self.sample = RowSample(len(numeric), self._limit)
-        table = np.full((rows, len(numeric)), np.nan)
+            self.sample = RowSample(len(numeric) + (weights is not None), self._limit)
+        table = np.full((rows, self.sample.columns), np.nan)
+        if weights is not None:
+            self.weighed = self.weighed or Weighed()
+            self.weighed.update(weights)
+            table[:, -1] = weights
         for place, name in enumerate(numeric):
             values = batch[name].values
             table[: len(values), place] = values
-            self.numbers.setdefault(name, NumberSurvey()).update(values)
+            self.numbers.setdefault(name, NumberSurvey()).update(values, weights)
         self.sample.update(table)
         for name, column in batch.items():
             if not column.numeric:
@@ -221,12 +230,32 @@ class Survey:
 
     def finite(self, name: str) -> FloatArray:
         """The sampled finite values of a counted column of numbers."""
-        values = self.table()[:, list(self.numbers).index(name)]
+        values = self._sampled(name)
         return values[np.abs(values) <= LARGEST]
+
+    def quantiles(self, name: str, probabilities: Sequence[float]) -> FloatArray:
+        """Of those values, by weight where rows have one."""
+        weights = self.weights()
+        if weights is None:
+            return np.asarray(np.quantile(self.finite(name), probabilities))
+        return weighted_quantiles(
+            self.finite(name), weights[np.abs(self._sampled(name)) <= LARGEST], probabilities
+        )
+
+    def weights(self) -> FloatArray | None:
+        """The weights of the sampled rows as parts of effective rows; None where they have none."""
+        if self.weighed is None or self.sample is None:
+            return None
+        return self.sample.table()[:, -1] * self.weighed.scale
+
+    def _sampled(self, name: str) -> FloatArray:
+        return self.table()[:, list(self.numbers).index(name)]
 
     def table(self) -> FloatArray:
         """The sampled rows, a column for each of `numbers`, in its order."""
-        return np.zeros((0, len(self.numbers))) if self.sample is None else self.sample.table()
+        if self.sample is None:
+            return np.zeros((0, len(self.numbers)))
+        return self.sample.table()[:, : len(self.numbers)]
 
     @property
     def duplicate_share(self) -> float | None:

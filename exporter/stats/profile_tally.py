@@ -31,6 +31,7 @@ from exporter.stats.profile_levels import Level, Measures, PeriodCounts, PeriodS
 from exporter.stats.profile_performance import Performance
 from exporter.stats.profile_survey import Counted, Plan, counted
 from exporter.stats.profile_types import Typed
+from exporter.stats.profile_weights import Weighed, apportioned, weights_of
 
 MAX_ASSOCIATED = 100
 MAX_OUTPUTS = 4
@@ -95,19 +96,20 @@ class Tally:
     choices: Sequence[Choice]
     plans: Sequence[Plan]
     extras: Extras = field(default_factory=Extras)
+    weighed: Weighed | None = None
     rows: int = 0
-    counts: dict[str, IntArray] = field(init=False)
+    counts: dict[str, FloatArray | IntArray] = field(init=False)
     sums: dict[str, FloatArray] = field(init=False)
     performance: TestRows = field(init=False)
     _pairs: FloatArray = field(init=False)
     _scales: dict[str, Scale] = field(init=False)
-    _tables: dict[tuple[str, str], IntArray] = field(init=False)
+    _tables: dict[tuple[str, str], FloatArray | IntArray] = field(init=False)
     _periods: tuple[PeriodCounts, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         bins = {choice.name: choice.bins for choice in self.choices}
         sizes = {name: own.size for name, own in bins.items()}
-        self.counts = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
+        self.counts = {name: self._empty(size) for name, size in sizes.items()}
         self.sums = {name: np.zeros(size) for name, size in sizes.items()}
         self._pairs = np.zeros((6, len(self.extras.pairs)))
         watched = {name for pair in self.extras.pairs for name in pair}
@@ -116,10 +118,13 @@ class Tally:
         }
         features = [c.name for c in self.choices if c.bare.role == "feature"][:MAX_ASSOCIATED]
         outputs = [c.name for c in self.choices if c.bare.role == "prediction"][:MAX_OUTPUTS]
-        self._tables = {(a, b): np.zeros((sizes[a], sizes[b]), np.int64) for a in features for b in outputs}
+        self._tables = {(a, b): self._empty(sizes[a], sizes[b]) for a in features for b in outputs}
         lengths = self.extras.lengths if self.extras.time is not None else ()
         self._periods = tuple(PeriodCounts(length, sizes) for length in lengths)
         self.performance = TestRows(self.extras.positive, lengths)
+
+    def _empty(self, *shape: int) -> FloatArray | IntArray:
+        return np.zeros(shape, np.int64) if self.weighed is None else np.zeros(shape)
 
     def update(self, chunk: Mapping[str, Typed]) -> None:
         """Add rows."""
@@ -130,16 +135,20 @@ class Tally:
                 # The first that has a name keeps it, as in the survey.
                 batch = counted(plan, chunk[plan.name]) | batch
         found = {choice.name: located(choice.bins, batch[choice.name]) for choice in self.choices}
+        weights = None if self.weighed is None else weights_of(self.plans, chunk)
         for name, own in found.items():
             size = len(self.counts[name])
-            self.counts[name] += np.bincount(own.codes, minlength=size)
-            self.sums[name] += np.bincount(own.codes, own.values, minlength=size)
+            values = own.values if weights is None else own.values * weights
+            self.counts[name] += np.bincount(own.codes, weights, minlength=size)
+            self.sums[name] += np.bincount(own.codes, values, minlength=size)
         if self._scales:
             finite = {name: _finite(batch[name].values) for name in self._scales}
-            self._pairs += co_moments(self.extras.pairs, self._scales, finite)
+            self._pairs += co_moments(self.extras.pairs, self._scales, finite, weights)
         for (a, b), table in self._tables.items():
             if len(found[a].codes) == len(found[b].codes):
-                table += joint_counts(found[a].codes, found[b].codes, (table.shape[0], table.shape[1]))
+                table += joint_counts(
+                    found[a].codes, found[b].codes, (table.shape[0], table.shape[1]), weights
+                )
         for period in self._periods:
             period.update(chunk[str(self.extras.time)].values, found)
         if self.extras.test:
@@ -169,16 +178,25 @@ class Tally:
         return tuple(self._column(choice) for choice in self.choices)
 
     def _column(self, choice: Choice) -> ProfileColumn:
-        counts = tuple(self.counts[choice.name].tolist())
+        counts, sums = tuple(self._whole(self.counts[choice.name]).tolist()), self.sums[choice.name]
         if not isinstance(choice.bins, NumericBins):
             return replace(choice.bare, counts=counts)
-        return replace(choice.bare, counts=counts, sums=tuple(self.sums[choice.name].tolist()))
+        sums = sums if self.weighed is None else sums * self.weighed.scale
+        return replace(choice.bare, counts=counts, sums=tuple(sums.tolist()))
+
+    def _whole(self, sums: FloatArray | IntArray) -> IntArray:
+        """Counts of rows, or of effective ones."""
+        if self.weighed is None:
+            return sums.astype(np.int64, copy=False)
+        return apportioned(sums.astype(np.float64, copy=False), self.weighed.scale)
 
     def pairs(self) -> tuple[CoMoments, ...]:
         """The co-moments; a pair whose sums overflow is left out."""
         found = []
         for (a, b), sums in zip(self.extras.pairs, self._pairs.T, strict=True):
             if np.isfinite(sums).all():
+                if self.weighed is not None and sums[0]:
+                    sums = sums * (np.rint(sums[0] * self.weighed.scale) / sums[0])
                 n, *rest = sums.tolist()
                 one, other = self._scales[a], self._scales[b]
                 means, deviations = (one.mean, other.mean), (one.std, other.std)
@@ -189,7 +207,8 @@ class Tally:
         """How each feature goes with each answer."""
         bins = {choice.name: choice.bins for choice in self.choices}
         found = (
-            association_of(a, b, table, _ordered(bins[a], bins[b])) for (a, b), table in self._tables.items()
+            association_of(a, b, self._whole(table), _ordered(bins[a], bins[b]))
+            for (a, b), table in self._tables.items()
         )
         return tuple(one for one in found if one is not None)
 

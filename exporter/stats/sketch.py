@@ -130,6 +130,7 @@ class RowSample:
         room = max(LEAST_SAMPLE, SAMPLE_CELLS // max(1, columns))
         self.limit = min(SAMPLE_ROWS, room) if limit is None else limit
         self.rows = 0
+        self.columns = columns
         self._random = np.random.Generator(np.random.PCG64(_SEED))
         self._table = np.zeros((min(1024, 2 * self.limit), columns))
         self._keys = np.zeros(len(self._table))

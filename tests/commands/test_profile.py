@@ -1,6 +1,7 @@
 """`modeltap profile` on files."""
 
 import argparse
+import base64
 import csv
 import gzip
 import importlib
@@ -225,26 +226,24 @@ def _table(**columns: list[object]) -> str:
 
 
 def test_every_role_has_a_flag(tmp_path: Path) -> None:
-    """Time, id, weight and split are not counted; a score is; a group may be a feature."""
+    """Time, id and split are not counted (nor are weights, elsewhere); a score is; a group may be a feature."""
     n = 200
     text = _table(
         x=[i / 7 for i in range(n)],
         sex=["f", "m"] * (n // 2),
         when=[f"2024-01-{1 + i // 10:02}" for i in range(n)],
         key=[f"k{i}" for i in range(n)],
-        w=[1.5] * n,
         s=[i % 10 / 10 for i in range(n)],
         y=[i % 2 for i in range(n)],
         part=["test", "train"] * (n // 2),
     )
-    flags = ["--time", "when", "--id", "key", "--weight", "w", "--score", "s", "--target", "y"]
+    flags = ["--time", "when", "--id", "key", "--score", "s", "--target", "y"]
     found = _made(tmp_path, text, *flags, "--group", "sex", "--split", "part=test", "--period", "24h")
     assert {column.name: column.role for column in found.payload} == {
         "x": "feature",
         "sex": "feature",
         "when": "time",
         "key": "id",
-        "w": "weight",
         "s": "score",
         "y": "target",
         "part": "split",
@@ -448,3 +447,13 @@ def test_test_rows_with_times_have_bands(tmp_path: Path, capsys: pytest.CaptureF
     assert {(band.seconds, band.periods) for band in apart.bands} == {(86_400, 9)}
     assert [period.absent for period in apart.periods] == ["", "fewer than 8 periods in the test rows"]
     assert _made(tmp_path, text, *flags, "--split", "part=test").performance == apart
+
+
+def test_images_in_files_are_words(tmp_path: Path) -> None:
+    """Paths are identifiers and base64 is text; nothing of a picture is decoded, or kept in the file."""
+    cells = [base64.b64encode(bytes([i]) * 300).decode() for i in range(200)]
+    text = _table(path=[f"img/{i}.png" for i in range(200)], b64=cells, x=[i % 9 for i in range(200)])
+    found = _made(tmp_path, text)
+    assert found.types == {"path": "identifier", "b64": "text", "x": "numeric"}
+    assert found.names == ("b64:length", "b64:script", "b64:form", "x")
+    assert cells[7] not in found.to_json()
