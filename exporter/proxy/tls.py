@@ -140,7 +140,8 @@ class _Loaded:
         self._files = tuple(file for file in files if file)
         self._tried = self._seen = self._stamps()
         self.context = make()
-        self._read_end()
+        # Told with the first `refresh`: whoever only looks whether the files can be used has said nothing yet.
+        self._until = good_until(own) if own else None
 
     def _stamps(self) -> _Stamps:
         return tuple(_stamp(file) for file in self._files)
@@ -150,7 +151,11 @@ class _Loaded:
 
         Returns `success` or `failure` if it was tried, else "".
         """
+        outcome = self._reread()
         self._tell_end()
+        return outcome
+
+    def _reread(self) -> str:
         stamps = self._stamps()
         still, self._seen = stamps == self._seen, stamps
         if not still or stamps == self._tried:
@@ -162,12 +167,8 @@ class _Loaded:
             log.error("%s; the certificates read before serve on", error)
             return "failure"
         log.info("read again: %s", ", ".join(self._files))
-        self._read_end()
-        return "success"
-
-    def _read_end(self) -> None:
         self._until = good_until(self._own) if self._own else None
-        self._tell_end()
+        return "success"
 
     def _tell_end(self) -> None:
         if self._until is not None and self._until < time.time():

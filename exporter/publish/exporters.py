@@ -10,6 +10,7 @@ What a collector refuses in a "partial success" is counted apart; its batch coun
 """
 
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
@@ -92,6 +93,7 @@ def connect_metrics(config: OtlpConfig) -> MetricConnection:
     endpoint = _endpoint(config, "metrics")
     exporter: MetricExporter
     if config.metrics_protocol == "grpc":
+        _say_little()
         from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as OverGrpc
 
         _tell_every_failure()
@@ -108,6 +110,7 @@ def connect_spans(config: OtlpConfig) -> Connection[list[Span]]:
     endpoint = _endpoint(config, "traces")
     exporter: SpanExporter
     if config.traces_protocol == "grpc":
+        _say_little()
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as OverGrpc
 
         _tell_every_failure()
@@ -127,6 +130,7 @@ def connect_logs(config: OtlpConfig) -> Connection[list[Event]]:
     endpoint = _endpoint(config, "logs")
     exporter: LogRecordExporter
     if config.logs_protocol == "grpc":
+        _say_little()
         from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as OverGrpc
 
         _tell_every_failure()
@@ -142,6 +146,11 @@ def connect_logs(config: OtlpConfig) -> Connection[list[Event]]:
         LogRecordExportResult.SUCCESS,
         lambda event: readable_record(event, resource, _SCOPE),
     )
+
+
+def _say_little() -> None:
+    """gRPC's core writes a line to stderr for each handshake that fails; it reads this as it is imported."""
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
 def _tell_every_failure() -> None:

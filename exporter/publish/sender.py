@@ -14,6 +14,8 @@ from exporter.records.sample import Sample
 
 _log = logging.getLogger(__name__)
 _sdk_log = logging.getLogger("opentelemetry")
+# How the SDK ends its attempts over HTTP; why the last of them failed is in the record before it.
+_GIVES_UP = "due to timeout, max retries or shutdown"
 # After the timeout of `stop` the connection is closed, which makes an export over gRPC return at once.
 _LAST_WAIT_SECONDS = 0.5
 
@@ -166,9 +168,10 @@ class LastWords(logging.Handler):
         self._thread = thread
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the message if this thread said it."""
-        if record.thread == self._thread:
-            self.text = record.getMessage()
+        """Keep the message if this thread said it, unless it only tells that no other attempt follows."""
+        said = record.getMessage()
+        if record.thread == self._thread and not (self.text and _GIVES_UP in said):
+            self.text = said
 
     def __enter__(self) -> Self:
         _sdk_log.addHandler(self)

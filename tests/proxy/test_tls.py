@@ -469,7 +469,18 @@ async def test_expired_certificate_towards_the_model(lab: Lab, caplog: pytest.Lo
     answered = await lab.ask(get("/a", ID))
     assert answered.head == b"" or answered.status == 503
     await lab.finished(1)
+    reread(lab.plane.tls)
     assert "expired.pem: the certificate expired at" in caplog.text
+
+
+def test_looking_at_files_tells_of_no_end(caplog: pytest.LogCaptureFixture) -> None:
+    """Whether they can be used is looked at before the log is set up, and by others: whoever follows them tells."""
+    settings = Settings(upstreams=(), tls=Tls(cert=file("expired.pem"), key=file("expired.key")))
+    contexts = [Contexts(settings), Contexts(settings)]
+    assert caplog.messages == []
+    for _ in range(3):
+        contexts[1].refresh()
+    assert len(caplog.messages) == 1
 
 
 def test_files_are_read_when_they_are_still(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -302,13 +303,15 @@ def test_collector_whose_certificate_has_expired(
     trusted.write_bytes(b"".join((FILES / name).read_bytes() for name in ("expired.pem", "ca.pem")))
     with OtlpReceiver("expired") as receiver, caplog.at_level(logging.INFO, "exporter"):
         variables = endpoint(receiver, protocol) | {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(trusted)}
-        pusher = environment.pusher(variables | {"OTEL_EXPORTER_OTLP_TIMEOUT": "0.5"})
-        for failures in (1, 2, 3):
+        # Time for a second attempt: over HTTP the SDK tells why the one failed only where another follows.
+        pusher = environment.pusher(variables | {"OTEL_EXPORTER_OTLP_TIMEOUT": "3"})
+        for failures in (1, 2):
             pusher.offer([Sample("model.up", (), 1)])
             assert until(failed(pusher, failures), 30.0)
         assert receiver.requests == []
         (said,) = caplog.messages
         assert said.startswith("OTLP metrics: exports fail: ")
+        assert "certificate has expired" in said
         receiver.renew("server")
 
         def arrived() -> bool:
@@ -319,6 +322,32 @@ def test_collector_whose_certificate_has_expired(
         assert pusher.stop(10)
     assert caplog.messages[1:] == ["OTLP metrics: exports arrive"]
     assert receiver.requests
+
+
+def test_handshakes_that_fail_are_no_lines_of_grpc() -> None:
+    """Its core would write one to stderr for each, past the log. In a process of its own: it looks at its start."""
+    code = (
+        "from exporter.publish.otlp import Pusher; from exporter.publish.settings import read_config\n"
+        "from exporter.records.sample import Sample; from tests.receivers.otlp import until\n"
+        "import os; pusher = Pusher(read_config(dict(os.environ), instance='i')[0], 0.0); pusher.start()\n"
+        "def failures(): return [s.value for s in pusher.samples() if s.labels == ('metrics', 'failure')][0]\n"
+        "for count in (1, 2, 3):\n"
+        "    pusher.offer([Sample('model.up', (), 1)]); assert until(lambda: failures() >= count, 30.0)\n"
+        "pusher.stop(10)\n"
+    )
+    with OtlpReceiver("expired") as receiver:
+        added = endpoint(receiver, "grpc") | {
+            "OTEL_EXPORTER_OTLP_CERTIFICATE": str(FILES / "expired.pem"),
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "0.5",
+            "OTEL_METRIC_EXPORT_INTERVAL": "10",
+        }
+        ended = subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | added, capture_output=True, text=True, timeout=120
+        )
+        assert receiver.requests == []
+    assert ended.returncode == 0, ended.stderr
+    (said,) = ended.stderr.splitlines()  # the sender's own, by logging's last resort
+    assert "certificate has expired" in said
 
 
 class Offered(list[Sample]):

@@ -32,6 +32,18 @@ def test_the_sdk_log_is_held_and_given_back() -> None:
     assert logging.getLogger("opentelemetry").propagate
 
 
+def test_the_last_word_is_a_reason() -> None:
+    """That no other attempt follows is none, unless nothing else was said."""
+    sdk = logging.getLogger("opentelemetry.exporter.any")
+    with LastWords(threading.get_ident()) as words:
+        for said in ("Transient error: no route", "Failed due to timeout, max retries or shutdown."):
+            sdk.warning(said)
+        assert words.text == "Transient error: no route"
+        words.text = ""
+        sdk.error("Failed due to timeout, max retries or shutdown.")
+        assert words.text.startswith("Failed")
+
+
 class Recorder:
     """A connection that fails on demand."""
 
