@@ -12,6 +12,7 @@ import os
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -30,7 +31,8 @@ from exporter.config import (
     upstream_of,
 )
 from exporter.door import MAX_TOKEN, token_of
-from exporter.proxy.settings import Settings, Upstream
+from exporter.proxy.settings import Settings, Tls, Upstream
+from exporter.proxy.validity import good_until, written
 from exporter.publish.settings import read_config
 from exporter.records.catalogue import CATALOGUE, Metric, prometheus_name
 from exporter.references import read_key
@@ -209,6 +211,7 @@ def _files(config: Config, settings: Settings) -> Iterator[str]:
             check()
         except ConfigError as error:
             yield from error.problems
+    yield from _over(settings.tls, time.time())
     if config.write_token_file:
         try:
             with open(config.write_token_file, "rb") as stream:
@@ -217,6 +220,13 @@ def _files(config: Config, settings: Settings) -> Iterator[str]:
             yield f"--write-token-file {config.write_token_file}: {error.strerror}; expected a file with a token"
         except ValueError as error:
             yield f"--write-token-file {config.write_token_file}: {error}"
+
+
+def _over(tls: Tls, now: float) -> Iterator[str]:
+    for flag, file in (("--tls-cert", tls.cert), ("--upstream-cert", tls.upstream_cert)):
+        end = good_until(file) if file else None
+        if end is not None and end < now:
+            yield f"{flag} {file}: expired at {written(end)}; expected a certificate that is valid now"
 
 
 def _reached(url: str, upstream: Upstream, config: Config, settings: Settings) -> Iterator[str]:

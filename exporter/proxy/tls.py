@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from exporter.proxy.settings import Settings, Tls, Upstream
-from exporter.proxy.validity import good_until
+from exporter.proxy.validity import good_until, written
 
 log = logging.getLogger(__name__)
 
@@ -172,11 +172,10 @@ class _Loaded:
 
     def _tell_end(self) -> None:
         if self._until is not None and self._until < time.time():
-            over = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self._until))
             log.error(
                 "%s: the certificate expired at %s; it serves on, but peers that check it refuse",
                 self._own,
-                over,
+                written(self._until),
             )
             self._until = None  # once
 

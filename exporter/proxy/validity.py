@@ -5,6 +5,7 @@ end; whether it can be used at all is OpenSSL's to say.
 """
 
 import ssl
+import time
 from datetime import UTC, datetime
 from typing import Final
 
@@ -22,6 +23,11 @@ def good_until(file: str) -> float | None:
         return _not_after(ssl.PEM_cert_to_DER_cert(begin + inside + end))
     except (OSError, ValueError, IndexError):
         return None
+
+
+def written(end: float) -> str:
+    """An end as the log and reports have it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(end))
 
 
 def _not_after(der: bytes) -> float:

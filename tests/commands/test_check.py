@@ -113,6 +113,20 @@ def test_problems_of_what_is_named(upstream: Upstream, tmp_path: Path) -> None:
     assert "cannot be reached" not in offline.stderr
 
 
+def test_a_certificate_that_has_expired(upstream: Upstream) -> None:
+    """A sidecar would run with it, and whoever checks it would not come in."""
+    expired = Path(__file__).parents[1] / "vectors" / "tls" / "expired"
+    ended = check(
+        *("--upstream", f"http://127.0.0.1:{upstream.port}", "--listen", "127.0.0.1:0"),
+        *("--tls-cert", f"{expired}.pem", "--tls-key", f"{expired}.key"),
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"modeltap check: --tls-cert {expired}.pem: expired at 2020-02-01 00:00:00 UTC; "
+        "expected a certificate that is valid now\n"
+    )
+
+
 @pytest.mark.parametrize(("answer", "problem"), [(b"204 No Content", ""), (b"503 Loading", "answers 503")])
 def test_the_path_of_the_probe(answer: bytes, problem: str) -> None:
     """It is asked once, and has to answer 2xx."""
