@@ -59,7 +59,8 @@ def combine(blocks: FloatArray) -> FloatArray:
     counts, means, squares = blocks[:, COUNT], blocks[:, MEAN], blocks[:, SQUARES]
     result = np.empty(blocks.shape[1:])
     result[COUNT] = counts.sum(axis=0)
-    result[MEAN] = (counts * means).sum(axis=0) / np.maximum(result[COUNT], 1.0)
+    # Counts of weighted rows are sums of weights, and may be less than 1.
+    result[MEAN] = (counts * means).sum(axis=0) / np.where(result[COUNT] > 0.0, result[COUNT], 1.0)
     away = np.where(counts > 0.0, means - result[MEAN], 0.0)
     between = counts * away * away
     result[SQUARES] = (squares + between).sum(axis=0)

@@ -191,11 +191,15 @@ def parse(raw: bytes, path: str = "<profile>") -> Profile:
 
 
 def save(profile: Profile, path: str | Path) -> None:
-    """Write a profile, gzip if the name ends in `.gz`; the file is replaced whole or not at all."""
+    """Write a profile, gzip if the name ends in `.gz`; a file is replaced whole or not at all, a device written to."""
     raw = profile.to_json().encode()
     target = Path(path)
     if target.suffix == ".gz":
         raw = gzip.compress(raw, mtime=0)  # the same profile is the same file
+    if target.exists() and not target.is_file():
+        # Whoever may replace /dev/null would do so for everybody.
+        target.write_bytes(raw)
+        return
     part = target.with_name(target.name + ".part")
     part.write_bytes(raw)
     part.replace(target)

@@ -48,7 +48,7 @@ def test_total_sums_the_series_with_all_labels() -> None:
 
 
 def test_short_rules_keep_all_but_durations(tmp_path: Path) -> None:
-    """Ranges, `for` and `keep_firing_for` become short; expression, threshold and labels stay."""
+    """Ranges, `for`, `keep_firing_for` and intervals become short; expression, threshold and labels stay."""
     alert = {
         "alert": "A",
         "expr": "rate(x_total[5m]) / max_over_time(y[1h:30s]) > 0.05",
@@ -65,7 +65,7 @@ def test_short_rules_keep_all_but_durations(tmp_path: Path) -> None:
         "for": "2s",
         "keep_firing_for": "2s",
     }
-    assert short == {"groups": [{"name": "g", "rules": [expected]}]}
+    assert short == {"groups": [{"name": "g", "interval": "10s", "rules": [expected]}]}
 
 
 def test_a_program_that_ends_at_once_fails_with_its_log(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import gzip
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         assert load(str(tmp_path / name)).sha256 == PROFILE.sha256
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.json", "p.json.gz"]
     assert gzip.decompress((tmp_path / "p.json.gz").read_bytes()).decode() == PROFILE.to_json()
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    """Written through the link, which stays one: a file in its place would swallow what others write to it."""
+    link = tmp_path / "null.json"
+    link.symlink_to("/dev/null")
+    save(PROFILE, link)
+    assert link.is_symlink()
+    assert os.listdir(tmp_path) == ["null.json"]
 
 
 def test_the_hash_covers_the_content_in_canonical_form() -> None:

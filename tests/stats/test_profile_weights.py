@@ -74,6 +74,19 @@ def test_equal_weights_are_no_weights() -> None:
     assert equal.payload[-1].effective_rows == pytest.approx(ROWS)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e3])
+def test_the_scale_of_weights_is_nothing(scale: float) -> None:
+    """Not even where all weights of the file add up to less than 1."""
+    data, weights = _data(), RNG.integers(1, 6, ROWS)
+    own, scaled = _profile(data, weights.astype(float)), _profile(data, weights * scale)
+    for column in own.columns:
+        other = scaled.column(column.name)
+        assert other.counts == column.counts
+        for name in ("mean", "std", "skewness"):
+            assert getattr(other, name) == pytest.approx(getattr(column, name)), (column.name, name)
+    assert scaled.pairs[0].correlation == pytest.approx(own.pairs[0].correlation)
+
+
 def test_whole_weights_are_repeated_rows() -> None:
     """Moments and correlations to the last digits, shares to within an effective row."""
     data, weights = _data(), RNG.integers(1, 6, ROWS)
