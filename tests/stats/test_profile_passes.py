@@ -58,7 +58,6 @@ def _everything() -> tuple[list[Plan], dict[str, Any]]:
         "score": np.clip(truth * 0.6 + 0.4 * RNG.random(ROWS), 0, 1),
         "part": ["test" if i % 3 == 0 else "train" for i in range(ROWS)],
         "sex": RNG.choice(["f", "m"], ROWS).tolist(),
-        "w": np.ones(ROWS),
     }
     plans = [
         Plan("key", "id", "numeric"),
@@ -73,7 +72,6 @@ def _everything() -> tuple[list[Plan], dict[str, Any]]:
         Plan("score", "score"),
         Plan("part", "split", "categorical"),
         Plan("sex", "group", "categorical"),
-        Plan("w", "weight"),
     ]
     return plans, data
 
@@ -98,7 +96,7 @@ def test_every_type_has_its_counted_columns(everything: Profile) -> None:
     assert all(column.rows == ROWS for column in everything.columns)
     assert everything.sources("feature") == ("x", "y", "word", "flag", "note", "vector")
     assert everything.types["note"] == "text"
-    assert {left.name for left in everything.left_out} == {"key", "at", "part", "w"}
+    assert {left.name for left in everything.left_out} == {"key", "at", "part"}
 
 
 def test_roles_are_kept(everything: Profile) -> None:
