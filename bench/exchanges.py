@@ -6,8 +6,11 @@ Knows no dialect and measures nothing.
 import json
 from typing import Any, NamedTuple
 
+import msgspec
+
 from exporter.records.exchange import Exchange, Stream
-from exporter.records.routes import match
+from exporter.records.stored import Message as Kept
+from exporter.records.stored import stored
 
 JSON_FIELDS = (b"content-type: application/json",)
 # Fields that heads usually have, for they are looked through.
@@ -43,33 +46,13 @@ class Message(NamedTuple):
 
 def exchange(path: str, request: Message, response: Message, stream: Stream | None = None) -> Exchange:
     """What the data plane hands over of a POST and its 200 answer."""
-    route = match("POST", path)
-    return Exchange(
-        request_head=_head(b"POST " + path.encode() + b" HTTP/1.1", request),
-        response_head=_head(b"HTTP/1.1 200 OK", response),
-        request_body=request.body,
-        response_body=response.body,
-        method="POST",
-        path=path,
-        operation=route.operation,
-        protocol=route.protocol,
-        model_name=route.model_name,
-        model_version=route.model_version,
-        status=200,
-        error_type="",
-        start=1_700_000_000_000_000_000,
-        duration=1_000_000,
-        time_to_first_byte=900_000,
-        queue_wait=0,
-        client_wait=0,
-        request_size=len(request.body),
-        response_size=len(response.body),
-        request_captured=True,
-        response_captured=True,
-        request_id="",
-        rate=1.0,
-        stream=stream,
+    made = stored(
+        "POST",
+        path,
+        Kept(_head(b"POST " + path.encode() + b" HTTP/1.1", request), request.body),
+        Kept(_head(b"HTTP/1.1 200 OK", response), response.body),
     )
+    return msgspec.structs.replace(made, stream=stream)
 
 
 def _head(line: bytes, message: Message) -> bytes:

@@ -1,7 +1,7 @@
 """GET /v1/drift: every column in every window, with every statistic and its yardsticks, as JSON. Reads only.
 
 Gauges show outputs and the features that drifted most; here is the rest. Aggregates alone: no cell, and no category's
-name. One page is made at a time, in a thread; a few may wait, and what is over is refused.
+name. It is made in a thread.
 """
 
 import asyncio
@@ -10,55 +10,32 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
 
 from exporter.analysis import joint_report
 from exporter.analysis.series import State
 from exporter.analysis.side import SideState
 from exporter.analysis.window_report import state_of, window_name
+from exporter.json_page import JsonPage, Wanted
 from exporter.stats import KOLMOGOROV_SMIRNOV, Drift, Result, View
 from exporter.stats.kolmogorov_smirnov import robust_excess
 
 PATH: Final = "/v1/drift"
-MAX_WAITING: Final = 4
 _FILTERS: Final = ("model_name", "model_version", "role", "window", "column", "source")
 # windows(now) -> copies of all model versions, and the lengths of the windows that are biased.
 Windows = Callable[[float], tuple[tuple[State, ...], frozenset[float]]]
 
 
-class DriftPage:
-    """The handler; `windows` is asked on the event loop."""
+def drift_page(windows: Windows) -> JsonPage:
+    """The page; `windows` is asked on the event loop."""
 
-    def __init__(self, windows: Windows) -> None:
-        self._windows = windows
-        self._turn = asyncio.Lock()
-        self._waiting = 0
+    async def make(wanted: Wanted) -> bytes:
+        now = time.time()
+        return await asyncio.to_thread(page, now, *windows(now), wanted)
 
-    def routes(self) -> list[web.RouteDef]:
-        """For the application."""
-        return [web.get(PATH, self.get)]
-
-    async def get(self, request: web.Request) -> web.Response:
-        """The page, or the part of it that the query names."""
-        wanted = {name: frozenset(request.query.getall(name)) for name in request.query}
-        if unknown := sorted(set(wanted) - set(_FILTERS)):
-            text = f"{', '.join(unknown)}: expected some of {', '.join(_FILTERS)}\n"
-            raise web.HTTPBadRequest(text=text)
-        if self._waiting >= MAX_WAITING:
-            raise web.HTTPServiceUnavailable(text="too many requests at once\n", headers={"Retry-After": "1"})
-        self._waiting += 1
-        try:
-            async with self._turn:
-                now = time.time()
-                body = await asyncio.to_thread(page, now, *self._windows(now), wanted)
-        finally:
-            self._waiting -= 1
-        return web.Response(body=body, content_type="application/json")
+    return JsonPage(PATH, _FILTERS, make)
 
 
-def page(
-    now: float, states: Iterable[State], biased: frozenset[float], wanted: Mapping[str, frozenset[str]]
-) -> bytes:
+def page(now: float, states: Iterable[State], biased: frozenset[float], wanted: Wanted) -> bytes:
     """The JSON text; any thread. `wanted`: values by filter, any of which holds."""
     models = [_model(state, biased, wanted) for state in states if _chosen(wanted, _names(state))]
     return msgspec.json.encode({"time": now, "models": models})
@@ -69,11 +46,11 @@ def _names(state: State) -> dict[str, str]:
     return {"model_name": key.model_name, "model_version": key.model_version, "role": key.role}
 
 
-def _chosen(wanted: Mapping[str, frozenset[str]], told: Mapping[str, str]) -> bool:
+def _chosen(wanted: Wanted, told: Mapping[str, str]) -> bool:
     return all(value in wanted[name] for name, value in told.items() if name in wanted)
 
 
-def _model(state: State, biased: frozenset[float], wanted: Mapping[str, frozenset[str]]) -> dict[str, Any]:
+def _model(state: State, biased: frozenset[float], wanted: Wanted) -> dict[str, Any]:
     told: dict[str, Any] = {"reference": state.reference or None, "match": state.key.match}
     told["left_out"] = state.left_out
     told["reference_source"] = next((one.profile.source for one in state.sides if one.profile), None)
@@ -98,7 +75,7 @@ def _model(state: State, biased: frozenset[float], wanted: Mapping[str, frozense
     return _names(state) | told | {"drifted": drifted, "columns": columns, "windows": _whole(state, wanted)}
 
 
-def _whole(state: State, wanted: Mapping[str, frozenset[str]]) -> list[dict[str, Any]]:
+def _whole(state: State, wanted: Wanted) -> list[dict[str, Any]]:
     """What columns have in common, by window; left out where columns or sides were asked for."""
     if state.joint is None or wanted.keys() & {"column", "source"}:
         return []

@@ -51,14 +51,14 @@ from exporter.collect import (
 from exporter.collect import run as collect
 from exporter.config import Config, owner_paths, upstream_of
 from exporter.door import Door
-from exporter.drift_page import DriftPage
+from exporter.drift_page import drift_page
 from exporter.guard import Guard
 from exporter.included import Included
 from exporter.keeper import Keeper
 from exporter.labels import Labels, labels_of
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
-from exporter.performance_page import PerformancePage
+from exporter.performance_page import performance_page
 from exporter.places import own_metrics
 from exporter.publish import Decoded, Late, LogPusher, Publisher, Pusher, SpanPusher, read_config
 from exporter.records.event import Event
@@ -183,11 +183,11 @@ class Telemetry:
         cores = cpu_budget(config.analysis_cpu)
         self._pushes = Pushes(self._engine, self._in_hand, OBSERVATIONS_PATH)
         resources = [observations(self._observed, EXPECTED)]
-        routes = DriftPage(self._drift).routes()
+        routes = drift_page(self._drift).routes()
         if self._labels is not None:
             self._begin(self._every(1.0, self._labelling))
             resources.append(self._labels.resource())
-            routes += PerformancePage(self._labels).routes()
+            routes += performance_page(self._labels).routes()
         self._writes = Writes(Door(config.write_token_file), cores, *resources)
         self._guard = admin.guard_of(config.web_config)
         if self._guard is not None:

@@ -12,7 +12,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from exporter.analysis.engine import Engine
 from exporter.analysis.known import STATISTIC_NAMES, Known
-from exporter.drift_page import MAX_WAITING, DriftPage, page
+from exporter.drift_page import drift_page, page
+from exporter.json_page import MAX_WAITING
 from exporter.stats.profile_build import Column as Data
 from exporter.stats.profile_build import ProfileConfig, build
 from tests.analysis.world import BOUNDS, NOW, feed, v2
@@ -101,7 +102,7 @@ def test_over_http() -> None:
     made = engine()
 
     async def main() -> None:
-        shown = DriftPage(lambda now: (made.windows(NOW), frozenset()))
+        shown = drift_page(lambda now: (made.windows(NOW), frozenset()))
         app = web.Application()
         app.add_routes(shown.routes())
         async with TestClient(TestServer(app)) as client:

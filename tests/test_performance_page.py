@@ -10,7 +10,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
 from exporter.commands import performance
-from exporter.performance_page import MAX_WAITING, PerformancePage
+from exporter.json_page import MAX_WAITING
+from exporter.performance_page import performance_page
 from tests.labels import DAY, T0, World, run
 
 
@@ -32,7 +33,7 @@ def test_the_page() -> None:
 
     async def body() -> None:
         await labelled(world)
-        page = PerformancePage(world.labels)
+        page = performance_page(world.labels)
         app = web.Application()
         app.add_routes(page.routes())
         async with TestClient(TestServer(app)) as client:

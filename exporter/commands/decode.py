@@ -25,7 +25,7 @@ from exporter.config import ConfigError, load, owner_paths
 from exporter.decode import DIALECTS, Dialect, observe
 from exporter.records.exchange import UNKNOWN, Exchange, header
 from exporter.records.observation import Observation, Undecodable
-from exporter.records.routes import match, path_of
+from exporter.records.stored import Message, stored
 from exporter.wire.events import Data, Desync, End, Head, Tunnel
 from exporter.wire.head import RequestHead, ResponseHead
 from exporter.wire.http1 import RequestFollower, ResponseFollower
@@ -251,32 +251,10 @@ def _refuse_rest(path: str, raw: bytes, end: int) -> None:
 
 def _made(request: RequestHead, request_body: bytes, answer: ResponseHead, answer_body: bytes) -> Exchange:
     method, target = request.method.decode("latin-1"), request.target.decode("latin-1")
-    route = match(method, target)
-    return Exchange(
-        request_head=request.raw,
-        response_head=answer.raw,
-        request_body=request_body,
-        response_body=answer_body,
-        method=method,
-        path=path_of(target),
-        operation=route.operation,
-        protocol=route.protocol,
-        model_name=route.model_name,
-        model_version=route.model_version,
-        status=answer.status,
-        error_type="",
-        start=0,
-        duration=0,
-        time_to_first_byte=0,
-        queue_wait=0,
-        client_wait=0,
-        request_size=len(request.raw) + len(request_body),
-        response_size=len(answer.raw) + len(answer_body),
-        request_captured=True,
-        response_captured=True,
-        request_id=header(request.raw, b"x-request-id").decode("latin-1"),
-        rate=1.0,
+    made = stored(
+        method, target, Message(request.raw, request_body), Message(answer.raw, answer_body), answer.status
     )
+    return msgspec.structs.replace(made, request_id=header(request.raw, b"x-request-id").decode("latin-1"))
 
 
 # ---------------------------------------------------------------- reasons -> text

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from exporter.commands.decode import Forced
 from exporter.decode import DIALECTS, observe
-from exporter.records.exchange import Exchange
 from exporter.records.observation import Observation
-from exporter.records.routes import match, path_of
+from exporter.records.stored import Message, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +38,17 @@ class Answer:
 
 def observed(asked: Asked, answer: Answer) -> Observation:
     """What the sidecar would have seen. Raises Undecodable."""
-    route = match(asked.method, asked.target)
-    protocol = asked.protocol or route.protocol
-    exchange = Exchange(
-        request_head=_head(
-            f"{asked.method} {asked.target or '/'} HTTP/1.1", asked.content_type, asked.coding
-        ),
-        response_head=_head(f"HTTP/1.1 {answer.status} ", answer.content_type, answer.coding),
-        request_body=asked.body,
-        response_body=answer.body,
-        method=asked.method,
-        path=path_of(asked.target),
-        operation=route.operation,
-        protocol=protocol,
-        model_name=asked.model_name or route.model_name,
-        model_version=route.model_version,
-        status=answer.status,
-        error_type="",
-        start=0,
-        duration=0,
-        time_to_first_byte=0,
-        queue_wait=0,
-        client_wait=0,
-        request_size=len(asked.body),
-        response_size=len(answer.body),
-        request_captured=True,
-        response_captured=True,
-        request_id=asked.id,
-        rate=1.0,
+    first = f"{asked.method} {asked.target or '/'} HTTP/1.1"
+    made = stored(
+        asked.method,
+        asked.target,
+        Message(_head(first, asked.content_type, asked.coding), asked.body),
+        Message(_head(f"HTTP/1.1 {answer.status} ", answer.content_type, answer.coding), answer.body),
+        answer.status,
+    )
+    protocol = asked.protocol or made.protocol
+    exchange = msgspec.structs.replace(
+        made, protocol=protocol, model_name=asked.model_name or made.model_name, request_id=asked.id
     )
     named = tuple(Forced(dialect) for dialect in DIALECTS if protocol == dialect.NAME)
     return observe(exchange, (*DIALECTS, *named) if asked.target else (*named, *DIALECTS))

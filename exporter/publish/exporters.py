@@ -13,12 +13,13 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from importlib import import_module
+from typing import Any, Final, Generic, TypeVar
 
-from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, OTELResourceDetector, Resource
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporter import __version__
@@ -37,6 +38,12 @@ from exporter.records.sample import Sample
 POINTS_PER_MESSAGE = 4000
 Item = TypeVar("Item")
 _SCOPE = InstrumentationScope("modeltap", __version__)
+# Module and class, the same in the packages of both protocols.
+_EXPORTERS: Final[dict[Signal, tuple[str, str]]] = {
+    "metrics": ("metric_exporter", "OTLPMetricExporter"),
+    "traces": ("trace_exporter", "OTLPSpanExporter"),
+    "logs": ("_log_exporter", "OTLPLogExporter"),
+}
 
 
 class MetricConnection:
@@ -90,62 +97,42 @@ class _Items(Generic[Item]):
 
 def connect_metrics(config: OtlpConfig) -> MetricConnection:
     """Raises what the exporter raises for settings that it cannot use."""
-    endpoint = _endpoint(config, "metrics")
-    exporter: MetricExporter
-    if config.metrics_protocol == "grpc":
-        _say_little()
-        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as OverGrpc
-
-        _tell_every_failure()
-        exporter = OverGrpc(endpoint=endpoint, max_export_batch_size=POINTS_PER_MESSAGE)
-    else:
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as OverHttp
-
-        exporter = OverHttp(endpoint=endpoint, max_export_batch_size=POINTS_PER_MESSAGE)
+    exporter = _exporter(config, "metrics", max_export_batch_size=POINTS_PER_MESSAGE)
     return MetricConnection(exporter, resource_of(config), Shape(config.exponential, config.delta))
 
 
 def connect_spans(config: OtlpConfig) -> Connection[list[Span]]:
     """Raises what the exporter raises for settings that it cannot use."""
-    endpoint = _endpoint(config, "traces")
-    exporter: SpanExporter
-    if config.traces_protocol == "grpc":
-        _say_little()
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as OverGrpc
-
-        _tell_every_failure()
-        exporter = OverGrpc(endpoint=endpoint)
-    else:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as OverHttp
-
-        exporter = OverHttp(endpoint=endpoint)
     resource = resource_of(config)
     return _Items(
-        "traces", exporter, SpanExportResult.SUCCESS, lambda span: readable_span(span, resource, _SCOPE)
+        "traces",
+        _exporter(config, "traces"),
+        SpanExportResult.SUCCESS,
+        lambda span: readable_span(span, resource, _SCOPE),
     )
 
 
 def connect_logs(config: OtlpConfig) -> Connection[list[Event]]:
     """Raises what the exporter raises for settings that it cannot use."""
-    endpoint = _endpoint(config, "logs")
-    exporter: LogRecordExporter
-    if config.logs_protocol == "grpc":
-        _say_little()
-        from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as OverGrpc
-
-        _tell_every_failure()
-        exporter = OverGrpc(endpoint=endpoint)
-    else:
-        from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as OverHttp
-
-        exporter = OverHttp(endpoint=endpoint)
     resource = resource_of(config)
     return _Items(
         "logs",
-        exporter,
+        _exporter(config, "logs"),
         LogRecordExportResult.SUCCESS,
         lambda event: readable_record(event, resource, _SCOPE),
     )
+
+
+def _exporter(config: OtlpConfig, signal: Signal, **settings: int) -> Any:
+    """The standard one of a signal; the other protocol's is not even imported."""
+    over_grpc = config.protocol(signal) == "grpc"
+    if over_grpc:
+        _say_little()
+    module, name = _EXPORTERS[signal]
+    found = import_module(f"opentelemetry.exporter.otlp.proto.{'grpc' if over_grpc else 'http'}.{module}")
+    if over_grpc:
+        _tell_every_failure()
+    return getattr(found, name)(endpoint=_endpoint(config, signal), **settings)
 
 
 def _say_little() -> None:

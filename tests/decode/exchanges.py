@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from exporter.records.exchange import Exchange
-from exporter.records.routes import match
+from exporter.records.stored import Message, stored
 
 V2_PATH = "/v2/models/iris/infer"
 V1_PATH = "/v1/models/m:predict"
@@ -14,31 +14,11 @@ _HEAD = b"\r\ncontent-type: application/json\r\n\r\n"
 
 def exchange(path: str, request: bytes, response: bytes, **changes: Any) -> Exchange:
     """A POST to `path` with those bodies and a 200 answer; `changes` replaces fields."""
-    route = match("POST", path)
-    whole = Exchange(
-        request_head=b"POST " + path.encode() + b" HTTP/1.1" + _HEAD,
-        response_head=b"HTTP/1.1 200 OK" + _HEAD,
-        request_body=request,
-        response_body=response,
-        method="POST",
-        path=path,
-        operation=route.operation,
-        protocol=route.protocol,
-        model_name=route.model_name,
-        model_version=route.model_version,
-        status=200,
-        error_type="",
-        start=1_700_000_000_000_000_000,
-        duration=1_000_000,
-        time_to_first_byte=900_000,
-        queue_wait=0,
-        client_wait=0,
-        request_size=len(request),
-        response_size=len(response),
-        request_captured=True,
-        response_captured=True,
-        request_id="",
-        rate=1.0,
+    whole = stored(
+        "POST",
+        path,
+        Message(b"POST " + path.encode() + b" HTTP/1.1" + _HEAD, request),
+        Message(b"HTTP/1.1 200 OK" + _HEAD, response),
     )
     return msgspec.structs.replace(whole, **changes)
 

@@ -27,7 +27,7 @@ CONFINED = {
     "prometheus_client": {"publish", "demo"},
     "opentelemetry": {"publish", "demo"},
     "grpc": {"publish"},
-    "aiohttp": {"admin", "drift_page", "guard", "performance_page", "writes", "collect", "publish", "demo"},
+    "aiohttp": {"admin", "json_page", "guard", "writes", "collect", "publish", "demo"},
     "sklearn": {"demo"},
     "joblib": {"demo"},
     "orjson": {"decode"},
