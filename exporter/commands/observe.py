@@ -8,33 +8,17 @@ which row on to go on), 2 for a wrong command line or file.
 """
 
 import argparse
-import json
-import os
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Final, TextIO
+from dataclasses import dataclass
+from typing import Any, Final
 
-from exporter.commands.posting import add_place, headers, tls
-from exporter.config import ConfigError
-from exporter.reach import places
-from exporter.rowfiles import Columns, FileError, RowFile, open_rows
-from exporter.sending import Sender, SendError
+from exporter.commands import handover
+from exporter.rowfiles import Columns, RowFile
+from exporter.sending import SendError
 
-_PATH: Final = "/v1/observations"
-MAX_BODY: Final = 1 << 20  # of the sidecar's
 _ROWS: Final = 1000
-
-
-@dataclass(slots=True)
-class Count:
-    """Rows as they were read, counted and refused, the latter by reason."""
-
-    read: int = 0
-    counted: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    expected: dict[str, str] = field(default_factory=dict)
+# Going on would be refused again.
+_FINAL: Final = (401, 403, 404, 415)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,81 +71,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--time", metavar="COL", default="", help="the column of times: unix seconds, or RFC 3339 with a zone"
     )
-    add("--batch", type=int, default=_ROWS, metavar="N", help=f"rows sent at once (default {_ROWS})")
-    add("--skip", type=int, default=0, metavar="N", help="rows to leave out at the beginning")
-    add(
-        "--patience",
-        type=float,
-        default=60.0,
-        metavar="S",
-        help="seconds to wait for a busy sidecar (default 60)",
-    )
-    add_place(parser)
+    handover.add_sending(parser, _ROWS)
+
+
+class Errand(handover.Errand):
+    """Rows, in records of columns."""
+
+    path = "/v1/observations"
+
+    def __init__(self, roles: Roles) -> None:
+        super().__init__()
+        self._roles = roles
+        self._counted = 0
+
+    def said(self, columns: Columns) -> dict[str, Any]:
+        """A record of all rows."""
+        return self._roles.record(columns)
+
+    def take(self, status: int, answer: dict[str, Any], rows: int) -> None:
+        """A record is counted or refused as a whole."""
+        if status == 200:
+            self._counted += rows
+            return
+        listed = answer.get("refused") or [answer]
+        reason = str(listed[0].get("reason", status))
+        self.refused[reason] += rows
+        self.expected[reason] = str(listed[0].get("expected", ""))
+        if status in _FINAL:
+            raise SendError(f"it refuses with {status}: {self.expected[reason] or reason}")
+
+    def drawn(self) -> str:
+        """Rows so far."""
+        return f"{self.read} rows"
+
+    def summary(self) -> str:
+        """Rows that were counted, and refused."""
+        return f", {self._counted} counted, {self.refused.total()} refused"
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, send, say how it ended."""
-    try:
-        roles = _roles(args)
-        found = open_rows(args.file)
-        _check(args, roles, found)
-        found_at = places("admin", vars(args), os.environ)
-        sender = Sender(found_at, _PATH, headers(args), args.patience, tls(args))
-    except (ConfigError, ValueError, OSError) as error:
-        return _problem(error, 2)
-    count = Count()
-    try:
-        for body, rows in bodies(found, roles, args.batch, args.skip):
-            _send(sender, body, rows, count)
-            _progress(sys.stderr, args.file, count)
-    except SendError as error:
-        _summary(args.file, count)
-        return _problem(
-            f"{error}\nrows before {args.skip + count.read} were handed over: go on with --skip", 1
-        )
-    except (FileError, OSError) as error:
-        _summary(args.file, count)
-        return _problem(error, 2)
-    finally:
-        sender.close()
-    _summary(args.file, count)
-    return 1 if count.refused else 0
+    return handover.run("observe", args, _prepared)
 
 
-def bodies(found: RowFile, roles: Roles, size: int, skip: int = 0) -> Iterator[tuple[bytes, int]]:
-    """(body, rows) of each batch; one over the sidecar's bound is halved until it fits, or is a single row."""
-    for columns in found.batches(size):
-        rows = len(next(iter(columns.values())))
-        passed = min(skip, rows)
-        skip -= passed
-        if passed < rows:
-            yield from _halved(
-                {name: cells[passed:] for name, cells in columns.items()}, rows - passed, roles
-            )
-
-
-def _halved(columns: Columns, rows: int, roles: Roles) -> Iterator[tuple[bytes, int]]:
-    body = json.dumps(roles.record(columns), separators=(",", ":")).encode()
-    if len(body) <= MAX_BODY or rows == 1:
-        yield body, rows
-        return
-    half = rows // 2
-    yield from _halved({name: cells[:half] for name, cells in columns.items()}, half, roles)
-    yield from _halved({name: cells[half:] for name, cells in columns.items()}, rows - half, roles)
-
-
-def _send(sender: Sender, body: bytes, rows: int, count: Count) -> None:
-    status, said = sender.send(body)
-    if status == 200:
-        count.counted += rows
-    else:
-        listed = said.get("refused") or [said]
-        reason = str(listed[0].get("reason", status))
-        count.refused[reason] += rows
-        count.expected[reason] = str(listed[0].get("expected", ""))
-        if status in (401, 403, 404, 415):
-            raise SendError(f"it refuses with {status}: {count.expected[reason] or reason}")
-    count.read += rows
+def _prepared(args: argparse.Namespace, found: RowFile) -> Errand:
+    roles = _roles(args)
+    _check(args, roles, found)
+    return Errand(roles)
 
 
 def _roles(args: argparse.Namespace) -> Roles:
@@ -178,14 +134,7 @@ def _roles(args: argparse.Namespace) -> Roles:
 
 def _check(args: argparse.Namespace, roles: Roles, found: RowFile) -> None:
     """Every problem of flags and columns at once, as a ValueError."""
-    problems = []
-    for name, value, least in (
-        ("batch", args.batch, 1),
-        ("skip", args.skip, 0),
-        ("patience", args.patience, 0),
-    ):
-        if not value >= least:
-            problems.append(f"--{name}: {value}: expected at least {least}")
+    problems = handover.problems_of(args)
     given = {
         "--prediction": roles.predictions,
         "--categorical": roles.categorical,
@@ -201,24 +150,3 @@ def _check(args: argparse.Namespace, roles: Roles, found: RowFile) -> None:
     problems += [f"{name!r} is given {n} roles, expected one" for name, n in times.items() if n > 1]
     if problems:
         raise ValueError("\n".join(problems))
-
-
-def _problem(error: object, status: int) -> int:
-    for line in str(error).splitlines():
-        print(f"modeltap observe: {line}", file=sys.stderr)
-    return status
-
-
-def _progress(stream: TextIO, file: str, count: Count) -> None:
-    """One line, drawn over, for a person; nothing in a log."""
-    if stream.isatty():
-        print(f"\r{file}: {count.read} rows", end="", file=stream, flush=True)
-
-
-def _summary(file: str, count: Count) -> None:
-    if sys.stderr.isatty():
-        print("\r", end="", file=sys.stderr)
-    refused = sum(count.refused.values())
-    print(f"{file}: {count.read} rows, {count.counted} counted, {refused} refused")
-    for reason, rows in count.refused.most_common():
-        print(f"  {rows} rows: {reason}, expected {count.expected[reason]}")

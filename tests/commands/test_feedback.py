@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from exporter.commands import feedback
-from exporter.commands.feedback import MAX_BODY, Count, Roles, bodies
+from exporter.commands.feedback import Errand, Roles
+from exporter.commands.handover import MAX_BODY, bodies
 from exporter.decode.feedback import decode
 from exporter.rowfiles import open_rows
 from exporter.sending import SendError
@@ -24,7 +25,11 @@ def written(path: Path, text: str) -> str:
 
 
 def sent(file: str, roles: Roles | None = None, size: int = 100) -> list[dict[str, Any]]:
-    return [item for body, _ in bodies(open_rows(file), roles or Roles(), size) for item in json.loads(body)]
+    return [
+        item
+        for body, _ in bodies(open_rows(file), (roles or Roles()).items, size)
+        for item in json.loads(body)
+    ]
 
 
 def test_the_bound_is_the_sidecars() -> None:
@@ -69,36 +74,23 @@ def test_lines_of_json(tmp_path: Path) -> None:
 def test_batches_and_what_is_skipped(tmp_path: Path) -> None:
     """The rows after --skip, in batches, halved until a body fits."""
     file = written(tmp_path / "l.csv", "id,label\n" + "".join(f"{n},1\n" for n in range(10)))
-    assert [rows for _, rows in bodies(open_rows(file), Roles(), 4, 5)] == [3, 2]
+    assert [rows for _, rows in bodies(open_rows(file), Roles().items, 4, 5)] == [3, 2]
     wide = written(tmp_path / "w.csv", "id,label,source\n" + f"a,1,{'x' * 100_000}\n" * 12)
-    assert [rows for _, rows in bodies(open_rows(wide), Roles(), 12)] == [6, 6]
-
-
-class Sidecar:
-    """Answers as a Sender does."""
-
-    def __init__(self, status: int, said: dict[str, Any]) -> None:
-        self.answer = status, said
-
-    def send(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        return self.answer
+    assert [rows for _, rows in bodies(open_rows(wide), Roles().items, 12)] == [6, 6]
 
 
 def test_what_is_told() -> None:
     """Counts by outcome, reasons; a sidecar that joins no labels is named as one."""
-    count = Count()
+    errand = Errand(Roles())
     told = {
         "counts": {"joined": 2, "invalid": 1},
         "refused": [{"item": 1, "reason": "bad_id", "expected": "an id"}],
     }
-    feedback._send(Sidecar(200, told), b"", 3, count)  # type: ignore[arg-type]
-    assert (count.read, dict(count.outcomes), dict(count.refused)) == (
-        3,
-        {"joined": 2, "invalid": 1},
-        {"bad_id": 1},
-    )
+    errand.take(200, told, 3)
+    assert (dict(errand.outcomes), dict(errand.refused)) == ({"joined": 2, "invalid": 1}, {"bad_id": 1})
+    assert errand.failed
     with pytest.raises(SendError, match="--label-store"):
-        feedback._send(Sidecar(404, {}), b"", 3, count)  # type: ignore[arg-type]
+        errand.take(404, {}, 3)
 
 
 @pytest.mark.parametrize(

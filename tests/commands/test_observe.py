@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.commands.observe import MAX_BODY, Roles, bodies
+from exporter.commands.handover import MAX_BODY, bodies
+from exporter.commands.observe import Roles
 from exporter.rowfiles import open_rows
 from exporter.writes import MAX_BODY as TAKEN
 from exporter.writes import PATH
@@ -145,7 +146,7 @@ def test_batches_fit_the_sidecars_bound(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps({"n": n, "x": "y" * 900}) + "\n" for n in range(3000)))
     roles = Roles((), (), (), "", "", {})
-    found = list(bodies(open_rows(str(file)), roles, 3000, skip=10))
+    found = list(bodies(open_rows(str(file)), roles.record, 3000, skip=10))
     assert all(len(body) <= MAX_BODY for body, _ in found)
     assert [n for body, _ in found for n in json.loads(body)["features"]["n"]] == list(range(10, 3000))
     assert sum(rows for _, rows in found) == 2990
