@@ -7,6 +7,7 @@ stay such; where that cannot be had there is none, and the columns are joined on
 from __future__ import annotations
 
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,15 @@ from exporter.analysis.fit import joined
 from exporter.records.observation import Column, Columns, NumericTable
 
 Members = list[Columns]
+# Asked of every column of every exchange: a loop within the interpreter would cost three times as much.
+_NAME, _KIND = attrgetter("name"), attrgetter("kind")
+
+
+def form(columns: Columns) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and kinds: exchanges of one form are alike."""
+    if isinstance(columns, NumericTable):
+        return columns.names, ("numeric",) * len(columns.names)
+    return tuple(map(_NAME, columns)), tuple(map(_KIND, columns))
 
 
 class Batch:

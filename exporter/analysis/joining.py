@@ -7,12 +7,11 @@ model version and role: every row that was predicted is kept, sampled_out, no_ke
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from exporter.analysis.batch import Members
+from exporter.analysis.batch import Members, form
 from exporter.analysis.judged import NO_CLASS, Answers, What, Words, answers
 from exporter.analysis.keys import Ids, first_ids, without_ids
 from exporter.analysis.known import Known
@@ -27,7 +26,6 @@ from exporter.records.observation import Columns, Observation
 from exporter.stats.performance_band import Band
 
 STATES: Final = ("kept", "sampled_out", "no_key", "unjudged", "dropped")
-_SIGNATURE: Final = attrgetter("name", "kind")
 _MOST_WHATS: Final = 256
 # offer(rows, now) hands them to the store; False if they were dropped.
 Offer = Callable[[Rows, float], bool]
@@ -143,11 +141,11 @@ def _scale(series: Series, answer: Answers) -> float:
 
 def _grouped(listed: Iterable[_Waiting], id_columns: Sequence[str]) -> list[list[_Waiting]]:
     """Those whose outputs have the same names and kinds, together."""
-    groups: dict[tuple[tuple[str, str], ...], list[_Waiting]] = {}
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[_Waiting]] = {}
     for one in listed:
         columns = without_ids(one.columns, id_columns)
         if columns:
-            groups.setdefault(tuple(map(_SIGNATURE, columns)), []).append(one._replace(columns=columns))
+            groups.setdefault(form(columns), []).append(one._replace(columns=columns))
     return list(groups.values())
 
 

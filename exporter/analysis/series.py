@@ -7,11 +7,10 @@ is counted beside them. Refuses to know Samples: `report.py` turns what is count
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 from exporter.analysis.asked import Asked
-from exporter.analysis.batch import Batch, Members
+from exporter.analysis.batch import Batch, Members, form
 from exporter.analysis.classes import Classes
 from exporter.analysis.columns import columns_of
 from exporter.analysis.joint import JointState
@@ -23,13 +22,10 @@ from exporter.analysis.rows import RowFacts, Rows
 from exporter.analysis.rules import Rules, RuleState
 from exporter.analysis.side import Side, SideState, Times
 from exporter.analysis.task import PREDICTED, Outputs
-from exporter.records.observation import Columns, NumericTable, Observation
+from exporter.records.observation import Observation
 from exporter.records.observation_metrics import BATCH_BUCKETS
 from exporter.stats import CategoricalBins, Profile, SnapshotError, Windows
 from exporter.stats.joint import JointParts, JointWindows
-
-# Asked of every column of every exchange: a loop within the interpreter would cost three times as much.
-_NAME, _KIND = attrgetter("name"), attrgetter("kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +249,7 @@ def _alike(observations: Sequence[Observation], ids: tuple[str, ...]) -> Iterato
         outputs, inputs = one.outputs, one.inputs
         if ids:
             outputs, inputs = without_ids(outputs, ids), without_ids(inputs, ids)
-        signature = *_form(outputs), *_form(inputs)
+        signature = *form(outputs), *form(inputs)
         group = groups.get(signature)
         if group is None:
             groups[signature] = [outputs], [inputs]
@@ -262,10 +258,3 @@ def _alike(observations: Sequence[Observation], ids: tuple[str, ...]) -> Iterato
             group[1].append(inputs)
     for (output_names, _, input_names, _), members in groups.items():
         yield Batch(output_names, members[0]), Batch(input_names, members[1])
-
-
-def _form(columns: Columns) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and kinds."""
-    if isinstance(columns, NumericTable):
-        return columns.names, ("numeric",) * len(columns.names)
-    return tuple(map(_NAME, columns)), tuple(map(_KIND, columns))
