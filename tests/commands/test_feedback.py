@@ -34,7 +34,7 @@ def sent(file: str, roles: Roles | None = None, size: int = 100) -> list[dict[st
 
 def test_the_bound_is_the_sidecars() -> None:
     """And so is the path."""
-    assert (MAX_BODY, feedback._PATH) == (TAKEN, FEEDBACK_PATH)
+    assert (MAX_BODY, Errand.path) == (TAKEN, FEEDBACK_PATH)
 
 
 def test_columns_become_fields(tmp_path: Path) -> None:
