@@ -94,7 +94,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.audit", description=__doc__.partition("\n")[0])
     parser.add_argument("--soft", action="store_true", help="status 0 where nobody could be asked")
     soft = parser.parse_args(arguments).soft
-    status, lines = judge(asked([environment("audit") / "bin" / "pip-audit"]))
+    # By its module: a command of its own names the folder in which it was installed, and a checkout may be moved.
+    status, lines = judge(asked([environment("audit") / "bin" / "python", "-m", "pip_audit"]))
     print("\n".join(lines))
     return CLEAN if soft and status == UNASKED else status
 
