@@ -20,7 +20,7 @@ KOLMOGOROV_999 = 1.9495
 ROBUST = 1.8  # Deequ's: about 0.3 %
 JENSEN_SHANNON = 5.545177444479562  # 8 ln 2; PSI over this is the divergence in bits, for small drift
 HALF_NORMAL = 0.7978845608028654  # sqrt(2 / pi), the mean of |Z|
-# Edges of the widest numeric column: 20 distinct values, and one below the least (exporter/stats/profile_build.py).
+# Edges of the widest numeric column: 20 distinct values, and one below the least (exporter/stats/profiles/build.py).
 MOST_EDGES = 21
 EDGE = "column_bin:model_reference_edge:value"
 

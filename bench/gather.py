@@ -28,7 +28,7 @@ from exporter.records.exchange import Exchange
 from exporter.records.sample import Sample
 from exporter.records.totals import Layout, create
 from exporter.rendering import Rendering
-from exporter.stats.profile_build import Column, ProfileConfig, build
+from exporter.stats.profiles.build import Column, ProfileConfig, build
 
 COLUMNS = (5, 50, 200)
 ROUND_SECONDS = 0.05

@@ -26,9 +26,9 @@ from exporter.analysis.window_report import gauges
 from exporter.records.observation import Column, Observation
 from exporter.records.sample import Sample
 from exporter.stats import STATISTICS, Comparison, Reference, View, Windows
-from exporter.stats.profile import Profile
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
+from exporter.stats.profiles.profile import Profile
 
 ROOT = Path(__file__).parents[1]
 ROUND_SECONDS = 0.05

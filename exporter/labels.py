@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from exporter.analysis.cohorts import due, periods
-from exporter.analysis.joining import Joining
-from exporter.analysis.judged import told
 from exporter.analysis.known import Known
-from exporter.analysis.margins import Margins
-from exporter.analysis.performance import Joined, Performance
-from exporter.analysis.performance_report import band_samples, label_samples, performance_samples
-from exporter.analysis.performance_table import Reading
-from exporter.analysis.scored import label_bytes
+from exporter.analysis.performance.cohorts import due, periods
+from exporter.analysis.performance.joining import Joining
+from exporter.analysis.performance.judged import told
+from exporter.analysis.performance.margins import Margins
+from exporter.analysis.performance.outcome import Joined, Performance
+from exporter.analysis.performance.report import band_samples, label_samples, performance_samples
+from exporter.analysis.performance.scored import label_bytes
+from exporter.analysis.performance.table import Reading
 from exporter.config import Config
 from exporter.decode import feedback, seldon_feedback
 from exporter.pending import open_store

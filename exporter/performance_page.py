@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from exporter.analysis.performance_table import BY, table
+from exporter.analysis.performance.table import BY, table
 from exporter.json_page import BadQuery, JsonPage, Wanted
 from exporter.labels import Labels
 

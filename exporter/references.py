@@ -13,7 +13,7 @@ from typing import Final
 
 from exporter.analysis.learning import Learning
 from exporter.stats import Profile, ProfileError, load
-from exporter.stats.learn import published
+from exporter.stats.profiles.learn import published
 
 log = logging.getLogger("modeltap.analysis")
 LOOK_SECONDS: Final = 2.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from exporter.analysis.engine import Engine
 from exporter.analysis.known import Known
-from exporter.analysis.performance_table import table
+from exporter.analysis.performance.table import table
 from exporter.config import Config
 from exporter.labels import Labels, store_of
 from exporter.pending.contract import Store

@@ -14,8 +14,8 @@ from exporter.analysis.engine import Engine
 from exporter.analysis.known import STATISTIC_NAMES, Known
 from exporter.drift_page import drift_page, page
 from exporter.json_page import MAX_WAITING
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
 from tests.analysis.world import BOUNDS, NOW, feed, v2
 
 NAMES = [f"f{place:02}" for place in range(30)]

@@ -19,9 +19,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text
 
-from exporter.analysis.judged import What
-from exporter.analysis.performance import Joined
-from exporter.analysis.scored import label_bytes
+from exporter.analysis.performance.judged import What
+from exporter.analysis.performance.outcome import Joined
+from exporter.analysis.performance.scored import label_bytes
 from exporter.config import Config
 from exporter.pending.row import blank
 from exporter.publish.negotiation import OPENMETRICS
@@ -34,10 +34,10 @@ from exporter.records.rule import Rule
 from exporter.records.status import Status
 from exporter.records.totals import Layout, Writer
 from exporter.stats import save
-from exporter.stats.performance_band import Band
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
-from exporter.stats.profile_levels import Level, PeriodSet
+from exporter.stats.performance.band import Band
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
+from exporter.stats.profiles.levels import Level, PeriodSet
 from exporter.telemetry import Telemetry
 from tests.analysis.generations import told
 from tests.analysis.world import BOUNDS, LABELS, TRACE, bump, profile, v2

@@ -29,8 +29,8 @@ from exporter.stats.aspects import (
     text_aspects,
     vector_aspects,
 )
-from exporter.stats.profile_column import PayloadColumn
-from exporter.stats.profile_types import UNITS
+from exporter.stats.profiles.column import PayloadColumn
+from exporter.stats.profiles.types import UNITS
 
 ColumnType = Literal["numeric", "category", "text", "datetime", "vector"]
 # A category that nobody declared has fewer characters and words than this; beyond it is a text, and may be a person's.

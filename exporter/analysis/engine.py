@@ -12,11 +12,11 @@ from typing import Any
 
 from exporter.analysis.exemplars import Exemplars
 from exporter.analysis.generation import Generated, Generations
-from exporter.analysis.joining import Joining
 from exporter.analysis.kept import KeptSide
 from exporter.analysis.known import Known
 from exporter.analysis.learning import Learning
 from exporter.analysis.names import told_name
+from exporter.analysis.performance.joining import Joining
 from exporter.analysis.repeats import Repeats
 from exporter.analysis.report import counters
 from exporter.analysis.role import EXCLUSIONS, GENERATING, LIVE, Sorter

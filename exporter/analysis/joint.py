@@ -16,7 +16,7 @@ from exporter.stats.joint import JointParts, JointView
 from exporter.stats.location import Known, Shift, mean_shift, median_shift, mode_shift
 from exporter.stats.mahalanobis import Multivariate, multivariate
 from exporter.stats.pairs import PairShift, shift
-from exporter.stats.profile_joint import Association
+from exporter.stats.profiles.joint import Association
 
 MAHALANOBIS, ASSOCIATION = "mahalanobis", "association_shift"
 LOCATIONS = ("mean_shift", "median_shift", "mode_shift")

@@ -16,7 +16,7 @@ from exporter.analysis.fit import categorical, numeric
 from exporter.records.exchange import OTHER, UNKNOWN
 from exporter.records.observation import Column, Observation
 from exporter.stats import Profile
-from exporter.stats.learn import LearnConfig, Learner
+from exporter.stats.profiles.learn import LearnConfig, Learner
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from exporter.records.observation import Column, Observation
 from exporter.records.quality_metrics import LAG_BUCKETS
 from exporter.stats import Profile
 from exporter.stats.duplicates import Repeats, row_hashes, table_hashes
-from exporter.stats.profile_types import UNITS
+from exporter.stats.profiles.types import UNITS
 
 REPEAT_SECONDS: Final = 3600.0
 # Later and earlier is no time but a number in another unit.

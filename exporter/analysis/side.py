@@ -38,7 +38,7 @@ from exporter.stats import (
     from_bytes,
 )
 from exporter.stats.exponential import SCALE, ZERO_THRESHOLD, Exponentials, update_all
-from exporter.stats.profile_column import PayloadColumn
+from exporter.stats.profiles.column import PayloadColumn
 
 MAX_UNPROFILED = 20
 _MAX_REFUSED = 1000  # names that are remembered, to tell how many they are

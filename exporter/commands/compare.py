@@ -24,12 +24,12 @@ from exporter.commands.profile_plan import Declared, add_role_arguments, limited
 from exporter.commands.reading import DataError, Source
 from exporter.commands.sources import open_source
 from exporter.stats import STATISTICS
-from exporter.stats.privacy import hash_category, key_id
-from exporter.stats.profile import PayloadColumn, Profile, ProfileError, load
-from exporter.stats.profile_build import Chunk, ProfileConfig, build_from
-from exporter.stats.profile_compare import CompareConfig, Differences, compare
-from exporter.stats.profile_survey import Plan
-from exporter.stats.profile_types import Typed
+from exporter.stats.profiles.build import Chunk, ProfileConfig, build_from
+from exporter.stats.profiles.compare import CompareConfig, Differences, compare
+from exporter.stats.profiles.privacy import hash_category, key_id
+from exporter.stats.profiles.profile import PayloadColumn, Profile, ProfileError, load
+from exporter.stats.profiles.survey import Plan
+from exporter.stats.profiles.types import Typed
 
 _LOOKED_AT = 64 << 10
 

@@ -10,8 +10,8 @@ from html import escape
 
 from exporter.commands.compare_table import Names, Profiles, shares_of, summary
 from exporter.stats.bins import NumericBins
-from exporter.stats.profile import ProfileColumn
-from exporter.stats.profile_compare import DRIFTED, Differences, Measure, Row
+from exporter.stats.profiles.compare import DRIFTED, Differences, Measure, Row
+from exporter.stats.profiles.profile import ProfileColumn
 
 _STYLE = """
 :root { --page: #ffffff; --card: #f6f7f9; --line: #d9dde3; --text: #1c2128; --quiet: #59636e;

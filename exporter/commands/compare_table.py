@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from exporter.commands.profile_report import table
-from exporter.stats.profile import Profile, ProfileColumn
-from exporter.stats.profile_compare import Differences, Row
+from exporter.stats.profiles.compare import Differences, Row
+from exporter.stats.profiles.profile import Profile, ProfileColumn
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _EMPTY = "·"

@@ -22,15 +22,15 @@ from exporter.commands.reading import DataError, Limited, Source
 from exporter.commands.sources import open_source
 from exporter.commands.through import PROTOCOLS, Ask, Model, answered
 from exporter.stats import STATISTICS
-from exporter.stats.profile import Profile, ProfileError, load, save
-from exporter.stats.profile_bands import TestRows
-from exporter.stats.profile_build import DEFAULT_BINS, MAX_BINS, ProfileConfig, build_from
-from exporter.stats.profile_joint import MAX_PAIRS
-from exporter.stats.profile_levels import LENGTHS
-from exporter.stats.profile_performance import Performance
-from exporter.stats.profile_schema import TASKS
-from exporter.stats.profile_survey import Plan
-from exporter.stats.profile_tally import Extras
+from exporter.stats.profiles.bands import TestRows
+from exporter.stats.profiles.build import DEFAULT_BINS, MAX_BINS, ProfileConfig, build_from
+from exporter.stats.profiles.joint import MAX_PAIRS
+from exporter.stats.profiles.levels import LENGTHS
+from exporter.stats.profiles.performance import Performance
+from exporter.stats.profiles.profile import Profile, ProfileError, load, save
+from exporter.stats.profiles.schema import TASKS
+from exporter.stats.profiles.survey import Plan
+from exporter.stats.profiles.tally import Extras
 
 _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 _LENGTH = re.compile(r"([1-9]\d{0,4})([mhd])")

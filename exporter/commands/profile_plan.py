@@ -18,9 +18,9 @@ import numpy as np
 import yaml
 
 from exporter.commands.reading import DataError, Limited, Part, Source
-from exporter.stats.profile_column import TYPES
-from exporter.stats.profile_survey import Plan
-from exporter.stats.profile_types import (
+from exporter.stats.profiles.column import TYPES
+from exporter.stats.profiles.survey import Plan
+from exporter.stats.profiles.types import (
     UNITS,
     Cells,
     Typed,
@@ -30,7 +30,7 @@ from exporter.stats.profile_types import (
     typed,
     word_count,
 )
-from exporter.stats.profile_weights import unfit
+from exporter.stats.profiles.weights import unfit
 
 GUESSABLE = tuple(kind for kind in TYPES if kind != "image")
 _SINGLE = (("--target", "target"), ("--time", "time"), ("--weight", "weight"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from exporter.stats.bins import NAN, NumericBins
-from exporter.stats.profile import Profile, ProfileColumn
+from exporter.stats.profiles.profile import Profile, ProfileColumn
 
 _DAY, _HOUR = 86_400, 3_600
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exporter.commands.reading import PART_ROWS, DataError, Part, columns_of, flattened, names_of
-from exporter.stats.profile_types import Cells
+from exporter.stats.profiles.types import Cells
 
 if TYPE_CHECKING:
     import pyarrow

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
-from exporter.stats.profile_types import Cells
+from exporter.stats.profiles.types import Cells
 
 PART_ROWS = 8192
 MAX_COLUMNS = 4096

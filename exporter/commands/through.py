@@ -21,8 +21,8 @@ from urllib.parse import quote, urlsplit
 from exporter.commands.observing import Answer, Asked, observed
 from exporter.commands.reading import DataError, Part, Source
 from exporter.records.observation import Undecodable
-from exporter.stats.profile_survey import Plan
-from exporter.stats.profile_types import Cells, Typed, typed
+from exporter.stats.profiles.survey import Plan
+from exporter.stats.profiles.types import Cells, Typed, typed
 
 ATTEMPTS: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.5

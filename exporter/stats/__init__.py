@@ -61,7 +61,7 @@ from exporter.stats.kolmogorov_smirnov import KOLMOGOROV_SMIRNOV
 from exporter.stats.l_infinity import L_INFINITY
 from exporter.stats.layout import ColumnSpec, Layout
 from exporter.stats.moments import Summary
-from exporter.stats.profile import LeftOut, Profile, ProfileColumn, ProfileError, load, save
+from exporter.stats.profiles.profile import LeftOut, Profile, ProfileColumn, ProfileError, load, save
 from exporter.stats.psi import PSI
 from exporter.stats.snapshot import SnapshotError, from_bytes, to_bytes
 from exporter.stats.total_variation import TOTAL_VARIATION

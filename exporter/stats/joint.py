@@ -26,8 +26,8 @@ from exporter.stats.bins import (
 )
 from exporter.stats.moments import LARGEST
 from exporter.stats.pairs import SUMS, live_moments
-from exporter.stats.profile import Profile
-from exporter.stats.profile_joint import Association, CoMoments, Precision
+from exporter.stats.profiles.joint import Association, CoMoments, Precision
+from exporter.stats.profiles.profile import Profile
 from exporter.stats.rolling import RollingSums
 
 MAX_FEATURES = 10  # of an output, those that go with it most in the reference

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.stats.bins import FloatArray, NumericBins
-from exporter.stats.profile_column import ProfileColumn
+from exporter.stats.profiles.column import ProfileColumn
 
 SMALL: Final = "small_value"
 BIG: Final = "big_value"

@@ -11,7 +11,7 @@ from exporter.analysis.aspects import Nature, counted, is_free, moment, profiled
 from exporter.records.observation import Column
 from exporter.stats import CategoricalBins, NumericBins, ProfileColumn
 from exporter.stats.aspects import ASPECTS, text_aspects, vector_aspects
-from exporter.stats.profile_column import PayloadColumn
+from exporter.stats.profiles.column import PayloadColumn
 from tests.analysis.world import column
 
 WORDS = "one two three four five"

@@ -12,8 +12,8 @@ from exporter.analysis.series import Key, Series
 from exporter.analysis.window_report import gauges
 from exporter.records.observation import Column, Observation
 from exporter.stats import Profile
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
 from tests.analysis.world import NOW, column
 
 PAGE = (Path(__file__).parents[2] / "docs" / "observations.md").read_text()

@@ -8,8 +8,8 @@ from exporter.analysis.engine import Engine
 from exporter.analysis.known import Known
 from exporter.records.sample import Sample
 from exporter.stats import Profile
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
 from tests.analysis.world import BOUNDS, NOW, feed, found, v2
 
 NAMES = [f"f{place:02}" for place in range(40)]

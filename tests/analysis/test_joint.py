@@ -13,8 +13,8 @@ from exporter.analysis.window_report import gauges
 from exporter.drift_page import page
 from exporter.records.sample import Sample
 from exporter.stats import Profile
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
 from tests.analysis.world import BOUNDS, NOW, feed, found, v2
 
 ROWS = 4000

@@ -8,9 +8,9 @@ import pytest
 from exporter.analysis.judge import TOP_COLUMNS, Judge
 from exporter.analysis.known import STATISTIC_NAMES, Known
 from exporter.stats import STATISTICS, Profile, View, Windows
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
-from exporter.stats.profile_levels import Level
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
+from exporter.stats.profiles.levels import Level
 
 NAMES = [f"f{place:02}" for place in range(30)]
 NONE: frozenset[str] = frozenset()

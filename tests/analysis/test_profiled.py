@@ -13,10 +13,10 @@ from exporter.analysis.series import Key, Series
 from exporter.analysis.window_report import gauges
 from exporter.records.observation import Column, Observation
 from exporter.stats import STATISTICS, Profile
-from exporter.stats.profile_build import Chunk, ProfileConfig, build_from
-from exporter.stats.profile_levels import Level
-from exporter.stats.profile_survey import Plan
-from exporter.stats.profile_types import typed
+from exporter.stats.profiles.build import Chunk, ProfileConfig, build_from
+from exporter.stats.profiles.levels import Level
+from exporter.stats.profiles.survey import Plan
+from exporter.stats.profiles.types import typed
 from tests.analysis.world import NOW, column, found
 
 ROWS = 2000

@@ -11,8 +11,8 @@ from exporter.analysis.report import counters
 from exporter.analysis.series import Key, Series
 from exporter.records.observation import Column, Observation
 from exporter.stats import Profile
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
 from tests.analysis.world import NOW, column, found
 
 NAME = ("m", "1")

@@ -8,8 +8,8 @@ from exporter.analysis.known import Known
 from exporter.analysis.window_report import gauges, window_name
 from exporter.records.catalogue import metric
 from exporter.records.sample import Histogram
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
 from tests.analysis.world import BOUNDS, NOW, feed, found, numbers, profile, v2
 
 

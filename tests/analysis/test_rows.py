@@ -14,10 +14,10 @@ from exporter.decode.columns import numeric_columns
 from exporter.records.observation import Column, Observation
 from exporter.records.quality_metrics import LAG_BUCKETS
 from exporter.stats import Profile
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
-from exporter.stats.profile_column import PayloadColumn
-from exporter.stats.profile_levels import PeriodSet
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
+from exporter.stats.profiles.column import PayloadColumn
+from exporter.stats.profiles.levels import PeriodSet
 from tests.analysis.test_quality import cells
 from tests.analysis.world import NOW, found
 

@@ -12,8 +12,8 @@ from exporter.analysis.series import Key, Series
 from exporter.analysis.side import MAX_UNPROFILED
 from exporter.records.observation import Column, Observation
 from exporter.stats import Profile
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
 from tests.analysis.world import NOW, column, profile
 
 INPUTS, OUTPUTS = 0, 1

@@ -13,8 +13,8 @@ from exporter.records.observation import Column
 from exporter.records.sample import Histogram, Sample
 from exporter.records.totals import EXPONENTIAL_SLOTS, Layout, Writer, exponential_index
 from exporter.stats import Profile
-from exporter.stats.profile_build import Column as Data
-from exporter.stats.profile_build import ProfileConfig, build
+from exporter.stats.profiles.build import Column as Data
+from exporter.stats.profiles.build import ProfileConfig, build
 from tests.decode.exchanges import exchange
 
 NOW = 1_700_000_000.0

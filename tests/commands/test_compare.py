@@ -17,7 +17,7 @@ from exporter.commands.compare_table import sparkline
 from exporter.demo import data as demo
 from exporter.stats import STATISTICS
 from exporter.stats.bins import NumericBins
-from exporter.stats.profile import ProfileColumn, load
+from exporter.stats.profiles.profile import ProfileColumn, load
 
 RNG = np.random.default_rng(8)
 ROLES = ["--target", "clf_target", "--score", "y_pred_proba", "--prediction", "y_pred", "--id", "id"]

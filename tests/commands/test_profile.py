@@ -15,7 +15,7 @@ from sklearn.datasets import load_breast_cancer
 from exporter.commands.profile import add_arguments, run
 from exporter.commands.reading import PART_ROWS as CHUNK_ROWS
 from exporter.stats.bins import OTHER, UNSEEN, CategoricalBins, NumericBins
-from exporter.stats.profile import Profile, load, parse
+from exporter.stats.profiles.profile import Profile, load, parse
 
 
 def _run(*flags: str) -> int:

@@ -8,7 +8,7 @@ import pytest
 from exporter.commands.compare import add_arguments as compare_arguments
 from exporter.commands.compare import run as compare
 from exporter.commands.profile import add_arguments, run
-from exporter.stats.profile import load
+from exporter.stats.profiles.profile import load
 
 
 def _run(*flags: str) -> int:

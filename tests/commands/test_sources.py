@@ -23,7 +23,7 @@ from exporter.decode.coding import undo
 from exporter.publish.cloudevents import Composer, Origin, line
 from exporter.publish.redaction import Redaction
 from exporter.stats.bins import CategoricalBins
-from exporter.stats.profile import Profile
+from exporter.stats.profiles.profile import Profile
 from tests.publish.exchanges import changed
 
 RNG = np.random.default_rng(6)

@@ -20,7 +20,7 @@ from exporter.commands.through import ATTEMPTS, Ask, Model
 from exporter.demo import model as demo
 from exporter.demo.data import FEATURES, Rows
 from exporter.demo.server import ModelServer
-from exporter.stats.profile import Profile, load
+from exporter.stats.profiles.profile import Profile, load
 
 ROWS = 150
 DATA = np.random.default_rng(3).uniform(0, 10, (ROWS, len(FEATURES)))

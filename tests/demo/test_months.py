@@ -19,8 +19,8 @@ from exporter.demo.model import train
 from exporter.stats import ColumnSpec, Layout, Windows
 from exporter.stats.bins import FloatArray, NumericBins
 from exporter.stats.drift import Drift, Pair
-from exporter.stats.profile_build import quantile_bins
-from exporter.stats.profile_levels import LEAST_PERIODS, Level
+from exporter.stats.profiles.build import quantile_bins
+from exporter.stats.profiles.levels import LEAST_PERIODS, Level
 from exporter.stats.psi import PSI
 
 DAY = 86400.0

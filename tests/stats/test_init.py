@@ -15,7 +15,7 @@ from exporter.stats import (
     Windows,
 )
 from exporter.stats.bins import Bins
-from exporter.stats.profile_build import Column, ProfileConfig, build
+from exporter.stats.profiles.build import Column, ProfileConfig, build
 
 BINS: list[Bins] = [
     NumericBins((0.0, 1.0)),

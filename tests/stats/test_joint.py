@@ -7,7 +7,7 @@ import pytest
 
 from exporter.stats.association import joint_counts
 from exporter.stats.joint import MAX_FEATURES, WAITING_ROWS, JointParts, JointWindows
-from exporter.stats.profile_build import Column, ProfileConfig, build
+from exporter.stats.profiles.build import Column, ProfileConfig, build
 
 RNG = np.random.default_rng(11)
 WORDS = np.array(["x", "y", "z"], object)

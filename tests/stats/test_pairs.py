@@ -8,7 +8,7 @@ from scipy import stats as oracle
 
 from exporter.stats.bins import FloatArray
 from exporter.stats.pairs import Scale, co_moments, live_moments, pearson, shift, spread
-from exporter.stats.profile_joint import CoMoments
+from exporter.stats.profiles.joint import CoMoments
 
 PAIR = (("x", "y"),)
 PLAIN = {"x": Scale(0.0, 1.0), "y": Scale(0.0, 1.0)}

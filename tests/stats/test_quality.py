@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats as oracle
 
 from exporter.stats import ProfileColumn
-from exporter.stats.profile_build import Column, ProfileConfig, build
+from exporter.stats.profiles.build import Column, ProfileConfig, build
 from exporter.stats.quality import BIG, INFINITE, LIMITS, OUTLIER_IQR, OUTLIER_Z, SMALL, Judge, Limit, limits
 
 NUMBERS = st.floats(width=32) | st.sampled_from([0.0, -0.0, 1.0, 2.0, math.inf, -math.inf, math.nan])

@@ -1,0 +1,111 @@
+"""Cells by the hour of the prediction: what is added to the cohorts of a store, gathered so that it is asked seldom.
+
+A cell's name is the output's id, the role's place and a short name: those of `Tally.cells` for what was labelled, and
+for what was predicted `k` (rows), `p…` (rows by predicted class), `q…` (rows by score bin). With a policy for what is
+never labelled, `~…` is the tally that all rows predicted and not labelled would have under it: predictions add to it,
+labels take from it. Refuses to know stores and clocks.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.analysis.performance.judged import What
+from exporter.analysis.performance.scored import LABEL, SCORE_EDGES, Tally, predicted_classes, shortest
+from exporter.pending.row import RowArray, version_id
+
+HOUR_SECONDS: Final = 3600
+_ID: Final = 17  # characters of id and role
+UNLABELLED: Final = "~"
+
+
+class Margins:
+    """`unlabelled`: the class that counts for rows without a label at maturity; "" leaves them out."""
+
+    def __init__(self, unlabelled: str = "") -> None:
+        self._unlabelled = version_id(unlabelled) if unlabelled else 0
+        self._hours: dict[int, defaultdict[str, float]] = {}
+        self._labelled: Counter[int] = Counter()
+
+    def predicted(self, what: What, rows: RowArray) -> None:
+        """Rows that wait now."""
+        for hour, role, part in split(rows):
+            cells = self._cells(hour)
+            prefix = named(what.id, role)
+            cells[f"{prefix}k"] += float(len(part))
+            if what.form in ("classes", "binary"):
+                for number, count in Counter(predicted_classes(part).tolist()).items():
+                    cells[f"{prefix}p{number:x}"] += float(count)
+            if what.form == "binary":
+                bins = np.searchsorted(SCORE_EDGES, shortest(part["value"]), side="left")
+                for place, count in Counter(bins.tolist()).items():
+                    cells[f"{prefix}q{place}"] += float(count)
+            self._suppose(what, (hour, role), part, 1.0)
+
+    def labelled(self, what: What, rows: RowArray, labels: NDArray[Any], sign: float = 1.0) -> None:
+        """Rows that were joined with these labels; -1: labels that were withdrawn."""
+        for hour, role, places in placed(rows):
+            part = rows[places]
+            tally = Tally(what)
+            tally.update(part, labels[places])
+            prefix = named(what.id, role)
+            cells = self._cells(hour)
+            for name, value in tally.cells():
+                cells[prefix + name] += sign * value
+            self._labelled[hour] += len(part) if sign > 0 else 0
+            self._suppose(what, (hour, role), part, -sign)
+
+    def _suppose(self, what: What, at: tuple[int, int], rows: RowArray, sign: float) -> None:
+        if not self._unlabelled or what.form not in ("classes", "binary"):
+            return
+        labels = np.zeros(len(rows), LABEL)
+        labels["klass"], labels["weight"], labels["number"] = self._unlabelled, 1.0, np.nan
+        tally = Tally(what)
+        tally.update(rows, labels)
+        cells, prefix = self._cells(at[0]), named(what.id, at[1]) + UNLABELLED
+        for name, value in tally.cells():
+            cells[prefix + name] += sign * value
+
+    def _cells(self, hour: int) -> defaultdict[str, float]:
+        return self._hours.setdefault(hour, defaultdict(float))
+
+    def drain(self) -> Iterator[tuple[int, dict[str, float], int]]:
+        """(hour, cells, labelled rows in them) that were gathered since the last time."""
+        hours, self._hours = self._hours, {}
+        labelled, self._labelled = self._labelled, Counter()
+        for hour, cells in hours.items():
+            yield hour, {name: value for name, value in cells.items() if value}, labelled[hour]
+
+
+def named(number: int, role: int) -> str:
+    """How the names of the cells of one output in one role begin."""
+    return f"{number:016x}{role}"
+
+
+def parted(cells: Mapping[str, float]) -> dict[tuple[int, int], dict[str, float]]:
+    """Cells by output and role, under their short names; names that say nothing here are passed over."""
+    found: dict[tuple[int, int], dict[str, float]] = {}
+    for name, value in cells.items():
+        head, rest = name[:_ID], name[_ID:]
+        try:
+            at = int(head[:-1], 16), int(head[-1])
+        except (ValueError, IndexError):
+            continue
+        found.setdefault(at, {})[rest] = value
+    return found
+
+
+def split(rows: RowArray) -> Iterator[tuple[int, int, RowArray]]:
+    """(hour, role, rows)."""
+    for hour, role, places in placed(rows):
+        yield hour, role, rows[places]
+
+
+def placed(rows: RowArray) -> Iterator[tuple[int, int, NDArray[np.intp]]]:
+    """(hour, role, places of the rows)."""
+    marks = rows["seconds"].astype(np.int64) // HOUR_SECONDS * 8 + rows["role"]
+    for mark in np.unique(marks).tolist():
+        yield mark // 8, mark % 8, np.flatnonzero(marks == mark)

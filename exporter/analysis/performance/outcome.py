@@ -1,0 +1,239 @@
+"""Joined labels -> what each model version got right and wrong, added and withdrawn, as they arrive and at maturity.
+
+Refuses to know stores and Samples. Bounded: so many outputs of versions; what is over is counted as `crowded`. Safe
+for one thread that counts and others that copy.
+"""
+
+import copy
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from exporter.analysis.performance.judged import What, Words
+from exporter.analysis.performance.margins import Margins
+from exporter.analysis.performance.scored import LABEL, Tally
+from exporter.analysis.role import ROLES
+from exporter.pending.row import ROW_BYTES, NotRows, RowArray, times, unpacked
+from exporter.records.exchange import OTHER
+from exporter.records.performance_metrics import LABEL_LAG_BUCKETS
+from exporter.stats.bins import FloatArray
+from exporter.stats.performance.classes import MOST_CLASSES
+
+MOST: Final = 128
+_MOST_OUTCOMES: Final = 16  # names
+_LABEL: Final = LABEL.itemsize
+_MOST_CLASSES: Final = 1024  # that are told apart in one output, by name or not
+Place = tuple[int, int]  # the output's id, the role's place
+
+
+class Joined(NamedTuple):
+    """Rows that a store handed out for one label, all as bytes; `before`: the label that counted until now."""
+
+    rows: bytes
+    label: bytes
+    time: float
+    before: bytes = b""
+
+
+@dataclass(slots=True)
+class Account:
+    """What was counted of one output in one role; nothing in it ever falls."""
+
+    what: What
+    role: str
+    added: Tally
+    withdrawn: Tally
+    mature: Tally
+    # Ids of classes -> label values, settled when a class is first seen: a count never moves to another name.
+    classes: dict[int, str] = field(default_factory=dict)
+
+    def see(self, tally: Tally, name: Callable[[int], str]) -> None:
+        """Settle the names of the classes that are new in it, the first ones under their own."""
+        for pair in tally.pairs:
+            for number in pair:
+                if number not in self.classes and len(self.classes) < _MOST_CLASSES:
+                    kept = sum(value != OTHER for value in self.classes.values())
+                    self.classes[number] = name(number) if kept < MOST_CLASSES else OTHER
+
+
+@dataclass(slots=True)
+class Lag:
+    """From prediction to label, in seconds, by bucket."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(LABEL_LAG_BUCKETS) + 1))
+    total: float = 0.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Sums of one named outcome: rows, what is above 0, and what is below as a positive number."""
+
+    rows: int = 0
+    gain: float = 0.0
+    loss: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A copy of everything counted."""
+
+    created: float
+    accounts: tuple[Account, ...]
+    lags: dict[tuple[str, str, str], Lag]
+    joined: dict[tuple[str, str, str], int]
+    losses: dict[str, int]
+    outcomes: dict[tuple[str, str, str, str], Outcome]
+
+
+class Performance:
+    """`whats` and `words` tell ids; they grow elsewhere."""
+
+    def __init__(self, whats: Mapping[int, What], words: Words, margins: Margins, created: float) -> None:
+        self._whats = whats
+        self._words = words
+        self._margins = margins
+        self._created = created
+        self._lock = threading.Lock()
+        self._accounts: dict[Place, Account] = {}
+        self._lags: dict[tuple[str, str, str], Lag] = {}
+        self._joined: Counter[tuple[str, str, str]] = Counter()
+        self._outcomes: dict[tuple[str, str, str, str], Outcome] = {}
+        self._named: set[str] = set()
+        # Rows that a label met and that count nowhere, by reason.
+        self.losses = {"unknown_version": 0, "crowded": 0, "unreadable": 0, "late": 0}
+
+    def unknown(self, joined: Sequence[Joined]) -> bool:
+        """Whether any rows are of versions that are not known here."""
+        rows = _rows([one for one in joined if _whole(one)])
+        return rows is not None and not self._whats.keys() >= set(np.unique(rows["version"]).tolist())
+
+    def count(self, joined: Sequence[Joined]) -> None:
+        """Count what labels say of the rows that they met."""
+        whole = [one for one in joined if _whole(one)]
+        self.losses["unreadable"] += len(joined) - len(whole)
+        if (rows := _rows(whole)) is None:
+            # A later release wrote some of them: one by one, so that the others count.
+            read = [one for one in whole if _rows([one]) is not None]
+            self.losses["unreadable"] += len(whole) - len(read)
+            whole, rows = read, _rows(read)
+        if not whole or rows is None:
+            return
+        counts = [len(one.rows) // ROW_BYTES for one in whole]
+        none = bytes(LABEL.itemsize)
+        labels = [one.label * count for one, count in zip(whole, counts, strict=True)]
+        before = [(one.before or none) * count for one, count in zip(whole, counts, strict=True)]
+        sides = [np.frombuffer(b"".join(side), LABEL) for side in (labels, before)]
+        with self._lock:
+            self._count(rows, sides, np.repeat([one.time for one in whole], counts))
+
+    def _count(self, rows: RowArray, sides: list[RowArray], moments: FloatArray) -> None:
+        labels, before = sides
+        marks = np.stack((rows["version"], rows["role"].astype(np.uint64)), axis=1)
+        for number, role in np.unique(marks, axis=0).tolist():
+            places = np.flatnonzero((rows["version"] == number) & (rows["role"] == role))
+            account = self._account((number, role), len(places))
+            if account is None:
+                continue
+            own, told, old = rows[places], labels[places], before[places]
+            account.added.update(own, told)
+            account.see(account.added, self._words.name)
+            self._margins.labelled(account.what, own, told)
+            corrected = old["weight"] > 0
+            if corrected.any():
+                account.withdrawn.update(own[corrected], old[corrected])
+                self._margins.labelled(account.what, own[corrected], old[corrected], -1.0)
+            self._first(account, own[~corrected], moments[places][~corrected])
+
+    def _first(self, account: Account, rows: RowArray, moments: FloatArray) -> None:
+        """Rows that had no label before."""
+        place = account.what.model_name, account.what.model_version, account.role
+        self._joined[place] += len(rows)
+        lag = self._lags.setdefault(place, Lag())
+        for seconds in (moments - times(rows)).tolist():
+            # A clock that is behind must not make a sum fall.
+            lag.counts[bisect_left(LABEL_LAG_BUCKETS, max(0.0, seconds))] += 1
+            lag.total += max(0.0, seconds)
+
+    def _account(self, place: Place, rows: int) -> Account | None:
+        found = self._accounts.get(place)
+        if found is not None:
+            return found
+        number, role = place
+        what = self._whats.get(number)
+        if what is None or role >= len(ROLES):
+            self.losses["unknown_version"] += rows
+            return None
+        if len(self._accounts) >= MOST:
+            self.losses["crowded"] += rows
+            return None
+        made = Account(what, ROLES[role], Tally(what), Tally(what), Tally(what))
+        self._accounts[place] = made
+        return made
+
+    def outcomes(self, rows: bytes, told: Sequence[tuple[str, float]]) -> None:
+        """Outcomes that were told with the label of these rows, for each version that answered."""
+        try:
+            found = unpacked(rows)
+        except NotRows:
+            return  # counted as that already
+        with self._lock:
+            for number, role in zip(found["version"].tolist(), found["role"].tolist(), strict=True):
+                what = self._whats.get(number)
+                if what is None or role >= len(ROLES):
+                    continue
+                for name, value in told:
+                    if name not in self._named and len(self._named) >= _MOST_OUTCOMES:
+                        name = OTHER
+                    self._named.add(name)
+                    place = what.model_name, what.model_version, name, ROLES[role]
+                    if place not in self._outcomes and len(self._outcomes) >= _MOST_OUTCOMES * MOST:
+                        continue
+                    sums = self._outcomes.setdefault(place, Outcome())
+                    sums.rows += 1
+                    sums.gain += max(value, 0.0)
+                    sums.loss += max(-value, 0.0)
+
+    def release(self, tallies: Mapping[Place, Tally]) -> None:
+        """Count a cohort that has matured."""
+        with self._lock:
+            for place, tally in tallies.items():
+                account = self._account(place, int(tally.rows))
+                if account is not None:
+                    account.mature.merge(tally)
+                    account.see(tally, self._words.name)
+
+    def standing(self) -> Standing:
+        """A copy."""
+        with self._lock:
+            accounts = tuple(map(_copy_of, self._accounts.values()))
+            lags = {place: copy.deepcopy(lag) for place, lag in self._lags.items()}
+            outcomes = {place: copy.copy(one) for place, one in self._outcomes.items()}
+            return Standing(self._created, accounts, lags, dict(self._joined), dict(self.losses), outcomes)
+
+
+def _whole(one: Joined) -> bool:
+    """Whether its bytes have lengths that can be right."""
+    sizes = len(one.label), len(one.before)
+    return bool(one.rows) and not len(one.rows) % ROW_BYTES and sizes in ((_LABEL, 0), (_LABEL, _LABEL))
+
+
+def _rows(joined: Sequence[Joined]) -> RowArray | None:
+    """The rows of all; None if any are of a layout that is not known."""
+    try:
+        return unpacked(b"".join([one.rows for one in joined]))
+    except NotRows:
+        return None
+
+
+def _copy_of(account: Account) -> Account:
+    sides = []
+    for side in (account.added, account.withdrawn, account.mature):
+        sides.append(Tally(side.what))
+        sides[-1].merge(side)
+    added, withdrawn, mature = sides
+    return Account(account.what, account.role, added, withdrawn, mature, dict(account.classes))

@@ -1,0 +1,169 @@
+"""Reference performance: what the model got right on rows declared as test, as sums that add up.
+
+Rows that the model was fitted on say nothing here, so nothing is taken from rows that were not declared. Refuses to
+know files. Invariant: every row with both values is in every table that exists; a table that would outgrow its bound
+is absent, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from exporter.stats.bins import FloatArray, Values, canonical
+from exporter.stats.performance.band import Band
+from exporter.stats.profiles.codec import LATER
+from exporter.stats.profiles.levels import PeriodSet
+
+MAX_CLASSES = 64
+SCORE_EDGES = tuple(step / 20 for step in range(1, 21))
+POSITIVE = ("1", "true", "yes", "positive")
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """`counts[i][j]`: rows whose target is `classes[i]` and whose prediction is `classes[j]`."""
+
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Per bin of the score (upper edges, inclusive; the first from 0): rows, positive rows, sums of score and square.
+
+    Brier score, expected calibration error and the area under the ROC curve are sums of these.
+    """
+
+    positive: str
+    edges: tuple[float, ...]
+    n: tuple[int, ...]
+    positives: tuple[int, ...]
+    score: tuple[float, ...]
+    squares: tuple[float, ...]
+    positive_score: tuple[float, ...]
+
+    @property
+    def brier(self) -> float:
+        """Mean of (score - truth)^2: sum s^2 - 2 sum over positives of s + positives."""
+        total = sum(self.squares) - 2.0 * sum(self.positive_score) + sum(self.positives)
+        return total / sum(self.n)
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Of prediction - target: n, sum, sum of squares, sum of magnitudes; and sums of the target and its square."""
+
+    n: int
+    error: float
+    squares: float
+    magnitude: float
+    target: float
+    target_squares: float
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """What the test rows say; None where the columns do not allow it. `bands`: of figures over periods of them."""
+
+    rows: int
+    confusion: Confusion | None = None
+    calibration: Calibration | None = None
+    errors: Errors | None = None
+    periods: tuple[PeriodSet, ...] = field(default=(), metadata=LATER)
+    bands: tuple[Band, ...] = field(default=(), metadata=LATER)
+
+
+class PerformanceTally:
+    """Adds up test rows. Columns are as they were typed: float64, or objects of str and None."""
+
+    def __init__(self, positive: str | None = None) -> None:
+        self.rows = 0
+        self.positive = positive
+        self._cells: Counter[tuple[str, str]] = Counter()
+        self._many = False
+        self._by_class: dict[str, FloatArray] = {}
+        self._unfit = False
+        self._errors = np.zeros(6)
+
+    def update(self, target: Values, prediction: Values | None, score: Values | None) -> None:
+        """Add rows of one chunk."""
+        self.rows += len(target)
+        truth = [canonical(cell) for cell in target.tolist()]
+        if prediction is not None:
+            self._confuse(truth, prediction)
+            if target.dtype.kind == "f" and prediction.dtype.kind == "f":
+                self._measure(target, prediction)
+        if score is not None and score.dtype.kind == "f":
+            self._calibrate(truth, score)
+
+    def result(self) -> Performance | None:
+        """The tables; None if no row was declared."""
+        if not self.rows:
+            return None
+        return Performance(self.rows, self._confusion(), self._calibration(), self._error_sums())
+
+    def _confuse(self, truth: list[str | None], prediction: Values) -> None:
+        if self._many:
+            return
+        answers = [canonical(cell) for cell in prediction.tolist()]
+        pairs = zip(truth, answers, strict=True)
+        self._cells.update((t, p) for t, p in pairs if t is not None and p is not None)
+        self._many = len({name for pair in self._cells for name in pair}) > MAX_CLASSES
+        if self._many:
+            self._cells.clear()
+
+    def _confusion(self) -> Confusion | None:
+        classes = sorted({name for pair in self._cells for name in pair})
+        if not classes:
+            return None
+        table = tuple(tuple(self._cells[t, p] for p in classes) for t in classes)
+        return Confusion(tuple(classes), table)
+
+    def _calibrate(self, truth: list[str | None], score: FloatArray) -> None:
+        there = np.isfinite(score) & np.array([cell is not None for cell in truth], np.bool_)
+        values = score[there]
+        self._unfit = self._unfit or bool(((values < 0.0) | (values > 1.0)).any())
+        places = np.minimum(np.searchsorted(SCORE_EDGES, values), len(SCORE_EDGES) - 1)
+        names = np.array(truth, object)[there]
+        for name in dict.fromkeys(names.tolist()):
+            own = names == name
+            if name not in self._by_class and len(self._by_class) >= MAX_CLASSES:
+                self._unfit = True
+                return
+            sums = self._by_class.setdefault(name, np.zeros((3, len(SCORE_EDGES))))
+            for row, weights in enumerate((None, values[own], values[own] ** 2)):
+                sums[row] += np.bincount(places[own], weights, minlength=len(SCORE_EDGES))
+
+    def _calibration(self) -> Calibration | None:
+        named = [self.positive] if self.positive is not None else list(POSITIVE)
+        positive = next((name for name in named if name in self._by_class), None)
+        if self._unfit or positive is None:
+            return None
+        whole = sum(self._by_class.values(), np.zeros((3, len(SCORE_EDGES))))
+        own = self._by_class[positive]
+        return Calibration(
+            positive,
+            SCORE_EDGES,
+            tuple(whole[0].astype(np.int64).tolist()),
+            tuple(own[0].astype(np.int64).tolist()),
+            tuple(whole[1].tolist()),
+            tuple(whole[2].tolist()),
+            tuple(own[1].tolist()),
+        )
+
+    def _measure(self, target: FloatArray, prediction: FloatArray) -> None:
+        both = np.isfinite(target) & np.isfinite(prediction)
+        y, error = target[both], prediction[both] - target[both]
+        with np.errstate(over="ignore"):
+            sums = [len(y), error.sum(), error @ error, np.abs(error).sum(), y.sum(), y @ y]
+        self._errors += np.array(sums, np.float64)
+
+    def _error_sums(self) -> Errors | None:
+        few = 0 < len({name for pair in self._cells for name in pair}) <= 20
+        if not self._errors[0] or few or not np.isfinite(self._errors).all():
+            return None
+        n, *sums = self._errors.tolist()
+        return Errors(int(n), *sums)

@@ -1,0 +1,133 @@
+"""scored.py: sums of labels against rows; the same from parts, over cells and back."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.analysis.performance.cohorts import Period
+from exporter.analysis.performance.judged import What, Words, told
+from exporter.analysis.performance.margins import named, parted
+from exporter.analysis.performance.scored import LABEL, Tally, label_bytes, shortest, table
+from exporter.pending.row import RowArray, blank, version_id
+
+FORMS = {
+    "classes": What("m", "1", "y", "classes"),
+    "binary": What("m", "1", "y", "binary", "1"),
+    "number": What("m", "1", "y", "number", scale=0.5),
+    "interval": What("m", "1", "y", "interval"),
+}
+CLASSES = ("0", "1", "true", "cat", "")
+ROW = st.tuples(
+    st.sampled_from(CLASSES),
+    st.floats(-2, 2, width=32) | st.just(float("nan")),
+    st.sampled_from((*CLASSES, 0.0, 1.0, 2.5)),
+    st.sampled_from((1.0, 1.0, 2.0, 0.5)),
+)
+
+
+def pairs(listed: list[tuple[Any, ...]]) -> tuple[RowArray, Any]:
+    """Rows of (class, value), and labels with weights."""
+    words = Words()
+    rows = blank(len(listed), 0.0)
+    ids = np.array([words.id(klass or None) for klass, *_ in listed], "<u8")
+    rows["bins"] = ids.view("u1").reshape(-1, 8) if listed else rows["bins"]
+    rows["value"] = [value for _, value, _, _ in listed]
+    raw = [
+        label_bytes(label, weight, words.id(label if label != "" else None)) for *_, label, weight in listed
+    ]
+    return rows, np.frombuffer(b"".join(raw), LABEL)
+
+
+def tally(what: What, listed: list[tuple[Any, ...]]) -> Tally:
+    made = Tally(what)
+    made.update(*pairs(listed))
+    return made
+
+
+def alike(one: Tally, other: Tally) -> None:
+    assert (one.rows, one.unusable) == (other.rows, other.unusable)
+    assert one.pairs.keys() == other.pairs.keys()
+    for pair, planes in one.pairs.items():
+        assert planes == pytest.approx(other.pairs[pair])
+    for part in ("scores", "errors", "ranges"):
+        mine, theirs = getattr(one, part), getattr(other, part)
+        assert (mine is None) is (theirs is None)
+        if mine is not None:
+            assert mine == pytest.approx(theirs, rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(FORMS)), st.lists(ROW, min_size=1, max_size=12), st.lists(ROW, max_size=12))
+def test_parts_add_up_over_cells_and_back(form: str, first: list[Any], second: list[Any]) -> None:
+    """All at once, part by part, and as cells that a store adds up: the same tally."""
+    what = FORMS[form]
+    whole = tally(what, first + second)
+    parts = tally(what, first)
+    parts.merge(tally(what, second))
+    alike(whole, parts)
+    cells: dict[str, float] = {}
+    for part in (first, second):
+        for name, value in tally(what, part).cells():
+            cells[name] = cells.get(name, 0.0) + value
+    alike(whole, Tally.of_cells(what, cells))
+    parts.merge(tally(what, second), -1.0)
+    assert parts.rows == len(first)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ROW, min_size=1, max_size=20))
+def test_the_margins_of_cells_agree(listed: list[Any]) -> None:
+    """Every row is in one cell or unusable; cells by name have as many rows as those by id."""
+    found = tally(FORMS["classes"], listed)
+    words = Words()
+    for word in CLASSES:
+        words.id(word or None)
+    shown = table(found, words.names())
+    assert shown.whole[0] + found.unusable == found.rows
+    assert shown.truth[0].sum() == shown.predicted[0].sum() == shown.whole[0]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(-9999, 9999), st.integers(0, 4))
+def test_decimals_survive_float32(digits: int, places: int) -> None:
+    """What was meant to lie at an edge lies there again."""
+    meant = digits / 10**places
+    assert shortest(np.array([meant], np.float32))[0] == meant
+
+
+def test_a_names_text_is_what_it_was() -> None:
+    """Over the store's text and back; other texts are none."""
+    for what in FORMS.values():
+        assert told(what.text) == what
+    for text in ("", "cat", "[]", '["a","b","c","d","e",1]', '[1,2,3,"classes","",0]', "{}"):
+        assert told(text) is None
+
+
+def test_names_of_cells() -> None:
+    """By output and role; what says nothing is passed over, as in a later release's cells."""
+    what = FORMS["binary"]
+    cells = {
+        f"{named(what.id, 0)}r": 2.0,
+        f"{named(what.id, 1)}k": 3.0,
+        "short": 1.0,
+        f"{named(what.id, 0)}zz": 1.0,
+    }
+    found = parted(cells)
+    assert found == {(what.id, 0): {"r": 2.0, "zz": 1.0}, (what.id, 1): {"k": 3.0}}
+    period = Period(what, 0, Tally(what), Tally(what))
+    period.add(found[what.id, 0])
+    assert period.labelled.rows == 2
+
+
+def test_words_are_bounded() -> None:
+    """What is over has an id and no name; a name that another replica tells must be the id's own."""
+    words = Words(2)
+    ids = [words.id(f"c{number}") for number in range(4)]
+    assert [words.name(one) for one in ids] == ["c0", "c1", "<other>", "<other>"]
+    assert len(set(ids)) == 4
+    other = Words()
+    other.learn({version_id("right"): "right", 7: "wrong"})
+    assert other.names() == {version_id("right"): "right"}

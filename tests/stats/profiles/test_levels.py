@@ -1,0 +1,96 @@
+"""The reference's own level over its periods."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from exporter.stats import STATISTICS
+from exporter.stats.bins import NumericBins
+from exporter.stats.drift import Pair
+from exporter.stats.profiles.levels import MAX_CELLS, PeriodCounts
+from exporter.stats.profiles.survey import Counted
+from exporter.stats.profiles.tally import Located, located
+
+HOUR = 3600
+BINS = NumericBins((-1.0, 0.0, 1.0))
+
+
+def _counted(times: np.ndarray, values: np.ndarray, seconds: int = HOUR, parts: int = 3) -> PeriodCounts:
+    counts = PeriodCounts(seconds, {"x": BINS.size})
+    for chosen in np.array_split(np.arange(len(times)), parts):
+        counts.update(times[chosen], {"x": located(BINS, Counted(values[chosen]))})
+    return counts
+
+
+def _sides(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and sums per bin."""
+    own = located(BINS, Counted(values))
+    return BINS.count(values), np.bincount(own.codes, own.values, BINS.size)
+
+
+def test_a_level_is_the_mean_and_sigma_over_periods_each_against_the_rest() -> None:
+    """The same as measuring each by hand, however the rows came in."""
+    rng = np.random.default_rng(1)
+    times, values = rng.uniform(0, 12 * HOUR, 6000), rng.normal(size=6000)
+    found, levels = _counted(times, values).levels({"x": (BINS, 1.0)}, STATISTICS)
+    assert (found.periods, found.absent) == (12, "")
+    assert {level.statistic for level in levels} == {statistic.name for statistic in STATISTICS}
+    slots = times // HOUR
+    for level in levels:
+        statistic = next(s for s in STATISTICS if s.name == level.statistic)
+        by_hand = []
+        for slot in range(12):
+            rest, own = (_sides(values[chosen]) for chosen in (slots != slot, slots == slot))
+            pair = Pair(BINS, rest[0], own[0], None, rest[1], own[1], 1.0)
+            by_hand.append(statistic.measure(pair).value)  # type: ignore[union-attr]
+        assert (level.mean, level.std) == pytest.approx((np.mean(by_hand), np.std(by_hand, ddof=1)))
+        assert level.limit == pytest.approx(level.mean + 3 * level.std)
+
+
+@pytest.mark.parametrize(
+    ("hours", "rows", "expected"),
+    [(7, 6000, "fewer than 8 periods"), (12, 60, "too few rows"), (0, 0, "fewer than 8 periods")],
+)
+def test_an_absent_level_says_why(hours: int, rows: int, expected: str) -> None:
+    """Fewer than eight periods, or periods with too few rows."""
+    rng = np.random.default_rng(1)
+    found, levels = _counted(rng.uniform(0, hours * HOUR, rows), rng.normal(size=rows)).levels(
+        {"x": (BINS, 1.0)}, STATISTICS
+    )
+    assert expected in found.absent
+    assert levels == []
+
+
+def test_rows_without_a_time_have_no_period() -> None:
+    """Not finite, or beyond any calendar; and times before 1970 have theirs."""
+    times = np.array([np.nan, np.inf, 1e300, -1.0, 0.0])
+    found, _ = _counted(times, np.zeros(5), parts=1).levels({"x": (BINS, 1.0)}, STATISTICS)
+    assert found.periods == 2
+
+
+def test_periods_are_bounded() -> None:
+    """More than the bound: no level, said so, and nothing kept."""
+    counts = PeriodCounts(1, {"x": MAX_CELLS // 10})
+    counts.update(np.arange(20.0), {"x": Located(np.zeros(20, np.int64), np.zeros(20))})
+    found, levels = counts.levels({}, STATISTICS)
+    assert "more periods" in found.absent
+    assert levels == []
+
+
+def test_any_statistic_may_be_measured() -> None:
+    """Whatever has a name and measures pairs."""
+
+    @dataclass(frozen=True)
+    class Rows:
+        value: float
+
+    class Counting:
+        name = "rows"
+
+        def measure(self, pair: Pair) -> Rows:
+            return Rows(float(pair.live.sum()))
+
+    times = np.repeat(np.arange(10.0), np.arange(1, 11)) * HOUR
+    _, levels = _counted(times, np.zeros(len(times)), parts=1).levels({"x": (BINS, None)}, [Counting()])
+    assert [(level.statistic, level.mean) for level in levels] == [("rows", 5.5)]
