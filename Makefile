@@ -22,7 +22,7 @@ help:
   '  make audit       known weaknesses of the runtime packages, as PyPI tells them (needs the network)' \
   '  make soak        mixed traffic with faults: make soak MINUTES=60 (default 10)' \
   '  make fuzz        followers, then decoders, under atheris: make fuzz SECONDS=3600 (default 600 each)' \
-  '  make bench       the sidecar against HAProxy, nginx and others (about 15 minutes)' \
+  '  make bench       the sidecar against HAProxy, nginx and others (about 20 minutes)' \
 	  'Make it:' \
 	  '  make golden      rewrite the golden files; read the difference like code' \
 	  '  make dashboards  write dashboards/*.json' \

@@ -21,7 +21,7 @@ def group() -> Group:
         Record(DROPPED, f"{dropped} / ({offered} >= {values.MIN_REQUESTS})"),
         Record(DESYNCS, desyncs),
     )
-    return Group("modeltap-sidecar", records, (_dropped(), _restarting(), _desyncs()))
+    return Group("modeltap-sidecar", records, (_dropped(), _restarting(), _desyncs(), _certificate()))
 
 
 def _dropped() -> Alert:
@@ -64,4 +64,17 @@ def _desyncs() -> Alert:
         "A sidecar cannot follow a part of its connections.",
         f"The sidecar at {AT} lost the framing of {{{{ $value | humanizePercentage }}}} of its connections "
         "in the last 15 minutes and relays them without telemetry.",
+    )
+
+
+def _certificate() -> Alert:
+    left = f"min by ({', '.join((*REPLICA, 'use'))}) ({series('modeltap.certificate.expiry')}) - time()"
+    return Alert(
+        "CertificateEnds",
+        "warning",
+        "15m",
+        f"{left} < {values.CERTIFICATE_SECONDS}",
+        "A certificate of a sidecar is about to end, or has.",
+        f"The certificate that the sidecar at {AT} shows ({{{{ $labels.use }}}}) has "
+        "{{ $value | humanizeDuration }} left; once it is over, peers that check it refuse the connection.",
     )

@@ -60,6 +60,9 @@ LABEL_COVERAGE = 0.05
 LABEL_LAG_SECONDS = 1_209_600
 STORE_USED = 0.9
 
+# A week: what renews by itself has done so long before.
+CERTIFICATE_SECONDS = 604_800
+
 DROPPED_RATIO = 0.05
 RESTARTS = 3
 DESYNC_RATIO = 0.01

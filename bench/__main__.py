@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from bench import decode, machine, plan, report, runner
+from bench import decode, machine, plan, report, runner, tables
 from bench.errors import MeasureError, SetupError
 
 
@@ -63,19 +63,24 @@ def _run(made: plan.Plan) -> int:
     document = report.document(results, made.scenarios, made.peers, facts)
     decoded = _decoded(made.decode_rounds)
     document["decoding"] = decoded
+    printed = _tables(made)
+    document["tables"] = {one.table.name: one.text.splitlines() for one in printed}
     made.results.write_text(json.dumps(document | {"finished_unix_seconds": time.time()}, indent=1) + "\n")
     print(report.text(results, made.scenarios, made.peers, facts))
     if decoded:
         print(
             "\n".join(["\ndecoding, µs of CPU of the analysis:", decode.HEADER, *map(decode.line, decoded)])
         )
+    for one in printed:
+        print(f"\n{one.table.title}:\n{one.problem or one.text}")
     print(f"\nwritten: {made.results}")
     if made.markdown is not None:
         page = report.markdown(report.bars(results, made.scenarios, made.peers), facts)
         page += f"\n{decode.markdown(decoded)}" if decoded else ""
+        page += f"{tables.markdown(printed)}\n" if printed else ""
         made.markdown.write_text(page, encoding="utf-8")
         print(f"written: {made.markdown}")
-    return 1 if results.problems else 0
+    return 1 if results.problems or any(one.problem for one in printed) else 0
 
 
 def _decoded(rounds: int) -> list[dict[str, Any]]:
@@ -84,6 +89,12 @@ def _decoded(rounds: int) -> list[dict[str, Any]]:
         return []
     _say("decoding")
     return [decode.measured(case, rounds) for case in decode.cases()]
+
+
+def _tables(made: plan.Plan) -> list[tables.Printed]:
+    """What the other programs print; their peers take part where installing was asked for."""
+    chosen = tables.TABLES if made.table_rounds else ()
+    return [tables.printed(table, made.table_rounds, made.install, _say) for table in chosen]
 
 
 def _say(line: str) -> None:

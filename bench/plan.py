@@ -15,10 +15,12 @@ from bench.peer import Peer, Program
 from bench.peers import PEERS, sidecar
 from bench.scenario import Scenario
 from bench.scenarios import SCENARIOS
+from bench.tables import TABLES
 
 RESULTS = Path(__file__).with_name("results") / "latest.json"
 ROUNDS, ROUNDS_LIMIT = 5, 100
 DECODE_ROUNDS, QUICK_DECODE_ROUNDS = 10, 1
+TABLE_ROUNDS = 10
 # What a round of all exchanges takes, give or take.
 DECODE_SECONDS = 2.0
 SECONDS, SECONDS_LIMIT = 2.0, 60.0
@@ -42,6 +44,7 @@ class Plan:
     markdown: Path | None = None
     install: bool = False
     decode_rounds: int = 0  # of each exchange that is decoded, 0: none is
+    table_rounds: int = 0  # of each figure of the other programs, 0: they are left out
 
     @property
     def programs(self) -> list[Program]:
@@ -62,7 +65,8 @@ class Plan:
             * len(self.taking_part(scenario))
             for scenario in self.scenarios
         )
-        return loads + self.decode_rounds * DECODE_SECONDS
+        tables = sum(table.seconds for table in TABLES) * self.table_rounds / TABLE_ROUNDS
+        return loads + self.decode_rounds * DECODE_SECONDS + tables
 
     def warmed_by(self) -> list[Scenario]:
         """The first scenario for each way in which peers stand: it begins with a warm-up round."""
@@ -183,6 +187,7 @@ def make(options: argparse.Namespace) -> Plan:
         markdown=options.markdown,
         install=options.install,
         decode_rounds=0 if options.only else QUICK_DECODE_ROUNDS if options.quick else DECODE_ROUNDS,
+        table_rounds=0 if options.only else 1 if options.quick else TABLE_ROUNDS,
     )
 
 

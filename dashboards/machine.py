@@ -203,6 +203,15 @@ def _losses() -> Sequence[Panel]:
         ),
         empty(
             timeseries(
+                "Certificates end in",
+                "Time left of the certificates that the sidecar shows; below zero they are refused.",
+                "s",
+                Query(f"min by (use) ({gauge('modeltap.certificate.expiry', TARGET)}) - time()", "{{use}}"),
+            ),
+            "No certificates",
+        ),
+        empty(
+            timeseries(
                 "Turned away at the admin side",
                 "Requests per second that web.config refused.",
                 "reqps",

@@ -51,6 +51,11 @@ class Guard:
             self._passwords.load()
 
     @property
+    def certificate(self) -> str:
+        """The file in force, "" without TLS."""
+        return self._config.certificate
+
+    @property
     def serving(self) -> ssl.SSLContext | None:
         """For the listener; each handshake is moved to the context in use, since a server keeps the one it is given."""
         if self._tls is None or self._config.tls is None:

@@ -38,6 +38,7 @@ from exporter.analysis.learning import Learning
 from exporter.analysis.pushes import EXPECTED, InHand, Pushes
 from exporter.analysis.traffic import Traffic
 from exporter.analysis.window_report import gauges
+from exporter.certificates import Certificates, Shown, shown
 from exporter.collect import (
     COLLECTORS,
     Finder,
@@ -192,11 +193,15 @@ class Telemetry:
         self._guard = admin.guard_of(config.web_config)
         if self._guard is not None:
             self._guard.reloaded = partial(self._status.reloaded, "web_config")
+        self._built.append(Certificates(partial(self._certificates, config)))
         self._rendering.add(*self._sources())
         sock = socket.socket(fileno=admin_fd)
         routes += self._writes.routes()
         pages = admin.Pages(self._render, self._scrapes, self._included, routes)
         self._admin = await admin.serve(sock, pages, self._guard)
+
+    def _certificates(self, config: Config) -> Iterator[Shown]:
+        return shown(config, self._guard.certificate if self._guard is not None else "")
 
     def _speak(self, config: Config) -> None:
         self._hash = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:12]

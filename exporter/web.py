@@ -80,6 +80,11 @@ class WebConfig(msgspec.Struct, frozen=True):
     rate: tuple[float, int] = (0.0, 0)
 
     @property
+    def certificate(self) -> str:
+        """The file that the admin side shows to its clients, "" without TLS."""
+        return self.tls.cert_file if self.tls is not None else ""
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The files that it names."""
         if self.tls is None:

@@ -336,7 +336,9 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         assert {row.name for row in CATALOGUE if not row.name.startswith(_HARDWARE)} - names == set()
         assert names <= {row.name for row in CATALOGUE}
 
-    (tmp_path / "web.yml").write_text("http_server_config: {http2: false}")
+    own = Path(__file__).parent / "vectors" / "tls" / "server"
+    tls = f"tls_server_config: {{cert_file: {own}.pem, key_file: {own}.key}}"
+    (tmp_path / "web.yml").write_text(f"http_server_config: {{http2: false}}\n{tls}\n")
     given = {"web_config": str(tmp_path / "web.yml"), "payload_log_target": str(tmp_path / "payloads")}
     given |= {"upstream_metrics": metrics, "state_dir": str(tmp_path), "access_log": str(tmp_path / "access")}
     given |= {"label_store": "memory", "join_keys": ("request_id",)}

@@ -14,12 +14,14 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from exporter.certificates import shown, wrong
 from exporter.commands import run as running
 from exporter.config import (
     Config,
@@ -31,13 +33,15 @@ from exporter.config import (
     upstream_of,
 )
 from exporter.door import MAX_TOKEN, token_of
-from exporter.proxy.settings import Settings, Tls, Upstream
-from exporter.proxy.validity import good_until, written
+from exporter.proxy.settings import Settings, Upstream
 from exporter.publish.settings import read_config
 from exporter.records.catalogue import CATALOGUE, Metric, prometheus_name
 from exporter.references import read_key
 from exporter.stats import Profile, ProfileError
 from exporter.stats import load as load_profile
+from exporter.validity import validity
+from exporter.web import WebError
+from exporter.web import read as read_web
 
 _START, _TRAFFIC = "from the start", "with traffic"
 
@@ -51,6 +55,11 @@ class Found:
     metrics_over_otlp: bool
     events: bool
     traces: bool
+
+
+def _certified(found: Found) -> bool:
+    config = found.config
+    return bool(config.tls_cert or config.upstream_cert or config.web_config)
 
 
 # What a family needs, by the beginning of its name: a test on what was read, and what it lacks otherwise.
@@ -69,6 +78,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.performance.", lambda found: found.config.label_store != "none", "--label-store"),
     ("modeltap.label", lambda found: found.config.label_store != "none", "--label-store"),
     ("modeltap.window.snapshots", lambda found: bool(found.config.state_dir), "--state-dir"),
+    ("modeltap.certificate.", _certified, "a certificate"),
     ("modeltap.admin.", lambda found: bool(found.config.web_config), "--web-config"),
     ("modeltap.payload_log.", lambda found: bool(found.config.payload_log_target), "--payload-log-target"),
     ("modeltap.access_log.", lambda found: bool(found.config.access_log), "--access-log"),
@@ -211,7 +221,7 @@ def _files(config: Config, settings: Settings) -> Iterator[str]:
             check()
         except ConfigError as error:
             yield from error.problems
-    yield from _over(settings.tls, time.time())
+    yield from _over(config, time.time())
     if config.write_token_file:
         try:
             with open(config.write_token_file, "rb") as stream:
@@ -222,11 +232,14 @@ def _files(config: Config, settings: Settings) -> Iterator[str]:
             yield f"--write-token-file {config.write_token_file}: {error}"
 
 
-def _over(tls: Tls, now: float) -> Iterator[str]:
-    for flag, file in (("--tls-cert", tls.cert), ("--upstream-cert", tls.upstream_cert)):
-        end = good_until(file) if file else None
-        if end is not None and end < now:
-            yield f"{flag} {file}: expired at {written(end)}; expected a certificate that is valid now"
+def _over(config: Config, now: float) -> Iterator[str]:
+    admin = ""
+    with suppress(WebError):  # told by `check_web`
+        admin = read_web(config.web_config).certificate if config.web_config else ""
+    for one in shown(config, admin):
+        good = validity(one.file)
+        if good is not None and (problem := wrong(one, good, now)):
+            yield f"{problem}; expected a certificate that is valid now"
 
 
 def _reached(url: str, upstream: Upstream, config: Config, settings: Settings) -> Iterator[str]:

@@ -8,12 +8,10 @@ certificate whose time is over: peers that do not look still get through, and wh
 import logging
 import os
 import ssl
-import time
 from collections.abc import Callable
 from typing import Any
 
 from exporter.proxy.settings import Settings, Tls, Upstream
-from exporter.proxy.validity import good_until, written
 
 log = logging.getLogger(__name__)
 
@@ -133,15 +131,11 @@ def _reason(error: OSError) -> str:
 class _Loaded:
     """One context, the files that it was made of, and what they were like then."""
 
-    def __init__(self, make: Callable[[], ssl.SSLContext], files: tuple[str, ...], own: str) -> None:
-        """`own`: that of the files which shows who we are, or ""."""
+    def __init__(self, make: Callable[[], ssl.SSLContext], files: tuple[str, ...]) -> None:
         self._make = make
-        self._own = own
         self._files = tuple(file for file in files if file)
         self._tried = self._seen = self._stamps()
         self.context = make()
-        # Told with the first `refresh`: whoever only looks whether the files can be used has said nothing yet.
-        self._until = good_until(own) if own else None
 
     def _stamps(self) -> _Stamps:
         return tuple(_stamp(file) for file in self._files)
@@ -151,11 +145,6 @@ class _Loaded:
 
         Returns `success` or `failure` if it was tried, else "".
         """
-        outcome = self._reread()
-        self._tell_end()
-        return outcome
-
-    def _reread(self) -> str:
         stamps = self._stamps()
         still, self._seen = stamps == self._seen, stamps
         if not still or stamps == self._tried:
@@ -167,17 +156,7 @@ class _Loaded:
             log.error("%s; the certificates read before serve on", error)
             return "failure"
         log.info("read again: %s", ", ".join(self._files))
-        self._until = good_until(self._own) if self._own else None
         return "success"
-
-    def _tell_end(self) -> None:
-        if self._until is not None and self._until < time.time():
-            log.error(
-                "%s: the certificate expired at %s; it serves on, but peers that check it refuse",
-                self._own,
-                written(self._until),
-            )
-            self._until = None  # once
 
 
 def _stamp(file: str) -> tuple[int, int, int] | None:
@@ -201,15 +180,13 @@ class Contexts:
         self._upstream: _Loaded | None = None
         self._front: ssl.SSLContext | None = None
         if tls.cert:
-            self._clients = _Loaded(
-                lambda: listener_context(tls), (tls.cert, tls.key, tls.client_ca), tls.cert
-            )
+            self._clients = _Loaded(lambda: listener_context(tls), (tls.cert, tls.key, tls.client_ca))
             # The server keeps the context that it is given for good; each handshake is moved to the current one.
             self._front = listener_context(tls)
             self._front.sni_callback = self._choose
         if any(upstream.tls for upstream in settings.upstreams):
             files = (tls.upstream_ca, tls.upstream_cert, tls.upstream_key)
-            self._upstream = _Loaded(lambda: upstream_context(tls), files, tls.upstream_cert)
+            self._upstream = _Loaded(lambda: upstream_context(tls), files)
 
     def _choose(self, handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         """Called in every handshake, whether the client names a server or not."""

@@ -116,6 +116,13 @@ OWN: tuple[Metric, ...] = (
         "modeltap.collector.success", "gauge", "1", ("collector",), "1 if the collector's last run succeeded."
     ),
     Metric(
+        "modeltap.certificate.expiry",
+        "gauge",
+        "s",
+        ("use",),
+        "When the certificate that the sidecar shows (listener, upstream, admin) ends, in seconds since 1970.",
+    ),
+    Metric(
         "modeltap.admin.refused",
         "counter",
         "{request}",

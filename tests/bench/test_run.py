@@ -120,6 +120,13 @@ def test_decoding_is_measured_with_everything(monkeypatch: pytest.MonkeyPatch) -
     assert main._decoded(0) == []
 
 
+def test_the_tables_of_the_analysis_are_printed_with_everything() -> None:
+    """So are those of the other programs, in as many rounds."""
+    rounds = [plan.make(plan.parser().parse_args(words)).table_rounds for words in ([], ["--quick"])]
+    assert rounds == [plan.TABLE_ROUNDS, 1]
+    assert plan.make(plan.parser().parse_args(["--only", "relay,latency"])).table_rounds == 0
+
+
 def test_selection() -> None:
     """Naming none of a kind means all of it; variants come on request only, or by name."""
     peers, scenarios = plan.select("", variants=False)
@@ -154,10 +161,10 @@ def test_peers_take_part_where_they_tell_something() -> None:
 
 
 def test_a_whole_run_is_bounded() -> None:
-    """With everything left as it is, a run is planned for about fifteen minutes."""
+    """With everything left as it is, a run is planned for about twenty minutes."""
     made = plan.parse([])
     assert made is not None
-    assert 600 < made.estimate_seconds < 960
+    assert 900 < made.estimate_seconds < 1320
 
 
 def test_peers_are_warmed_once_for_each_way_they_stand() -> None:

@@ -41,6 +41,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 VARIABLES = {"__rate_interval": "5m", "window": "5m", "fleet_window": "1h", "role": "live"}
 # Panels that cannot have data here, with the reason; every other query of the dashboard must give a series.
 WITHOUT_DATA = {
+    "Certificates end in": "no certificates",
     "GPU busy": "this machine may have no GPU",
     "GPU memory": "this machine may have no GPU",
     "GPU temperature": "this machine may have no GPU",

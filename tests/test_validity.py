@@ -1,27 +1,27 @@
-"""validity.py: until when certificates are good, and files that do not tell."""
+"""validity.py: from when until when certificates are good, and files that do not tell."""
 
 from pathlib import Path
 
 import pytest
 
-from exporter.proxy.validity import good_until
+from exporter.validity import Validity, validity
 from tests.proxy.secure import file
 
-JANUARY_OVER = 1_580_515_200.0  # 2020-02-01
+JANUARY, JANUARY_OVER = 1_577_836_800.0, 1_580_515_200.0  # 2020-01-01, 2020-02-01
 
 
 def test_ends_of_certificates() -> None:
     """In both forms of time: of this half of the century, and from 2050 on."""
-    assert good_until(file("expired.pem")) == JANUARY_OVER
-    far = good_until(file("server.pem"))
+    assert validity(file("expired.pem")) == Validity(JANUARY, JANUARY_OVER)
+    far = validity(file("server.pem"))
     assert far is not None
-    assert far > 90 * 365 * 86_400
+    assert far.end > 90 * 365 * 86_400 > far.start
 
 
 @pytest.mark.parametrize("name", ["server.key", "none.pem"])
 def test_files_without_a_certificate(name: str) -> None:
     """A key, and no file at all."""
-    assert good_until(file(name)) is None
+    assert validity(file(name)) is None
 
 
 def test_any_part_of_a_certificate(tmp_path: Path) -> None:
@@ -31,4 +31,4 @@ def test_any_part_of_a_certificate(tmp_path: Path) -> None:
     for cut in range(0, len(whole), 7):
         for odd in (whole[:cut], whole[:cut] + b"A" + whole[cut + 1 :], whole[:cut] + whole[cut + 4 :]):
             place.write_bytes(odd)
-            assert isinstance(good_until(str(place)), float | None)
+            assert isinstance(validity(str(place)), Validity | None)
