@@ -68,13 +68,13 @@ def _desyncs() -> Alert:
 
 
 def _certificate() -> Alert:
-    left = f"min by ({', '.join((*REPLICA, 'use'))}) ({series('modeltap.certificate.expiry')}) - time()"
+    left = f"min by ({', '.join((*REPLICA, 'component'))}) ({series('modeltap.certificate.expiry')}) - time()"
     return Alert(
         "CertificateEnds",
         "warning",
         "15m",
         f"{left} < {values.CERTIFICATE_SECONDS}",
         "A certificate of a sidecar is about to end, or has.",
-        f"The certificate that the sidecar at {AT} shows ({{{{ $labels.use }}}}) has "
+        f"The certificate that the sidecar at {AT} shows ({{{{ $labels.component }}}}) has "
         "{{ $value | humanizeDuration }} left; once it is over, peers that check it refuse the connection.",
     )

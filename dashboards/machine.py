@@ -206,7 +206,10 @@ def _losses() -> Sequence[Panel]:
                 "Certificates end in",
                 "Time left of the certificates that the sidecar shows; below zero they are refused.",
                 "s",
-                Query(f"min by (use) ({gauge('modeltap.certificate.expiry', TARGET)}) - time()", "{{use}}"),
+                Query(
+                    f"min by (component) ({gauge('modeltap.certificate.expiry', TARGET)}) - time()",
+                    "{{component}}",
+                ),
             ),
             "No certificates",
         ),

@@ -119,7 +119,7 @@ OWN: tuple[Metric, ...] = (
         "modeltap.certificate.expiry",
         "gauge",
         "s",
-        ("use",),
+        ("component",),
         "When the certificate that the sidecar shows (listener, upstream, admin) ends, in seconds since 1970.",
     ),
     Metric(

@@ -96,7 +96,11 @@ class Stub:
         return float(self.pid)
 
 
-@pytest.mark.parametrize(("parent", "expected"), [(900_000, 900_000), (1, 900_001), (os.getpid(), 900_001)])
+@pytest.mark.parametrize(
+    ("parent", "expected"),
+    [(900_000, 900_000), (1, 900_001), (os.getpid(), 900_001)],
+    ids=["root", "init", "ours"],
+)
 def test_workers_with_sockets_of_their_own(parent: int, expected: int) -> None:
     """Workers that each bind the port (SO_REUSEPORT) are their parent's, unless that is ours or init."""
     rows = [
