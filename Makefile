@@ -104,8 +104,8 @@ endef
 	else echo 'plain Python: it could not be compiled, see .venv/compile.log'; fi > $@
 
 compiled: .venv/compiled.stamp
-	$(COMPILED) $(BIN)/python -m pytest -m 'not replaces' tests/wire tests/proxy tests/records \
-	  tests/faults tests/app/test_drain.py tests/app/test_root.py
+	$(COMPILED) $(BIN)/python -m pytest $(BESIDE) -m 'not replaces' tests/wire tests/proxy tests/records
+	$(COMPILED) $(BIN)/python -m pytest -m 'not replaces' tests/faults tests/app/test_drain.py tests/app/test_root.py
 
 check: .venv/tests
 	$(BIN)/ruff format --check --quiet .
@@ -119,8 +119,13 @@ check: .venv/tests
 	$(BIN)/python -m tests.audit --soft
 	$(BIN)/modeltap metrics --markdown | diff - docs/metrics.md || { echo 'stale: run make golden'; exit 1; }
 
+# Whole deployments, and faults with their deadlines, one after the other; all else a file at a time on each core.
+ALONE := tests/e2e tests/app tests/faults
+BESIDE := -n $(or $(JOBS),2) --dist loadfile
+
 test: environments check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(BESIDE) $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
 	$(MAKE) --silent compiled
 
 e2e: environments
