@@ -47,7 +47,9 @@ from exporter.collect import (
     State,
     World,
     find_listener,
+    load_amdsmi,
     load_nvml,
+    met,
 )
 from exporter.collect import run as collect
 from exporter.config import Config, owner_paths, upstream_of
@@ -225,7 +227,7 @@ class Telemetry:
         # The root and its workers; the collector leaves out what is a component of its own.
         components["data_plane"] = os.getppid()
         own = own_metrics(config)
-        world = World(address, components, load_nvml, config.probe_path, own_metrics=own)
+        world = World(address, components, load_nvml, config.probe_path, own_metrics=own, amdsmi=load_amdsmi)
         self._built = [build(world) for build in COLLECTORS]
         self._probe = next((found for found in self._built if isinstance(found, HealthProbe)), None)
         self._server = next(found for found in self._built if isinstance(found, ServerSignals))
@@ -379,6 +381,7 @@ class Telemetry:
     def _sources(self) -> Iterator[Source]:
         yield lambda: self._gauges
         yield lambda: self._resources
+        yield lambda: met(self._built)
         yield self._writes.samples
         if self._labels is not None:
             yield self._labels.samples

@@ -1,4 +1,4 @@
-"""Samples about resources: processes, network, GPUs, the model's health; psutil and NVML are used only here.
+"""Samples about resources: processes, network, GPUs, the model's health; psutil, NVML and amdsmi are used only here.
 
 To add a collector: one file with `build(world)`, one line in COLLECTORS, one test file with its world.
 """
@@ -20,7 +20,9 @@ from exporter.collect.contract import (
     World,
     grouped,
 )
-from exporter.collect.gpu import load_nvml
+from exporter.collect.gpu import met
+from exporter.collect.gpu_amd import load_amdsmi
+from exporter.collect.gpu_nvml import load_nvml
 from exporter.collect.health import HealthProbe
 from exporter.collect.listener import find_listener
 from exporter.collect.server import ServerSignals
@@ -41,11 +43,20 @@ __all__ = [
     "World",
     "find_listener",
     "grouped",
+    "load_amdsmi",
     "load_nvml",
+    "met",
     "run",
 ]
 
-COLLECTORS: Final[tuple[Build, ...]] = (process.build, network.build, gpu.build, health.build, server.build)
+COLLECTORS: Final[tuple[Build, ...]] = (
+    process.build,
+    network.build,
+    gpu.nvidia,
+    gpu.amd,
+    health.build,
+    server.build,
+)
 
 State = Literal["collected", "unavailable", "failed"]
 _log = logging.getLogger(__name__)

@@ -67,9 +67,14 @@ class OwnMetrics:
     interval: float = 15.0
 
 
+def absent() -> Any:
+    """A binding that is not installed."""
+    raise ImportError("there is none")
+
+
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything outside the process that collectors read. `nvml` imports the NVML binding and returns it.
+    """Everything outside the process that collectors read. `nvml` and `amdsmi` import that binding and return it.
 
     `components` gives a process id, or a finder that is asked again when the process has ended. `probe_path`
     is "" for a probe that only connects; `probe_timeout` is in seconds.
@@ -81,6 +86,7 @@ class World:
     probe_path: str = ""
     probe_timeout: float = 2.0
     own_metrics: OwnMetrics = OwnMetrics()
+    amdsmi: Callable[[], Any] = absent
 
 
 Build = Callable[[World], Collector]

@@ -1,136 +1,65 @@
-"""GPUs through NVML: utilisation, memory, temperature, power, energy, by device.
+"""GPUs through NVML (nvidia) and amdsmi (AMD): a collector of each, that waits for no driver.
 
-Knows nothing of which process uses a device. A device or a field that does not answer is absent; nothing
-here ends anything. Calls into a driver may block: whoever collects does so in a thread.
+Invariants: a value is shown in the reading that brought it and never again; a driver that does not answer is counted
+once, and asked nothing more until it has.
 """
 
-import importlib
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-import psutil
-
+from exporter.collect.background import Background, Pending
 from exporter.collect.contract import Unavailable, World, grouped
+from exporter.collect.gpu_amd import Amd
+from exporter.collect.gpu_devices import REASONS, Devices
+from exporter.collect.gpu_nvml import Nvml
 from exporter.records.sample import Sample
 
-# Where there is no driver, every attempt to load it searches the file system.
-RETRY_SECONDS = 60.0
-MAX_LABEL = 128
+
+def nvidia(world: World) -> "GpuCollector":
+    """The collector of all devices that this world's NVML shows."""
+    return GpuCollector("gpu", Devices(Nvml(world.nvml)))
 
 
-def load_nvml() -> Any:
-    """The NVML binding (package nvidia-ml-py); ImportError where it is not installed."""
-    return importlib.import_module("pynvml")
-
-
-def build(world: World) -> "GpuCollector":
-    """The collector of all devices that this world's driver shows."""
-    return GpuCollector(world.nvml)
-
-
-# A failed call raises the binding's NVMLError. Binding and handle -> value in the family's unit.
-_Read = Callable[[Any, Any], float]
-_FIELDS: tuple[tuple[str, _Read], ...] = (
-    ("hw.gpu.utilization", lambda nvml, device: nvml.nvmlDeviceGetUtilizationRates(device).gpu / 100),
-    ("hw.gpu.memory.usage", lambda nvml, device: nvml.nvmlDeviceGetMemoryInfo(device).used),
-    ("hw.gpu.memory.limit", lambda nvml, device: nvml.nvmlDeviceGetMemoryInfo(device).total),
-    (
-        "hw.temperature",
-        lambda nvml, device: nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU),
-    ),
-    ("hw.power", lambda nvml, device: nvml.nvmlDeviceGetPowerUsage(device) / 1000),  # mW
-    ("hw.energy", lambda nvml, device: nvml.nvmlDeviceGetTotalEnergyConsumption(device) / 1000),  # mJ
-)
+def amd(world: World) -> "GpuCollector":
+    """The collector of all devices that this world's amdsmi shows."""
+    return GpuCollector("gpu_amd", Devices(Amd(world.amdsmi)))
 
 
 class GpuCollector:
-    """Samples of `hw.*` for each device. `load` gives the binding; called again after a driver was lost.
+    """Samples of `hw.*`. Unavailable: no driver, no device, or a reading that takes longer than is waited for.
 
-    Unavailable: no binding, no driver, no device. The error of a driver that did answer before is raised.
+    Raises what a driver that was there before fails with, and Hung while it does not answer.
     """
 
-    name = "gpu"
-
-    def __init__(self, load: Callable[[], Any], boot_time: Callable[[], float] = psutil.boot_time) -> None:
-        self._load = load
-        self._boot_time = boot_time
-        self._lock = threading.Lock()
-        self._nvml: Any = None
-        self._retry_at = float("-inf")
-        self._why = ""
-        # Energy by device: the last value, and since when it counts.
-        self._energy: dict[str, tuple[float, float]] = {}
+    def __init__(
+        self, name: str, devices: Devices, background: Background[list[Sample]] | None = None
+    ) -> None:
+        self.name = name
+        self._devices = devices
+        self._background = background or Background(f"collect-{name}")
 
     def collect(self, now: float) -> Iterator[Sample]:
-        """Samples as of `now`, unix seconds. From any thread."""
-        with self._lock:
-            nvml = self._started(now)
-            try:
-                samples = list(self._samples(nvml, nvml.nvmlDeviceGetCount(), now))
-            except nvml.NVMLError:
-                # The driver itself is gone (unloaded, updated): handles and library state are worthless.
-                self._stop()
-                raise
-        if not samples:
-            raise Unavailable("no GPU answers")
+        """Samples as of `now`, unix seconds."""
+        try:
+            samples = self._background.ask(lambda: self._devices.read(now))
+        except Pending as pending:
+            raise Unavailable("the driver takes its time") from pending
         yield from grouped(samples)
 
+    def samples(self) -> Iterator[Sample]:
+        """What reading met with; from any thread, also while it hangs."""
+        source, created = self._devices.driver.name, self._devices.created
+        refused = self._devices.refused()
+        for reason in REASONS:
+            yield Sample("modeltap.gpu.refusals", (source, reason), refused[reason], created)
+        yield Sample("modeltap.gpu.hangs", (source,), self._background.hangs, created)
+
     def close(self) -> None:
-        """Let the driver go; safe twice."""
-        with self._lock:
-            self._stop()
-
-    def _started(self, now: float) -> Any:
-        if self._nvml is not None:
-            return self._nvml
-        if now < self._retry_at <= now + RETRY_SECONDS:
-            raise Unavailable(self._why)
-        self._retry_at = now + RETRY_SECONDS
-        try:
-            nvml = self._load()
-        except ImportError as error:
-            self._why = "the package nvidia-ml-py is not installed"
-            raise Unavailable(self._why) from error
-        try:
-            nvml.nvmlInit()
-        except nvml.NVMLError as error:
-            self._why = f"NVML does not start: {error}"
-            raise Unavailable(self._why) from error
-        self._nvml = nvml
-        return nvml
-
-    def _stop(self) -> None:
-        nvml, self._nvml = self._nvml, None
-        if nvml is not None:
-            with suppress(nvml.NVMLError):  # a lost driver cannot say goodbye
-                nvml.nvmlShutdown()
-
-    def _samples(self, nvml: Any, count: int, now: float) -> Iterator[Sample]:
-        for index in range(count):
-            try:
-                device = nvml.nvmlDeviceGetHandleByIndex(index)
-                labels = (_text(nvml.nvmlDeviceGetUUID(device)), _text(nvml.nvmlDeviceGetName(device)))
-            except nvml.NVMLError:
-                continue  # lost, or not ours to see
-            for family, read in _FIELDS:
-                try:
-                    value = read(nvml, device)
-                except nvml.NVMLError:
-                    continue  # not supported by this device, or lost since
-                created = self._counted_since(labels[0], value, now) if family == "hw.energy" else 0.0
-                yield Sample(family, labels, value, created)
-
-    def _counted_since(self, device: str, value: float, now: float) -> float:
-        """When the energy was 0: before the driver was loaded, or at a reset that was seen."""
-        last, since = self._energy.get(device, (0.0, 0.0))
-        if value < last:
-            since = now
-        self._energy[device] = (value, since or self._boot_time())
-        return self._energy[device][1]
+        """Let the driver go unless it hangs; safe twice."""
+        if self._background.idle:
+            self._devices.close()
 
 
-def _text(value: str | bytes) -> str:
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    return text[:MAX_LABEL]
+def met(collectors: Iterable[object]) -> list[Sample]:
+    """What those that read GPUs met with, families together."""
+    found = (each for each in collectors if isinstance(each, GpuCollector))
+    return grouped(sample for each in found for sample in each.samples())

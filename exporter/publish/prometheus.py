@@ -165,7 +165,10 @@ def _names(row: Metric) -> frozenset[str]:
 
 def _unit(row: Metric) -> str:
     """The unit's word, with which `prometheus_name` ends the family's name; "" for annotations and bare numbers."""
-    return "" if row.unit == "1" or row.unit.startswith("{") else _family_name(row).rpartition("_")[2]
+    if row.unit == "1" or row.unit.startswith("{"):
+        return ""
+    words = 3 if row.unit.endswith("/s") else 1  # bytes_per_second
+    return "_".join(_family_name(row).split("_")[-words:])
 
 
 def _escape(text: str) -> str:

@@ -10,6 +10,7 @@ import re
 
 from exporter.records.drift_metrics import DRIFT
 from exporter.records.generation_metrics import GENERATION
+from exporter.records.gpu_metrics import GPU
 from exporter.records.metric import LATENCY_BUCKETS, Metric
 from exporter.records.observation_metrics import OBSERVATION
 from exporter.records.own_metrics import OVERHEAD_BUCKETS, OWN
@@ -304,6 +305,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *PERFORMANCE,
     *QUALITY,
     *RESOURCES,
+    *GPU,
     *OWN,
 )
 
@@ -331,7 +333,7 @@ def prometheus_name(row: Metric) -> str:
     base = re.sub(r"_+", "_", re.sub(r"[^a-zA-Z0-9_:]", "_", row.name))
     unit = _UNIT_WORDS.get(row.unit, "")
     if row.unit.endswith("/s"):
-        unit = "per_second"
+        unit = f"{_UNIT_WORDS.get(row.unit.removesuffix('/s'), '')}_per_second".strip("_")
     if unit and not base.endswith(f"_{unit}"):
         base = f"{base}_{unit}"
     suffix = {"counter": "_total", "info": "_info", "gauge": "", "histogram": ""}[row.kind]

@@ -1,4 +1,4 @@
-"""Catalogue rows of resources: processes by component (model, data_plane or analysis), network, GPUs."""
+"""Catalogue rows of resources: processes by component (model, data_plane or analysis), network."""
 
 from exporter.records.metric import Metric
 
@@ -29,19 +29,5 @@ RESOURCES: tuple[Metric, ...] = (
         "By",
         ("network_io_direction",),
         "Bytes through the interfaces of this network namespace, loopback left out (receive, transmit).",
-    ),
-    Metric(
-        "hw.gpu.utilization", "gauge", "1", ("hw_id", "hw_name"), "Share of time in which the GPU was busy."
-    ),
-    Metric("hw.gpu.memory.usage", "gauge", "By", ("hw_id", "hw_name"), "GPU memory in use."),
-    Metric("hw.gpu.memory.limit", "gauge", "By", ("hw_id", "hw_name"), "GPU memory in all."),
-    Metric("hw.temperature", "gauge", "Cel", ("hw_id", "hw_name"), "Temperature of the GPU."),
-    Metric("hw.power", "gauge", "W", ("hw_id", "hw_name"), "Power drawn by the GPU."),
-    Metric(
-        "hw.energy",
-        "counter",
-        "J",
-        ("hw_id", "hw_name"),
-        "Energy used by the GPU since the driver was loaded.",
     ),
 )

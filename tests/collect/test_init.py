@@ -9,7 +9,7 @@ import pytest
 
 from exporter.collect import COLLECTORS, State, Unavailable, World, run
 from exporter.collect.contract import Build
-from exporter.collect.gpu import load_nvml
+from exporter.collect.gpu_nvml import load_nvml
 from exporter.records.catalogue import metric
 from exporter.records.sample import Sample
 

@@ -24,6 +24,7 @@ ROOMS: dict[str, set[str]] = {
 CONFINED = {
     "psutil": {"collect"},
     "pynvml": {"collect"},
+    "amdsmi": {"collect"},
     "prometheus_client": {"publish", "demo"},
     "opentelemetry": {"publish", "demo"},
     "grpc": {"publish"},
@@ -152,6 +153,7 @@ def test_the_data_plane_loads_nothing_heavy() -> None:
         "prometheus_client",
         "psutil",
         "pynvml",
+        "amdsmi",
         "grpc",
         "yaml",
         "orjson",

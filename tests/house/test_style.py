@@ -18,6 +18,7 @@ TASKS = {
 BROAD = {
     "proxy/tap.py": "the tap: nothing that happens in following may touch the bytes",
     "proxy/usage.py": "asking for usage: nothing that happens in it may touch the bytes",
+    "collect/background.py": "the thread of a call that may hang: what it raises is raised to whoever asked",
     "collect/__init__.py": "the collector frame: one collector's failure is counted as its own",
     "analysis/engine.py": "the analysis loop: one exchange's failure is counted, the next goes on",
     "analysis/pushes.py": "the same for a body that is pushed",

@@ -23,7 +23,10 @@ VOCABULARY = {
     *("reference", "other"),  # other: the second feature of a pair
     *("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model"),
     "gen_ai_token_type",
-    *("hw_id", "hw_name", "cpu_mode", "disk_io_direction", "network_io_direction"),
+    *("hw_id", "hw_name", "hw_parent", "hw_type", "hw_vendor", "hw_driver_version", "hw_firmware_version"),
+    *("hw_serial_number", "hw_gpu_task", "hw_sensor_location", "hw_limit_type", "hw_state"),
+    *("clock", "link", "pid", "xid"),  # of a GPU, beside the conventions
+    *("cpu_mode", "disk_io_direction", "network_io_direction"),
     *("component", "collector", "outcome", "signal", "version", "python_version", "match", "probability"),
     *("truth", "maturity"),  # the true class; whether labels are complete
     *("phase", "token_type", "resource", "purpose", "task", "task_source", "kind", "hash"),
@@ -84,7 +87,9 @@ def test_row(row: Metric) -> None:
     assert row.kind == "histogram" or row.buckets == ()
     assert list(row.buckets) == sorted(set(row.buckets))
     assert all(bound > 0 for bound in row.buckets)
-    assert row.unit in ("s", "By", "1", "Cel", "W", "J") or re.fullmatch(r"\{[a-z_]+\}(?:/s)?", row.unit)
+    assert row.unit in ("s", "By", "By/s", "1", "Cel", "W", "J", "Hz") or re.fullmatch(
+        r"\{[a-z_]+\}(?:/s)?", row.unit
+    )
     assert metric(row.name) is row
 
 
@@ -121,6 +126,7 @@ def test_unknown_names_raise() -> None:
         ("hw.energy", "J", "counter", "hw_energy_joules_total"),
         ("hw.power", "W", "gauge", "hw_power_watts"),
         ("hw.temperature", "Cel", "gauge", "hw_temperature_celsius"),
+        ("hw.gpu.pcie.throughput", "By/s", "gauge", "hw_gpu_pcie_throughput_bytes_per_second"),
         ("process.cpu.time", "s", "counter", "process_cpu_time_seconds_total"),
         ("x.total", "{thing}", "counter", "x_total"),
         ("x.wait.seconds", "s", "gauge", "x_wait_seconds"),
