@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from exporter.collect.contract import Unavailable
-from exporter.collect.gpu_devices import Find, Reason, Unit, BareSample, processes, text
+from exporter.collect.gpu_devices import BareSample, Find, Reason, Unit, processes, text
 
 MEGA = 1_000_000
 # amdsmi.h, amdsmi_status_t.

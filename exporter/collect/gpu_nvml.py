@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from exporter.collect.contract import Unavailable
-from exporter.collect.gpu_devices import Find, Reason, Unit, BareSample, processes, text
+from exporter.collect.gpu_devices import BareSample, Find, Reason, Unit, processes, text
 from exporter.collect.gpu_xids import Xids
 
 MEGA, KIBI, KILO = 1_000_000, 1024, 1000
