@@ -63,6 +63,12 @@ STORE_USED = 0.9
 # A week: what renews by itself has done so long before.
 CERTIFICATE_SECONDS = 604_800
 
+# Degrees below the point where the GPU itself slows down, and what is hot for one that does not tell that point.
+GPU_HOT_MARGIN = 3
+GPU_HOT = 90
+# Servers of language models take 90 % at their start, and mean to.
+GPU_MEMORY_FULL = 0.98
+
 DROPPED_RATIO = 0.05
 RESTARTS = 3
 DESYNC_RATIO = 0.01
@@ -81,6 +87,7 @@ def problems() -> list[str]:
         ("ERROR_RATIO", ERROR_RATIO),
         ("DROPPED_RATIO", DROPPED_RATIO),
         ("DESYNC_RATIO", DESYNC_RATIO),
+        ("GPU_MEMORY_FULL", GPU_MEMORY_FULL),
     ):
         if not 0 < value < 1:
             found.append(f"{name} = {value:g} is no ratio; expected a number between 0 and 1")

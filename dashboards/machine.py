@@ -5,6 +5,7 @@ It knows no model names, since no resource has one. Invariant: every loss that t
 
 from collections.abc import Sequence
 
+from dashboards import gpu
 from dashboards.panels import Panel, Query, empty, table, timeseries
 from dashboards.queries import gauge, increase, latency, quantiles, rate, total
 from dashboards.variables import MODEL, TARGET
@@ -49,30 +50,7 @@ def resources() -> Sequence[Panel]:
         timeseries(
             "Uptime", "Time since the youngest process started.", "s", Query(youngest, "{{component}}")
         ),
-        *_gpu(),
     )
-
-
-def _gpu() -> Sequence[Panel]:
-    legend = "{{instance}} {{hw_id}}"
-    used, limit = gauge("hw.gpu.memory.usage", TARGET), gauge("hw.gpu.memory.limit", TARGET)
-    heat, busy = gauge("hw.temperature", TARGET), gauge("hw.gpu.utilization", TARGET)
-    memory = (Query(used, f"{legend} used"), Query(limit, f"{legend} in all"))
-    power = (
-        Query(gauge("hw.power", TARGET), f"{legend} now"),
-        Query(rate("hw.energy", TARGET), f"{legend} mean"),
-    )
-    panels = (
-        timeseries(
-            "GPU busy", "Share of time in which the GPU was busy.", "percentunit", Query(busy, legend)
-        ),
-        timeseries("GPU memory", "GPU memory in use and in all.", "bytes", *memory),
-        timeseries("GPU temperature", "Temperature of the GPU.", "celsius", Query(heat, legend)),
-        timeseries(
-            "GPU power", "Power drawn now, and the mean that the energy counter gives.", "watt", *power
-        ),
-    )
-    return tuple(empty(panel, "No GPU") for panel in panels)
 
 
 def sidecar() -> Sequence[Panel]:
@@ -229,6 +207,7 @@ def _losses() -> Sequence[Panel]:
             Query(total(rate("modeltap.writes", TARGET), "resource", "outcome"), "{{resource}} {{outcome}}"),
         ),
         *_outcomes(),
+        *gpu.reading(),
     )
 
 

@@ -8,7 +8,7 @@ over replicas before anything is computed from them.
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards import access, drift, generation, machine, payloads, performance, quality, server
+from dashboards import access, drift, generation, gpu, machine, payloads, performance, quality, server
 from dashboards.panels import (
     Panel,
     Query,
@@ -47,6 +47,7 @@ def build() -> dict[str, Any]:
         ("Labels", performance.labels()),
         ("Server", server.panels()),
         ("Resources", machine.resources()),
+        ("GPU", gpu.panels()),
         ("Sidecar", machine.sidecar()),
         ("Payload log", (*payloads.panels(), *access.panels())),
     )

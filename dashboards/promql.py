@@ -15,6 +15,14 @@ from exporter.records.catalogue import CATALOGUE, metric, prometheus_name
 HISTOGRAM_PARTS = ("_bucket", "_count", "_sum")
 # Series that Prometheus itself makes.
 SYNTHETIC = frozenset({"up", "ALERTS"})
+# dcgm-exporter's series that panels take where a sidecar sees no GPU; no alert does.
+FOREIGN = frozenset(
+    f"DCGM_FI_DEV_{name}"
+    for name in (
+        *("GPU_UTIL", "MEM_COPY_UTIL", "FB_USED", "FB_FREE"),
+        *("GPU_TEMP", "POWER_USAGE", "XID_ERRORS"),
+    )
+)
 # What stands for a duration; the first three as Grafana fills them for a data source scraped each 15 s.
 DURATIONS = {
     **{"__rate_interval": "1m", "__range": "1h", "__interval": "15s"},

@@ -10,7 +10,7 @@ from typing import Any
 
 import promql_parser
 
-from dashboards.promql import interpolate, selectors_in
+from dashboards.promql import FOREIGN, interpolate, selectors_in
 
 Dashboard = dict[str, Any]
 Rule = Callable[[Dashboard], Iterator[str]]
@@ -174,6 +174,8 @@ def _unmatched(dashboard: Dashboard, label: str) -> Iterator[str]:
             continue
         # The variable itself is kept, so that the matcher can be compared with it.
         for selector in selectors_in(interpolate(query, {label: f"${label}"})):
+            if selector.name in FOREIGN:
+                continue  # another exporter's job; joined with what has the matcher
             matchers = selector.matchers.matchers
             wanted = (label, promql_parser.MatchOp.Re, f"${label}")
             if wanted not in [(one.name, one.op, one.value) for one in matchers]:

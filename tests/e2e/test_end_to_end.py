@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
-from dashboards import access, generation, payloads, performance
+from dashboards import access, generation, gpu, payloads, performance
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
 from tests.e2e import mlserver, sidecar, telemetry
@@ -42,10 +42,7 @@ VARIABLES = {"__rate_interval": "5m", "window": "5m", "fleet_window": "1h", "rol
 # Panels that cannot have data here, with the reason; every other query of the dashboard must give a series.
 WITHOUT_DATA = {
     "Certificates end in": "no certificates",
-    "GPU busy": "this machine may have no GPU",
-    "GPU memory": "this machine may have no GPU",
-    "GPU temperature": "this machine may have no GPU",
-    "GPU power": "this machine may have no GPU",
+    **{panel["title"]: "this machine may have no GPU" for panel in gpu.panels()},
     **{panel["title"]: "the model is not generative" for panel in generation.panels()},
     **{panel["title"]: "the payload log is off here" for panel in payloads.panels()},
     **{panel["title"]: "the access log is off here" for panel in access.panels()},
