@@ -135,6 +135,7 @@ def scraped(samples: list[Sample]) -> Series:
 # Names for which a receiver's rules know better than to agree: a convention's own unit, and what a scrape calls info.
 OTHERS = {
     "hw_gpu_utilization": "hw_gpu_utilization_ratio",
+    "hw_status": "hw_status_ratio",
     "modeltap_build_info": "modeltap_build",
     "modeltap_config_info": "modeltap_config",
 }
