@@ -62,6 +62,15 @@ STORE_USED = 0.9
 
 # A week: what renews by itself has done so long before.
 CERTIFICATE_SECONDS = 604_800
+# Share of the observed time of an hour in which the model was up: 36 seconds of outage.
+AVAILABILITY = 0.99
+# Seconds that have to be observed before a share says anything.
+OBSERVED_SECONDS = 600
+# Mean seconds from a start to ready; five minutes suit a model of some gigabytes, large weights want more.
+COLD_START_SECONDS = 300
+# Restarts of one model server, and changes of one model's version, within an hour.
+MODEL_RESTARTS = 3
+VERSION_CHANGES = 4
 
 DROPPED_RATIO = 0.05
 RESTARTS = 3
@@ -79,6 +88,7 @@ def problems() -> list[str]:
         )
     for name, value in (
         ("ERROR_RATIO", ERROR_RATIO),
+        ("AVAILABILITY", AVAILABILITY),
         ("DROPPED_RATIO", DROPPED_RATIO),
         ("DESYNC_RATIO", DESYNC_RATIO),
     ):
@@ -87,6 +97,10 @@ def problems() -> list[str]:
     for name, value in (
         ("MIN_REQUESTS", MIN_REQUESTS),
         ("MIN_ROWS", MIN_ROWS),
+        ("OBSERVED_SECONDS", OBSERVED_SECONDS),
+        ("COLD_START_SECONDS", COLD_START_SECONDS),
+        ("MODEL_RESTARTS", MODEL_RESTARTS),
+        ("VERSION_CHANGES", VERSION_CHANGES),
         ("DRIFT_EFFECT", DRIFT_EFFECT),
         ("DRIFT_LARGE", DRIFT_LARGE),
         ("DRIFT_BROKEN", DRIFT_BROKEN),

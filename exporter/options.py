@@ -275,7 +275,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "probe_interval", values.number(0.1, 3600, float), "seconds between probes of the model (default 5)"
     ),
-    Setting("probe_timeout", values.number(0.01, 600, float), "seconds that a probe may take (default 2)"),
+    Setting("probe_seconds", values.number(0.01, 600, float), "seconds that a probe may take (default 2)"),
     Setting(
         "stable_after",
         values.number(0, 604800, float),

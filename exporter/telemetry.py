@@ -225,7 +225,7 @@ class Telemetry:
         # The root and its workers; the collector leaves out what is a component of its own.
         components["data_plane"] = os.getppid()
         own = own_metrics(config)
-        probing = probed(config), config.probe_timeout, config.probe_interval
+        probing = probed(config), config.probe_seconds, config.probe_interval
         world = World(address, components, load_nvml, *probing, own)
         self._built = [build(world) for build in COLLECTORS]
         probe = next(found for found in self._built if isinstance(found, HealthProbe))
