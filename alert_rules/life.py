@@ -88,8 +88,8 @@ def _versions() -> tuple[Alert, ...]:
             "0m",
             f"max by ({', '.join(NAMED)}) (round(increase({rollbacks}[1h]))) > 0",
             "A model went back to a version that it had before.",
-            "Model {{ $labels.model_name }} answers with a version that it had before; what was rolled out in between "
-            "is no longer in use.",
+            "Model {{ $labels.model_name }} went back {{ $value }} times in an hour to a version that it had before; "
+            "what was rolled out in between is no longer in use.",
         ),
         Alert(
             "DeploymentNeverReady",
@@ -98,6 +98,6 @@ def _versions() -> tuple[Alert, ...]:
             f"max by ({', '.join(NAMED)}) (round(increase({failed}[1h]))) > 0",
             "A model server was started and is not ready in time.",
             "The server of model {{ $labels.model_name }} (job {{ $labels.job }}) was started and was not ready within "
-            "the time that it has (ready_within).",
+            "the time that it has (ready_within), {{ $value }} times in an hour.",
         ),
     )
