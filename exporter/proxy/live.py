@@ -139,8 +139,9 @@ class Live:
         wanted = bool(self.request.kept or self.request.reason or self.response.reason)
         aside = not wanted and self.trace is None
         # Whoever loads or unloads a model does it rarely, and its life is told by that.
-        if (aside and not plane.every_exchange and not self.labelled.managing) or not plane.sender.admits(
-            self.request_id
+        rare = self.labelled.managing
+        if (aside and not plane.every_exchange and not rare) or not plane.sender.admits(
+            self.request_id, rare
         ):
             return
         labelled = self.labelled

@@ -45,6 +45,11 @@ class Scene:
         """Poll until the series have that sum or more."""
         self.until(f"{name}{labels} is {value}", lambda: self.count(name, **labels) >= value)
 
+    def until_told(self, value: float, name: str, **labels: str) -> None:
+        """The same of what answers tell: under load they are thinned, so there is another one each time."""
+        told = f"answers tell {name}{labels} {value}"
+        self.until(told, lambda: self.infer() and self.count(name, **labels) >= value)
+
     def post(self, path: str, body: bytes) -> int:
         """One request through the sidecar; 0 if it is not answered."""
         connection = http.client.HTTPConnection(LOOPBACK, self._at.proxy, timeout=20)
@@ -96,9 +101,9 @@ def test_a_model_lives(tmp_path: Path) -> None:
 def _begins(scene: Scene) -> None:
     """Late, but there: how long it took, what is asked once the dialect is known, which version it is."""
     scene.until("it answers", scene.infer)
-    scene.until_count(1, "model_probe_info", path=living_model.READY, source="dialect")
+    scene.until_told(1, "model_probe_info", path=living_model.READY, source="dialect")
     scene.until_count(1, "model_up")
-    scene.until_count(1, "model_version_start_time_seconds", model_version="1")
+    scene.until_told(1, "model_version_start_time_seconds", model_version="1")
     scene.until_count(1, "model_cold_start_duration_seconds_count", source="process")
     assert scene.count("model_restarts_total") == 0
     assert scene.count("model_probe_connect_duration_seconds_count") > 0
@@ -119,8 +124,8 @@ def _is_another(scene: Scene) -> None:
     """Another process with another version; it says itself that it is not ready for a while."""
     scene.until_count(1, "model_restarts_total", source="process")
     scene.until("it answers", scene.infer)
-    scene.until_count(1, "model_version_changes_total", model_name="echo", kind="new")
-    scene.until_count(1, "model_load_duration_seconds_count", model_version="2", source="readiness")
+    scene.until_told(1, "model_version_changes_total", model_name="echo", kind="new")
+    scene.until_told(1, "model_load_duration_seconds_count", model_version="2", source="readiness")
     scene.until_count(2, "model_cold_start_duration_seconds_count", source="process")
     assert scene.count("model_deployments_total", model_version="1", outcome="superseded") == 1
     transition = {"previous_version": "1", "model_version": "2"}
@@ -131,12 +136,12 @@ def _is_rolled_back(scene: Scene) -> None:
     """A load that passes through the sidecar brings the first version back."""
     assert scene.post(living_model.LOAD, json.dumps({"parameters": {"version": "1"}}).encode()) == 200
     scene.until("it answers", scene.infer)
-    scene.until_count(1, "model_version_changes_total", model_name="echo", kind="rollback")
+    scene.until_told(1, "model_version_changes_total", model_name="echo", kind="rollback")
     scene.until_count(1, "model_deployments_total", model_version="2", outcome="rolled_back")
     request = {"model_name": "echo", "kind": "load", "outcome": "success"}
     scene.until_count(1, "model_repository_requests_total", **request)
     loaded = {"model_name": "echo", "model_version": "1", "source": "repository"}
-    scene.until_count(1, "model_load_duration_seconds_count", **loaded)
+    scene.until_told(1, "model_load_duration_seconds_count", **loaded)
     assert scene.count("model_load_duration_seconds_sum", **loaded) >= living_model.LOAD_SECONDS
     scene.until_count(1, "model_up")
     assert scene.count("model_health_time_seconds_total", state="down") > 0
