@@ -156,11 +156,11 @@ def _versions() -> Sequence[Panel]:
         empty(
             table(
                 "Changes from which to which",
-                "How often one version took the place of another, since the sidecars were started.",
+                "How often one version took the place of another.",
                 pairs,
                 {
                     "Times": (
-                        Query(total(gauge("model.version.transitions", SERIES), *pairs), shape="table"),
+                        Query(total(increase("model.version.transitions", SERIES), *pairs), shape="table"),
                         "short",
                     )
                 },

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from exporter.collect.asking import REASONS
+from exporter.collect.asking import REASONS, Failure, Times
 from exporter.collect.contract import Place, Unavailable, World
 from exporter.collect.health import HealthProbe, build
 from exporter.collect.starts import Process
@@ -48,6 +48,26 @@ async def test_hanging() -> None:
     found = shown(probe, NOW)
     assert found["model.probe.failures", "timeout"] == 1
     assert found["model.probe.duration",] > 0.04
+
+
+async def test_a_loop_that_stood_still_is_no_silence_of_the_model() -> None:
+    """A timeout that comes late is this process's own: the model is asked again, once; one in time is the model's."""
+
+    async def asked(seconds: float) -> list[Failure | None]:
+        now, answers = 0.0, [Failure("timeout", ""), None]
+        probe = HealthProbe(Place("/nowhere/s", "/ready"), timeout=1.0, clock=lambda: now)
+
+        async def once(_: Times) -> Failure | None:
+            nonlocal now
+            now += seconds
+            return answers.pop(0)
+
+        probe._once = once  # type: ignore[method-assign]
+        assert await probe.probe(NOW) is not bool(answers)
+        return answers
+
+    assert len(await asked(1.05)) == 1
+    assert len(await asked(9.0)) == 0
 
 
 async def test_stale_result_is_not_shown() -> None:
