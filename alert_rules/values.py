@@ -62,6 +62,7 @@ STORE_USED = 0.9
 
 # A week: what renews by itself has done so long before.
 CERTIFICATE_SECONDS = 604_800
+
 # Share of the observed time of an hour in which the model was up: 36 seconds of outage.
 AVAILABILITY = 0.99
 # Seconds that have to be observed before a share says anything.
