@@ -12,13 +12,25 @@ from pathlib import Path
 
 import yaml
 
-from alert_rules import drift, drift_long, drift_pairs, gpu, performance, quality, sidecar, traffic, values
+from alert_rules import (
+    drift,
+    drift_long,
+    drift_pairs,
+    gpu,
+    life,
+    performance,
+    quality,
+    sidecar,
+    traffic,
+    values,
+)
 from alert_rules.rules import Alert, Group, Record, as_yaml
 from dashboards.promql import undeclared_in
 
 HERE = Path(__file__).resolve().parent
 FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("traffic.yaml", traffic.group),
+    ("life.yaml", life.group),
     ("drift.yaml", drift.group),
     ("drift_long.yaml", drift_long.group),
     ("drift_pairs.yaml", drift_pairs.group),

@@ -68,6 +68,15 @@ GPU_HOT_MARGIN = 3
 GPU_HOT = 90
 # Servers of language models take 90 % at their start, and mean to.
 GPU_MEMORY_FULL = 0.98
+# Share of the observed time of an hour in which the model was up: 36 seconds of outage.
+AVAILABILITY = 0.99
+# Seconds that have to be observed before a share says anything.
+OBSERVED_SECONDS = 600
+# Mean seconds from a start to ready; five minutes suit a model of some gigabytes, large weights want more.
+COLD_START_SECONDS = 300
+# Restarts of one model server, and changes of one model's version, within an hour.
+MODEL_RESTARTS = 3
+VERSION_CHANGES = 4
 
 DROPPED_RATIO = 0.05
 RESTARTS = 3
@@ -85,6 +94,7 @@ def problems() -> list[str]:
         )
     for name, value in (
         ("ERROR_RATIO", ERROR_RATIO),
+        ("AVAILABILITY", AVAILABILITY),
         ("DROPPED_RATIO", DROPPED_RATIO),
         ("DESYNC_RATIO", DESYNC_RATIO),
         ("GPU_MEMORY_FULL", GPU_MEMORY_FULL),
@@ -94,6 +104,10 @@ def problems() -> list[str]:
     for name, value in (
         ("MIN_REQUESTS", MIN_REQUESTS),
         ("MIN_ROWS", MIN_ROWS),
+        ("OBSERVED_SECONDS", OBSERVED_SECONDS),
+        ("COLD_START_SECONDS", COLD_START_SECONDS),
+        ("MODEL_RESTARTS", MODEL_RESTARTS),
+        ("VERSION_CHANGES", VERSION_CHANGES),
         ("DRIFT_EFFECT", DRIFT_EFFECT),
         ("DRIFT_LARGE", DRIFT_LARGE),
         ("DRIFT_BROKEN", DRIFT_BROKEN),

@@ -8,7 +8,7 @@ over replicas before anything is computed from them.
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards import access, drift, generation, gpu, machine, payloads, performance, quality, server
+from dashboards import access, drift, generation, gpu, life, machine, payloads, performance, quality, server
 from dashboards.panels import (
     Panel,
     Query,
@@ -39,6 +39,7 @@ def build() -> dict[str, Any]:
     rows = (
         ("Now", _now()),
         ("Traffic", _traffic()),
+        ("Life", life.panels()),
         ("Generative models", generation.panels()),
         ("Predictions", _predictions()),
         ("Drift", drift.panels()),

@@ -111,6 +111,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     final_scrape_wait: float = 0.0
     probe_path: str = ""
     probe_interval: float = 5.0
+    probe_seconds: float = 2.0
+    stable_after: float = 600.0
+    ready_within: float = 900.0
     upstream_metrics: str = ""
     upstream_metrics_interval: float = 15.0
     include_upstream: bool = False

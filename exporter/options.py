@@ -268,10 +268,23 @@ SETTINGS: tuple[Setting, ...] = (
         "final_scrape_wait", values.number(0, 300, float), "seconds to wait for a last scrape after a drain"
     ),
     Setting(
-        "probe_path", values.path, "path that answers 2xx when the model is ready (default: connect only)"
+        "probe_path",
+        values.path,
+        "path that answers 2xx when the model is ready (default: the dialect's own, once it is known)",
     ),
     Setting(
         "probe_interval", values.number(0.1, 3600, float), "seconds between probes of the model (default 5)"
+    ),
+    Setting("probe_seconds", values.number(0.01, 600, float), "seconds that a probe may take (default 2)"),
+    Setting(
+        "stable_after",
+        values.number(0, 604800, float),
+        "seconds in use and up after which a version counts as a stable deployment (default 600)",
+    ),
+    Setting(
+        "ready_within",
+        values.number(0.1, 604800, float),
+        "seconds in which a model server that was started has to be ready (default 900)",
     ),
     Setting(
         "upstream_metrics",

@@ -1,4 +1,4 @@
-"""Settings -> where the upstream's own metrics are, and the TLS that is spoken to them."""
+"""Settings -> where the upstream's readiness and its own metrics are, and the TLS that is spoken to them."""
 
 import ssl
 from collections.abc import Callable
@@ -34,6 +34,12 @@ def own_metrics(config: Config) -> OwnMetrics:
         host = upstream.host or "127.0.0.1"
         places += [Place((host, port)) for port in PORTS if port != upstream.port]
     return OwnMetrics(tuple(places), readings, False, interval)
+
+
+def probed(config: Config) -> Place:
+    """Where the model is asked whether it is ready; a path of "" is for what is relayed unread, or not told."""
+    upstream = upstream_of(config.upstream)
+    return _at(config, upstream, "" if upstream.opaque else config.probe_path)
 
 
 def _told(config: Config, upstream: Upstream, told: str) -> Place:

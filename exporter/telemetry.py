@@ -59,10 +59,11 @@ from exporter.guard import Guard
 from exporter.included import Included
 from exporter.keeper import Keeper
 from exporter.labels import Labels, labels_of
+from exporter.life import Life
 from exporter.limits import cpu_budget, memory_bound
 from exporter.payloads import payload_log
 from exporter.performance_page import performance_page
-from exporter.places import own_metrics
+from exporter.places import own_metrics, probed
 from exporter.publish import Decoded, Late, LogPusher, Publisher, Pusher, SpanPusher, read_config
 from exporter.records.event import Event
 from exporter.records.exchange import Exchange
@@ -163,7 +164,7 @@ class Telemetry:
         self._late = Late(config.late_spans, self._started)
         self._publishers(f"{socket.gethostname()}:{config.listen}")
         self._events.switched_off(message["dialects_off"], time.time())
-        self._collectors(config)
+        self._collectors(config, None if again else self._started)
         self._budget = Budget(cpu_budget(config.analysis_cpu))
         self._consumer = Consumer(self._handle, self._large, self._flush)
         self._begin(self._consumer.run)
@@ -172,8 +173,7 @@ class Telemetry:
         self._begin(self._every(LOOK_SECONDS, self._refer))
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
         self._begin(partial(self._keeper.run, self._engine))
-        if self._probe is not None:
-            self._begin(self._every(config.probe_interval, self._probing))
+        self._begin(self._life.run)
         self._begin(self._every(config.upstream_metrics_interval, self._polling))
         await self._serve(config, admin_fd)
         self._ready = True
@@ -220,18 +220,21 @@ class Telemetry:
         for publisher in self._senders:
             publisher.start()
 
-    def _collectors(self, config: Config) -> None:
+    def _collectors(self, config: Config, began: float | None = None) -> None:
         upstream = upstream_of(config.upstream)
         address = upstream.path or (upstream.host, upstream.port)
         components: dict[str, int | Finder] = {"model": find_listener(address), "analysis": os.getpid()}
         # The root and its workers; the collector leaves out what is a component of its own.
         components["data_plane"] = os.getppid()
         own = own_metrics(config)
-        world = World(address, components, load_nvml, config.probe_path, own_metrics=own, amdsmi=load_amdsmi)
+        probing = probed(config), config.probe_seconds, config.probe_interval
+        world = World(address, components, load_nvml, *probing, own, load_amdsmi)
         self._built = [build(world) for build in COLLECTORS]
-        self._probe = next((found for found in self._built if isinstance(found, HealthProbe)), None)
+        probe = next(found for found in self._built if isinstance(found, HealthProbe))
+        self._life = Life(config, probe, self._happened, began)
         self._server = next(found for found in self._built if isinstance(found, ServerSignals))
         self._included = Included(lambda: self._server.place, config.include_upstream, self._started)
+        self._life.starts_told_by(lambda: self._server.started)
         self._states: dict[str, State] = {}
 
     # ---------------------------------------------------------------- work
@@ -261,6 +264,7 @@ class Telemetry:
         return loop
 
     def _handle(self, exchange: Exchange) -> None:
+        self._life.managed(exchange)
         if exchange.aside:
             if self._access is not None:
                 self._access.offer(exchange)
@@ -274,6 +278,7 @@ class Telemetry:
 
     def _record(self, exchange: Exchange, found: Observation | str) -> None:
         rows = self._engine.record(exchange, found, time.time())
+        self._life.passed(exchange, found)
         if self._spans is not None:
             generation = None if isinstance(found, str) else found.generation
             decoded = Decoded(became(found), rows, generation)
@@ -323,6 +328,7 @@ class Telemetry:
         if self._engine.learned != self._told:
             self._tell_learned()
         self._watch()
+        self._life.second(self._engine.keys, self._engine.learned, time.time())
         if (shape := (self._traffic.shape, self._engine.shape)) != self._shape:
             self._shape = shape
             await asyncio.to_thread(self._rendering.notice, self._engine.snapshot())
@@ -362,10 +368,6 @@ class Telemetry:
         with memory.fatal():
             await self._labels.second(time.time())
 
-    async def _probing(self) -> None:
-        assert self._probe is not None
-        await self._probe.probe(time.time())
-
     async def _polling(self) -> None:
         await self._server.poll(time.time())
 
@@ -382,6 +384,7 @@ class Telemetry:
         yield lambda: self._gauges
         yield lambda: self._resources
         yield lambda: met(self._built)
+        yield self._life.samples
         yield self._writes.samples
         if self._labels is not None:
             yield self._labels.samples

@@ -45,6 +45,15 @@ from tests.decode import exchanges
 from tests.receivers.otlp import OtlpReceiver
 
 ONE = v2({"age": [40.5], "city": ["rome"]}, {"label": [1]}, trace=TRACE)
+LOAD = msgspec.structs.replace(
+    ONE, method="POST", path="/v2/repository/models/iris/load", operation="management", aside=True
+)
+# Labelled with the version that the data plane was told last.
+NEXT = msgspec.structs.replace(
+    v2({"age": [40.5], "city": ["rome"]}, {"label": [1]}, version="2"),
+    model_version="1",
+    start=LOAD.start + LOAD.duration,
+)
 # Families that need hardware which the machine of a test may not have.
 _HARDWARE = "hw."
 Body = Callable[["Sidecar"], Awaitable[None]]
@@ -327,7 +336,15 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         telemetry._engine.generations.newer = True
         await sidecar.send(told(4, 2))
         label(telemetry)
-        await telemetry._probing()
+        await sidecar.send(LOAD)
+        await telemetry._second()
+        await sidecar.send(NEXT)
+        await telemetry._second()
+        model = await asyncio.start_server(serve_metrics, sock=sidecar.upstream.dup())
+        for _ in range(2):
+            await telemetry._life.probe()
+        model.close()
+        await model.wait_closed()
         await telemetry._tick()
         await telemetry._collect()
         server.close()
@@ -413,11 +430,11 @@ async def test_an_upstream_behind_a_unix_socket_is_probed(tmp_path: Path) -> Non
     server = await asyncio.start_unix_server(serve_metrics, path)
     telemetry = Telemetry()
     telemetry._collectors(Config(upstream=f"unix:{path}", probe_path="/ready"))
-    await telemetry._probing()
+    await telemetry._life.probe()
     server.close()
     await server.wait_closed()
-    assert telemetry._probe is not None
-    assert [one.value for one in telemetry._probe.collect(time.time()) if one.name == "model.up"] == [1]
+    (probe,) = [one for one in telemetry._built if one.name == "health"]
+    assert [one.value for one in probe.collect(time.time()) if one.name == "model.up"] == [1]
 
 
 def test_end_pushes_what_is_left(receiver: OtlpReceiver) -> None:

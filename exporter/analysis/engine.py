@@ -248,6 +248,11 @@ class Engine:
         return tuple(series.state(now) for series in self._series.values())
 
     @property
+    def keys(self) -> list[Key]:
+        """Of everything that is counted."""
+        return [series.key for series in self._series.values()]
+
+    @property
     def shape(self) -> tuple[object, ...]:
         """Changes when there is a series more to export, or one less."""
         return (

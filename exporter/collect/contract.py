@@ -76,15 +76,16 @@ def absent() -> Any:
 class World:
     """Everything outside the process that collectors read. `nvml` and `amdsmi` import that binding and return it.
 
-    `components` gives a process id, or a finder that is asked again when the process has ended. `probe_path`
-    is "" for a probe that only connects; `probe_timeout` is in seconds.
+    `components` gives a process id, or a finder that is asked again when the process has ended. `probe` is
+    where the model tells whether it is ready: with a path of "", or None, what its dialect has; times are in seconds.
     """
 
     upstream: Address
     components: Mapping[str, int | Finder]
     nvml: Callable[[], Any]
-    probe_path: str = ""
+    probe: Place | None = None
     probe_timeout: float = 2.0
+    probe_interval: float = 5.0
     own_metrics: OwnMetrics = OwnMetrics()
     amdsmi: Callable[[], Any] = absent
 

@@ -7,14 +7,15 @@ and looks again rarely; what is not at the upstream's own port has to be a serve
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from exporter.collect.contract import OwnMetrics, Place, Unavailable, World
 from exporter.collect.server_signals import NAMES, Signals
 from exporter.collect.upstream import SCRAPED, TEXT_FIRST, Outcomes, Refused, scrape
-from exporter.records.reading import Malformed
+from exporter.records.reading import Malformed, Reading
 from exporter.records.sample import Sample
 
 _log = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ _TIMEOUT_SECONDS = 2.0
 _RARELY_SECONDS = 300.0
 _MISSES = 3  # failures after which what was found is looked for anew
 _STALE_INTERVALS = 3
+# Prometheus' clients tell it by themselves.
+_STARTED = "process_start_time_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class ServerSignals:
         self._misses = 0
         self._rounds = 0  # of looking in vain
         self._told: str | None = None
+        self.started: float | None = None  # unix time at which the server says that it was started
 
     @property
     def place(self) -> Place | None:
@@ -103,10 +107,12 @@ class ServerSignals:
 
     async def _scrape(self, place: Place, now: float) -> Refused | None:
         """Why there is nothing, None if there is."""
-        self._last = None
+        self._last = self.started = None
         try:
             found = await scrape(place, TEXT_FIRST, self._timeout)
-            readings = await asyncio.to_thread(self._own.read, found.body, found.content_type, NAMES)
+            names = NAMES | {_STARTED}
+            readings = list(await asyncio.to_thread(self._own.read, found.body, found.content_type, names))
+            self.started = _start_time(readings)
             self._last = _Result(now, self._signals.read(readings))
         except Refused as refused:
             self._outcomes.count(refused.reason)
@@ -127,6 +133,12 @@ class ServerSignals:
             else:
                 _log.info("the server's own metrics are read: %s", place)
         self._told = reason
+
+
+def _start_time(readings: Iterable[Reading]) -> float | None:
+    """Of a server that is one process; of several nobody knows which of them was asked."""
+    found = [reading.value for reading in readings if reading.name == _STARTED]
+    return found[0] if len(found) == 1 and math.isfinite(found[0]) and found[0] > 0 else None
 
 
 def is_exposition(content_type: str) -> bool:

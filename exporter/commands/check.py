@@ -90,7 +90,8 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
 # Families that are there before any traffic.
 _AT_ONCE: Final = (
     *("modeltap.", "process.", "system."),
-    *("model.up", "model.probe.", "model.connection", "model.requests.shed", "model.queue.length"),
+    *("model.up", "model.probe", "model.connection", "model.requests.shed", "model.queue.length"),
+    *("model.health.", "model.availability", "model.cold_start.", "model.restarts", "model.deployments"),
     *("model.exchanges.excluded", "model.requests.repeated"),
 )
 

@@ -22,7 +22,7 @@ class Labelled:
     """A route with the blocks that its exchanges were counted in so far."""
 
     __slots__ = (
-        *("blocks", "captured", "generation", "in_flight", "method", "model", "model_in_body"),
+        *("blocks", "captured", "generation", "in_flight", "managing", "method", "model", "model_in_body"),
         *("named", "path", "route", "rules", "streams"),
     )
 
@@ -44,6 +44,7 @@ class Labelled:
         operation = self.route.operation
         self.captured: bool = operation not in SIDE_OPERATIONS and operation != "other"
         self.streams: bool = operation in STREAMED
+        self.managing: bool = operation == "management"
         self.model_in_body: bool = (
             self.captured and self.route.protocol in NAMED_IN_BODY and not self.route.model_name
         )

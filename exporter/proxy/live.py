@@ -138,7 +138,11 @@ class Live:
         plane = self.plane
         wanted = bool(self.request.kept or self.request.reason or self.response.reason)
         aside = not wanted and self.trace is None
-        if (aside and not plane.every_exchange) or not plane.sender.admits(self.request_id):
+        # Whoever loads or unloads a model does it rarely, and its life is told by that.
+        rare = self.labelled.managing
+        if (aside and not plane.every_exchange and not rare) or not plane.sender.admits(
+            self.request_id, rare
+        ):
             return
         labelled = self.labelled
         route = labelled.route

@@ -11,6 +11,7 @@ import re
 from exporter.records.drift_metrics import DRIFT
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.gpu_metrics import GPU
+from exporter.records.life_metrics import LIFE
 from exporter.records.metric import LATENCY_BUCKETS, Metric
 from exporter.records.observation_metrics import OBSERVATION
 from exporter.records.own_metrics import OVERHEAD_BUCKETS, OWN
@@ -169,14 +170,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "TLS handshakes that failed, with clients (source listener) and with the model (source upstream).",
     ),
     # --- the model's life
-    Metric("model.up", "gauge", "1", (), "1 if the upstream answered the last probe, else 0.", "stable"),
-    Metric(
-        "model.probe.duration",
-        "gauge",
-        "s",
-        (),
-        "How long the last probe of the upstream took, failed or not.",
-    ),
+    *LIFE,
     Metric(
         "model.info",
         "info",

@@ -14,6 +14,13 @@ MODEL_NAME, MODEL_VERSION, PROTOCOL = "model.name", "model.version", "model.prot
 PREVIOUS_VERSION = "model.version.previous"
 
 VERSION_CHANGED = "model.version.changed"
+ROLLED_BACK = "model.version.rolled_back"
+DEPLOYED = "model.deployment.stable"
+NEVER_READY = "model.deployment.never_ready"
+DOWN = "model.health.down"
+UP = "model.health.up"
+MODEL_RESTARTED = "model.process.restarted"
+MODEL_STARTED = "model.process.ready"
 DRIFT_BEGAN = "model.drift.began"
 DRIFT_ENDED = "model.drift.ended"
 DESYNC_BURST = "modeltap.desyncs.burst"
@@ -28,6 +35,13 @@ RELOAD_FAILED = "modeltap.reload_failed"
 
 KINDS: dict[str, tuple[Severity, str]] = {
     VERSION_CHANGED: ("INFO", "The model answers with another version."),
+    ROLLED_BACK: ("WARN", "The model answers with a version that it had before."),
+    DEPLOYED: ("INFO", "A version has been in use and up for long enough to be called stable."),
+    NEVER_READY: ("ERROR", "The model server was started and is not ready in time."),
+    DOWN: ("ERROR", "The model does not answer its probes."),
+    UP: ("INFO", "The model answers its probes again."),
+    MODEL_RESTARTED: ("WARN", "The model server was started again."),
+    MODEL_STARTED: ("INFO", "The model server is ready for the first time since it was started."),
     DRIFT_BEGAN: ("WARN", "A column has moved away from the reference."),
     DRIFT_ENDED: ("INFO", "A column is back where the reference has it."),
     DESYNC_BURST: ("WARN", "Connections go on as opaque relays, their framing being uncertain."),

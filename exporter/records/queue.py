@@ -107,17 +107,18 @@ class Sender:
         self._flying.clear()
         self._report()
 
-    def admits(self, request_id: str) -> bool:
+    def admits(self, request_id: str, rare: bool = False) -> bool:
         """Count one exchange as offered, and say whether to build and `put` it; if not, it is counted as dropped.
 
-        Asked before the Exchange is made, so that under pressure nothing is spent on what would be dropped.
+        Asked before the Exchange is made, so that under pressure nothing is spent on what would be dropped. What is
+        `rare` is never thinned.
         """
         totals = self._totals
         self._slots[self._offered_slot] += 1
         if self._write is None:
             totals.count("dropped", "analysis_down")
             return False
-        if self.rate < 1.0:
+        if self.rate < 1.0 and not rare:
             place = share(request_id)
             if place >= self._budget_rate:
                 totals.count("dropped", "cpu_budget")

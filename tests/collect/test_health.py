@@ -1,136 +1,143 @@
-"""The probe against real listeners: up, refusing, failing, hanging, redirecting."""
+"""The probe against real listeners over time: what it counts, what changed, and that nothing stale is shown."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exporter.collect.contract import Unavailable
-from exporter.collect.health import HealthProbe
+from exporter.collect.asking import REASONS, Failure, Times
+from exporter.collect.contract import Place, Unavailable, World
+from exporter.collect.health import HealthProbe, build
+from exporter.collect.starts import Process
+from exporter.records.sample import Histogram
+from tests.collect.test_asking import status, upstream
 
 NOW = 2_000_000_000.0
+OK = status("200 OK")
 
 
-@asynccontextmanager
-async def upstream(answer: bytes | None, where: str = "127.0.0.1") -> AsyncIterator[tuple[Any, list[bytes]]]:
-    """A server that gives every request that answer (None: keeps it waiting), and the heads it saw."""
-    heads: list[bytes] = []
-    done = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            heads.append(await reader.readuntil(b"\r\n\r\n"))
-            if answer is None:
-                await done.wait()
-            else:
-                writer.write(answer)
-                await writer.drain()
-        except asyncio.IncompleteReadError:
-            pass  # a probe that only connects
-        finally:
-            writer.close()
-
-    if where.startswith("/"):
-        server = await asyncio.start_unix_server(serve, where)
-        address: Any = where
-    else:
-        server = await asyncio.start_server(serve, where, 0)
-        address = server.sockets[0].getsockname()[:2]
-    try:
-        yield address, heads
-    finally:
-        done.set()
-        server.close()
-        await server.wait_closed()
+def shown(probe: HealthProbe, now: float) -> dict[tuple[str, ...], Any]:
+    return {(each.name, *each.labels): each.value for each in probe.collect(now)}
 
 
-def status(line: str) -> bytes:
-    return f"HTTP/1.1 {line}\r\ncontent-length: 0\r\nlocation: http://192.0.2.1/\r\n\r\n".encode()
+async def test_up_and_down() -> None:
+    """Each probe replaces what the last one saw; failures are counted by reason, all of which exist from the start."""
+    async with upstream(OK) as (address, _):
+        probe = HealthProbe(Place(address, "/ready"))
+        assert await probe.probe(NOW)
+        found = shown(probe, NOW + 1)
+    assert found["model.up",] == 1
+    assert 0 < found["model.probe.duration",] < 5
+    assert 0 < found["model.probe.round_trip",] < 5
+    assert found["model.probe", "/ready", "configured"] == 1
+    assert {labels[1] for labels in found if labels[0] == "model.probe.failures"} == set(REASONS)
+    connects = found["model.probe.connect.duration",]
+    assert isinstance(connects, Histogram) and connects.count == 1
+    assert not await probe.probe(NOW + 5)
+    found = shown(probe, NOW + 6)
+    assert found["model.up",] == 0
+    assert found["model.probe.failures", "refused"] == 1
+    assert ("model.uptime",) not in found
+    assert ("model.probe.round_trip",) not in found  # of a connection that there was not
 
 
-async def verdict(address: Any, path: str = "", timeout: float = 5.0) -> tuple[bool, dict[str, Any]]:
-    probe = HealthProbe(address, path, timeout)
-    up = await probe.probe(NOW)
-    return up, {each.name: each.value for each in probe.collect(NOW + 1)}
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize("where", ["127.0.0.1", "::1", "unix"])
-@pytest.mark.parametrize("path", ["", "/v2/health/ready?x=%20"])
-async def test_up(tmp_path: Path, where: str, path: str) -> None:
-    """A listener that accepts, and answers the path where there is one, is up; over IPv4, IPv6 and unix."""
-    where = str(tmp_path / "s") if where == "unix" else where
-    async with upstream(status("200 OK"), where) as (address, heads):
-        up, found = await verdict(address, path)
-    assert up
-    assert found["model.up"] == 1
-    assert 0 < found["model.probe.duration"] < 5
-    assert [head.split(b" ")[1].decode() for head in heads] == ([path] if path else [])
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("answer", "up"),
-    [
-        (status("204 No Content"), True),
-        (status("302 Found"), True),
-        (status("503 Service Unavailable"), False),
-        (status("404 Not Found"), False),
-        (b"SSH-2.0-x\r\n\r\n", False),
-        (b"", False),
-        (b"HTTP/1.1 200 OK\r\nx: " + b"a" * 100_000 + b"\r\n\r\n", False),
-    ],
-)
-async def test_answers(answer: bytes, up: bool) -> None:
-    """A status from 200 to 399 is up, redirects are not followed; anything else is down and not raised."""
-    async with upstream(answer) as (address, heads):
-        assert (await verdict(address, "/ready"))[0] is up
-    assert all(head.startswith(b"GET /ready ") for head in heads)
-
-
-@pytest.mark.asyncio
 async def test_hanging() -> None:
     """A server that accepts and never answers is down after the timeout, and the time it took is told."""
     async with upstream(None) as (address, _):
-        up, found = await verdict(address, "/ready", timeout=0.05)
-    assert not up
-    assert found["model.up"] == 0
-    assert found["model.probe.duration"] > 0.04
+        probe = HealthProbe(Place(address, "/ready"), timeout=0.05)
+        assert not await probe.probe(NOW)
+    found = shown(probe, NOW)
+    assert found["model.probe.failures", "timeout"] == 1
+    assert found["model.probe.duration",] > 0.04
 
 
-@pytest.mark.asyncio
-@pytest.mark.parametrize("address", [("127.0.0.1", 1), ("x" * 300, 80), ("", 0), "/nowhere/s"])
-async def test_unreachable(address: Any) -> None:
-    """An address where nobody listens, or that is none, is down; nothing is raised."""
-    assert not (await verdict(address))[0]
+async def test_a_loop_that_stood_still_is_no_silence_of_the_model() -> None:
+    """A timeout that comes late is this process's own: the model is asked again, once; one in time is the model's."""
+
+    async def asked(seconds: float) -> list[Failure | None]:
+        now, answers = 0.0, [Failure("timeout", ""), None]
+        probe = HealthProbe(Place("/nowhere/s", "/ready"), timeout=1.0, clock=lambda: now)
+
+        async def once(_: Times) -> Failure | None:
+            nonlocal now
+            now += seconds
+            return answers.pop(0)
+
+        probe._once = once  # type: ignore[method-assign]
+        assert await probe.probe(NOW) is not bool(answers)
+        return answers
+
+    assert len(await asked(1.05)) == 1
+    assert len(await asked(9.0)) == 0
 
 
-@pytest.mark.asyncio
-async def test_comes_back() -> None:
-    """Each probe replaces what the last one saw."""
-    async with upstream(status("200 OK")) as (address, _):
-        probe = HealthProbe(address, "/ready")
-        assert await probe.probe(NOW)
-    assert not await probe.probe(NOW + 5)
-    assert next(iter(probe.collect(NOW + 6))).value == 0
-
-
-@pytest.mark.asyncio
 async def test_stale_result_is_not_shown() -> None:
-    """Before the first probe, and long after the last, there is nothing to show."""
-    probe = HealthProbe("/nowhere/s", stale_after=60)
+    """Before the first probe there is nothing, long after the last one only what was counted."""
+    probe = HealthProbe(Place("/nowhere/s", ""), stale_after=60)
     with pytest.raises(Unavailable, match="no probe"):
         list(probe.collect(NOW))
     await probe.probe(NOW)
-    assert len(list(probe.collect(NOW + 60))) == 2
-    with pytest.raises(Unavailable, match="61 s old"):
-        list(probe.collect(NOW + 61))
+    assert shown(probe, NOW + 60)["model.up",] == 0
+    for now in (NOW + 61, NOW - 61):
+        found = shown(probe, now)
+        assert found["model.probe.failures", "refused"] == 1
+        current = ("model.up", "model.probe", "model.uptime", "model.availability")
+        assert {name for name, *_ in found}.isdisjoint(current)
+
+
+async def test_the_dialects_path() -> None:
+    """Once it is known what is spoken its readiness is asked, and a model that is not ready is not up."""
+    async with upstream(OK) as (address, heads):
+        probe = HealthProbe(Place(address, ""))
+        assert await probe.probe(NOW)
+        probe.speaks([("open_inference_v2", "iris")])
+        assert await probe.probe(NOW + 5)
+        assert [head.split()[1] for head in heads] == [b"/v2/models/iris/ready"]
+        assert ("model.probe", "/v2/models/iris/ready", "dialect") in shown(probe, NOW + 5)
+
+
+async def test_a_path_that_is_not_there_is_no_failure() -> None:
+    """A server without the dialect's paths is up while it takes connections, and nothing is counted against it."""
+    async with upstream(status("404 Not Found")) as (address, _):
+        probe = HealthProbe(Place(address, ""))
+        probe.speaks([("tgi", "")])
+        assert [await probe.probe(NOW + 5 * n) for n in range(3)] == [True] * 3
+    found = shown(probe, NOW + 10)
+    assert found["model.probe", "", "connect"] == 1
+    assert not any(value for labels, value in found.items() if labels[0] == "model.probe.failures")
+
+
+async def test_changes() -> None:
+    """Down with its reason, loading and up with their durations; each told once."""
+    async with upstream(OK) as (first, _), upstream(status("503 Busy")) as (busy, _):
+        probe = HealthProbe(Place(first, "/ready"))
+
+        async def at(place: Any, now: float) -> list[tuple[str, str, float]]:
+            probe._place = Place(place, "/ready")
+            await probe.probe(NOW + now)
+            return [(one.kind, one.reason, one.seconds) for one in probe.take()]
+
+        assert await at(first, 0) == []
+        assert await at("/nowhere/s", 5) == [("down", "refused", 0.0)]
+        assert await at("/nowhere/s", 10) == []
+        assert await at(busy, 15) == []
+        assert await at(busy, 20) == []
+        assert await at(first, 30) == [("loaded", "", 15.0), ("up", "", 25.0)]
+        assert await at(busy, 35) == [("down", "status", 0.0)]
+        assert await at("/nowhere/s", 40) == []
+        assert await at(first, 45) == [("up", "", 10.0)]  # it went away while it was loading
+
+
+def test_built_from_a_world() -> None:
+    """The place, the bounds and the process of the model come from there."""
+    place = Place(("127.0.0.1", 1), "/ready")
+    world = World(place.address, {"model": lambda: None}, lambda: None, place, 0.5, 100.0)
+    probe = build(world)
+    assert (probe._place, probe._timeout, probe._stale_after) == (place, 0.5, 300.5)
+    assert isinstance(probe.process, Process)
+    assert build(World(place.address, {}, lambda: None)).process is None
 
 
 def test_bad_path() -> None:
     """A path without a slash is refused with what was expected."""
     with pytest.raises(ValueError, match="'ready': expected a path that begins with /"):
-        HealthProbe(("127.0.0.1", 80), "ready")
+        HealthProbe(Place(("127.0.0.1", 80), "ready"))

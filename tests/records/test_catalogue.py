@@ -11,6 +11,8 @@ VOCABULARY = {
     *(
         "model_name",
         "model_version",
+        "previous_version",
+        "path",
         "operation",
         "protocol",
         "code",
