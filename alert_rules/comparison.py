@@ -19,6 +19,7 @@ ON = f"on ({', '.join(COLUMN)})"
 MANY = f"{ON} group_left ()"
 ROWS_PER_BIN = 5  # as in exporter/stats/chance.py
 PANE = values.DRIFT_WINDOW
+VALUE, FLOOR, CRITICAL, EXCESS = "drift", "drift_floor", "drift_critical", "drift_excess"
 # Finite numbers fall into bins that are called by their upper bound; special ones are in brackets.
 NUMBERS = '{bin!~"<.*>"}'
 
@@ -64,6 +65,10 @@ class Comparison:
     def part(self, what: str, level: str = "column") -> str:
         return f"{level}:model_{what}:{self.name}"
 
+    def told(self, what: str, statistic: str, expr: str) -> Record:
+        """What is recorded of one statistic."""
+        return Record(self.part(what), expr, {"statistic": statistic})
+
     @property
     def base(self) -> str:
         return self.part("base_rows", "column_bin")
@@ -93,12 +98,17 @@ class Comparison:
 
     @property
     def pooled(self) -> str:
-        """Share of both together: what both would have if nothing drifted."""
-        return f"(({self.live.bins} + {self.base}) / {MANY} ({self.live.rows} + {self.base_rows}))"
+        """Share of both together, per bin: what both would have if nothing drifted."""
+        return self.part("pooled_share", "column_bin")
 
     @property
     def noise(self) -> str:
         return f"(1 / {self.live.effective} + 1 / {self.independent_base})"
+
+    @property
+    def uneven(self) -> str:
+        """How skewed a difference of shares is: not at all where both sides have as many rows."""
+        return f"abs(1 / {self.live.effective} - 1 / {self.independent_base})"
 
 
 def reference(selector: str = "") -> str:
@@ -163,6 +173,10 @@ def compared(it: Comparison, base: str) -> tuple[Record, ...]:
         Record(it.base, f"{base} > 0 or 0 * ({it.live.bins} > 0) and {ON} {base}"),
         Record(it.base_rows, f"{total(it.base, *COLUMN)} > 0"),
         Record(it.bins, f"{count} and {it.live.effective} >= {least} and {it.independent_base} >= {least}"),
+        Record(
+            it.pooled,
+            f"({it.live.bins} + {it.base}) / {MANY} ({it.live.rows} + {it.base_rows} and {it.bins})",
+        ),
         Record(p, f"({it.base} + 0.5) / {MANY} ({it.base_rows} + 0.5 * {it.bins})"),
         Record(q, f"(({it.live.bins} and {it.base}) + 0.5) / {MANY} ({it.live.rows} + 0.5 * {it.bins})"),
     )

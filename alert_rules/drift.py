@@ -6,8 +6,9 @@ are independent; mirrored and synthetic traffic wakes nobody.
 """
 
 from alert_rules import values
-from alert_rules.comparison import ON, PANE, Comparison, Live, compared, pane, reference
-from alert_rules.distances import CRITICAL, VALUE, edges, everything
+from alert_rules.comparison import CRITICAL, ON, PANE, VALUE, Comparison, Live, compared, pane, reference
+from alert_rules.distances import everything
+from alert_rules.ordered import edges
 from alert_rules.rules import Alert, Group
 
 HOUR = Comparison(PANE, Live(PANE))
@@ -19,7 +20,7 @@ AGAINST = "against reference {{ $labels.reference }}"
 
 
 def group() -> Group:
-    records = (*pane(), edges(), *compared(HOUR, reference()), *everything(HOUR))
+    records = (*pane(), *edges(), *compared(HOUR, reference()), *everything(HOUR))
     return Group("modeltap-drift", records, (_broken(),))
 
 

@@ -6,8 +6,8 @@ is large and more than chance gives in any of a thousand columns. Weeks serve co
 """
 
 from alert_rules import values
-from alert_rules.comparison import COLUMN, Comparison, Live, compared, reference, window
-from alert_rules.distances import VALUE, certain, everything
+from alert_rules.comparison import COLUMN, VALUE, Comparison, Live, compared, reference, window
+from alert_rules.distances import certain, everything
 from alert_rules.drift import AGAINST, MODEL_NAMED, SHOWN, beyond_chance
 from alert_rules.rules import Alert, Group, Record, series
 

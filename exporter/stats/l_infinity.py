@@ -28,7 +28,7 @@ def _compare(table: Table) -> Found:
     sd = np.sqrt(variance * counts.noise[:, None])
     uneven = np.abs(1.0 / counts.effective - 1.0 / counts.reference_rows)[:, None]
     third = np.abs(1.0 - 2.0 * counts.pooled) * uneven
-    z = union_quantiles(int(counts.bins.max(initial=0)))[counts.bins][:, None]
+    z = union_quantiles(counts.bins)[:, None]
     high = skewed(z, np.where(sd > 0, third / np.where(sd > 0, sd, 1.0), 0.0)) * sd
     largest = variance.max(axis=1, initial=0.0)
     alike = variance.sum(axis=1) / np.where(largest > 0, largest, 1.0)

@@ -110,7 +110,7 @@ def mode_shift(
     # The share of a bin is uncertain by the root of its rows, on either side.
     noise = float((expected[pair] / widths[pair]).sum()) / sizes[0]
     noise += float((found[pair] / widths[pair]).sum()) / min(effective_rows, sizes[1])
-    z = float(union_quantiles(bins.ranges)[bins.ranges])
+    z = float(union_quantiles(bins.ranges))
     if pair[0] == pair[1] or float(found[pair[1]] - found[pair[0]]) <= z * math.sqrt(noise):
         return Shift(0.0, 0.0, int(sizes[1]))
     middles = np.array([*bins.edges, places[-1]]) if bins.discrete else (places[1:] + places[:-1]) / 2.0

@@ -1,6 +1,6 @@
 """Scenes for promtool: columns that stay, move, jump, are rare, idle or unknown, as series of counters.
 
-`python -m tests.alert_rules.scenes` writes the three drift*_test.yaml beside this file; a test compares. What is
+`python -m tests.alert_rules.scenes` writes the drift*_test.yaml beside this file; a test compares. What is
 expected of a statistic is a literal, or what exporter/stats says of the same counts: another implementation.
 """
 
@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from exporter.stats import NumericBins
+from exporter.stats import STATISTICS, CategoricalBins, NumericBins
+from exporter.stats.bins import Bins
 from exporter.stats.drift import Drift, Pair
+from exporter.stats.kolmogorov_smirnov import robust_excess
 from exporter.stats.psi import PSI
 
 HERE = Path(__file__).resolve().parent
@@ -46,6 +48,13 @@ class Column:
     def labels(self) -> dict[str, str]:
         """What the recorded series of this column have."""
         return {**IDENTITY, "model_name": self.model, self.kind: "x", **self.more}
+
+    @property
+    def layout(self) -> Bins:
+        """As exporter/stats has its bins."""
+        if "<nan>" in self.bins:
+            return NumericBins(tuple(float(edge) for edge in self.bins[:4]))
+        return CategoricalBins(tuple(self.bins[:-2]))
 
     @property
     def steps(self) -> int:
@@ -115,6 +124,31 @@ def psi(live: Sequence[float], effective: float | None = None, base: Sequence[fl
     return found
 
 
+def yardsticks(
+    window: str, column: Column, at: str, live: Sequence[float], batch: int | None = None
+) -> Iterable[Json]:
+    """Each statistic that bins give, of such a column, with its yardsticks: as exporter/stats has them."""
+    counts = np.array(live, np.int64)
+    pair = Pair(column.layout, np.array(column.reference, np.int64), counts, counts.sum() / (batch or 1))
+    for one in STATISTICS:
+        if one.name == "wasserstein":
+            continue
+        found = one.measure(pair)
+        key = {**column.labels, "statistic": one.name}
+        for what, value in parts(found).items() if found else ():
+            expr = f"column:model_{what}:{window}{selector('', {'statistic': one.name, 'model_name': column.model})}"
+            yield digits(expr, at, (key, value))
+
+
+def parts(found: Drift) -> dict[str, float]:
+    """What is recorded of a statistic, by the middle of its name."""
+    told = {"drift": found.value, "drift_floor": found.floor, "drift_critical": found.critical}
+    told["drift_excess"] = found.excess
+    if found.statistic == "kolmogorov_smirnov":
+        told["drift_robust_excess"] = robust_excess(found)
+    return told
+
+
 def digits(expr: str, at: str, *found: tuple[Mapping[str, str], float]) -> Json:
     """To ten digits after the point."""
     samples = [{"labels": selector("", labels), "value": round(value * 1e10)} for labels, value in found]
@@ -168,10 +202,11 @@ def document(interval: str, name: str, *tests: Json) -> str:
 
 def files() -> dict[str, str]:
     """Every file, by name."""
-    from tests.alert_rules import scenes_hour, scenes_long, scenes_pairs
+    from tests.alert_rules import scenes_hour, scenes_long, scenes_pairs, scenes_statistics
 
     return {
         "drift_test.yaml": scenes_hour.text(),
+        "drift_statistics_test.yaml": scenes_statistics.text(),
         "drift_long_test.yaml": scenes_long.text(),
         "drift_pairs_test.yaml": scenes_pairs.text(),
     }

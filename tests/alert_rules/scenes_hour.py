@@ -1,4 +1,4 @@
-"""Scenes of an hour: the worked example of every statistic, what is awkward, and what broke."""
+"""Scenes of an hour: what is awkward, and what broke. The statistics themselves are in scenes_statistics.py."""
 
 from tests.alert_rules.scenes import (
     EDGES,
@@ -8,7 +8,6 @@ from tests.alert_rules.scenes import (
     alert,
     block,
     counted,
-    digits,
     document,
     fires,
     psi,
@@ -16,91 +15,11 @@ from tests.alert_rules.scenes import (
     truth,
 )
 
-# Two replicas see 8/14/40/26/12 and 12/16/30/24/18 rows an hour, in two steps of half an hour.
-ONE, OTHER = (4, 7, 20, 13, 6, 0, 0), (6, 8, 15, 12, 9, 0, 0)
-STEPS = 8
-# By scipy and by hand, of 20/30/70/50/30 against 100/200/400/200/100; chi-square is the test's 9.083897 / 200 * 1.2.
-# The yardsticks are those of exporter/stats.
-VALUES = {
-    "psi": 0.0524801439,
-    "jensen_shannon": 0.0094253744,
-    "hellinger": 0.0809107594,
-    "total_variation": 0.1,
-    "l_infinity": 0.05,
-    "kolmogorov_smirnov": 0.1,
-    "chi_square": 0.0545033801,
-}
-FLOORS = {
-    "psi": 0.024,
-    "jensen_shannon": 0.0043280851,
-    "hellinger": 0.0514629721,
-    "total_variation": 0.0586720346,
-    "chi_square": 0.024,
-}
-CRITICALS = {
-    "psi": 0.1137737129,
-    "jensen_shannon": 0.0202598798,
-    "hellinger": 0.1185034960,
-    "chi_square": 0.1129063516,
-    "kolmogorov_smirnov": 0.1510076207,
-}
 MOVED = (1, 2, 4, 2, 10, 0, 0)
 BROKEN = (5, 5, 5, 5, 300, 0, 0)
 FIVE = tuple(5 * rows for rows in STEADY)
 HOURS = 48  # steps of 5 minutes
 EVERY = '{__name__=~"column.*"}'
-
-
-def example() -> Json:
-    """The special bins are empty on both sides and must not count."""
-    columns = [
-        Column("iris", [(STEPS, rows)], replica=replica, more={"output": "y"})
-        for replica, rows in (("a", ONE), ("b", OTHER))
-    ]
-    labels = columns[0].labels
-    told = {
-        "drift:1h": VALUES,
-        "drift_floor:1h": FLOORS,
-        "drift_critical:1h": CRITICALS,
-        "drift_excess:1h": {
-            **{name: VALUES[name] - floor for name, floor in FLOORS.items()},
-            "kolmogorov_smirnov": 0.0,
-        },
-    }
-    cases = [
-        digits(
-            f'column:model_{name}{{statistic="{statistic}"}}',
-            "3h",
-            ({**labels, "statistic": statistic}, value),
-        )
-        for name, values in told.items()
-        for statistic, value in values.items()
-    ]
-    return block(
-        "Every statistic of a prediction over two replicas that tell the same reference",
-        "30m",
-        scraped(columns),
-        *cases,
-        digits("column:model_rows:increase1h", "3h", (labels, 200)),
-        digits("column:model_effective_rows:increase1h", "3h", (labels, 200)),
-        digits("column:model_bins:1h", "3h", (labels, 5)),
-        fires("DistributionBroken", "3h"),
-    )
-
-
-def effective() -> Json:
-    """Requests of five rows that fall into one bin: 200 rows are worth 40."""
-    column = Column("batched", [(STEPS, (10, 15, 35, 25, 15, 0, 0))], batch=5)
-    found = psi((20, 30, 70, 50, 30, 0, 0), 40.0)
-    key = {**column.labels, "statistic": "psi"}
-    return block(
-        "Rows of one request are not independent: floor and critical value are those of a fifth",
-        "30m",
-        scraped([column]),
-        digits("column:model_effective_rows:increase1h", "3h", (column.labels, 40)),
-        digits('column:model_drift_floor:1h{statistic="psi"}', "3h", (key, found.floor)),
-        digits('column:model_drift_critical:1h{statistic="psi"}', "3h", (key, found.critical)),
-    )
 
 
 def awkward() -> Json:
@@ -190,4 +109,4 @@ def broken() -> Json:
 def text() -> str:
     assert len(EDGES) == len(STEADY)
     assert counted([(2, 1), (2, 0)]) == "0 1+1x1 2x1"
-    return document("5m", "drift", example(), effective(), awkward(), broken())
+    return document("10m", "drift", awkward(), broken())

@@ -1,4 +1,7 @@
-"""Scenes of days: what deserves a ticket, and what does not. A step is an hour, which is a pane."""
+"""Scenes of days: what deserves a ticket, and what does not. A step is an hour, which is a pane.
+
+Rules are evaluated every twelve hours, which is as good as every two minutes where what counts lasts for days.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -80,19 +83,19 @@ def days(kind: str, every: bool) -> Json:
         f"{name} fires after two days, or at once after a jump; not for few, chance, alike rows, season, mirror",
         "1h",
         [*recorded(PANE, [moved, jumped, *(quiet if every else quiet[:2])]), *levels],
-        fires(name, "1d23h"),
-        fires(name, "4d23h", _told(kind, moved, value)),
-        fires(name, "6d23h"),
+        fires(name, "1d12h"),
+        fires(name, "4d12h", _told(kind, moved, value)),
+        fires(name, "6d12h"),
         # One window of a day does not do, a second that shares no row does; the jump needs no second.
-        truth(f'ALERTS{{alertname="Modeltap{name}", model_name="moved"}}', "3d1h", 0),
-        truth(found % "moved", "3d1h", 1),
-        truth(f'ALERTS{{alertname="Modeltap{name}", alertstate="firing", model_name="jumped"}}', "2d23h", 1),
+        truth(f'ALERTS{{alertname="Modeltap{name}", model_name="moved"}}', "3d", 0),
+        truth(found % "moved", "3d", 1),
+        truth(f'ALERTS{{alertname="Modeltap{name}", alertstate="firing", model_name="jumped"}}', "3d", 1),
         *(_silent(found) if every else ()),
     )
 
 
 def _silent(found: str) -> tuple[Json, ...]:
-    at = "4d23h"
+    at = "4d12h"
     return (
         *(truth(found % name, at, 0) for name in ("chance", "batched", "level")),
         truth('column:model_drift:24h{model_name="chance", statistic="psi"} > 0.1', at, 1),
@@ -107,12 +110,12 @@ def weeks() -> Json:
         "PredictionDrift fires for a column with few rows whose second week shares no row with the first",
         "1h",
         recorded(PANE, [rare]),
-        fires("PredictionDrift", "8d23h"),
-        truth('ALERTS{alertname="ModeltapPredictionDrift", alertstate="firing"}', "11d23h", 1),
-        truth("column:model_drift_found:24h", "11d23h", 0),
-        fires("PredictionDrift", "17d23h"),
+        fires("PredictionDrift", "8d12h"),
+        truth('ALERTS{alertname="ModeltapPredictionDrift", alertstate="firing"}', "11d12h", 1),
+        truth("column:model_drift_found:24h", "11d12h", 0),
+        fires("PredictionDrift", "17d12h"),
     )
 
 
 def text() -> str:
-    return document("1h", "drift_long", days("output", True), days("feature", False), weeks())
+    return document("12h", "drift_long", days("output", True), days("feature", False), weeks())

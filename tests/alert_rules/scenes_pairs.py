@@ -56,12 +56,12 @@ def week() -> Json:
                 Column("mirrored", phases, more={"role": "shadow"}),
             ],
         ),
-        fires("WeekChanged", "7d23h"),
+        fires("WeekChanged", "7d18h"),
         fires("WeekChanged", "9d6h", told),
-        digits("column:model_drift:week{model_name='changed'}", "9d6h", (key, found.value)),
-        digits("column:model_drift_critical:week{model_name='changed'}", "9d6h", (key, found.critical)),
+        digits("column:model_drift:week{model_name='changed', statistic='psi'}", "9d6h", (key, found.value)),
+        digits("column:model_drift_critical:week{model_name='changed', statistic='psi'}", "9d6h", (key, found.critical)),
         truth("column:model_drift:week{model_name='new'}", "9d6h", 0),
-        fires("WeekChanged", "10d23h"),
+        fires("WeekChanged", "10d18h"),
     )
 
 
@@ -105,20 +105,20 @@ def versions() -> Json:
                 Column("apart", [(5 * DAY, MOVED)], more={"model_version": "2", "reference": "ffffffff"}),
             ],
         ),
-        fires("VersionsDiffer", "23h"),
+        fires("VersionsDiffer", "18h"),
         fires("VersionsDiffer", "2d12h", *told),
-        digits("column:model_drift:versions{model_version='2', output='x'}", "2d12h", (key, found.value)),
+        digits("column:model_drift:versions{model_version='2', output='x', statistic='psi'}", "2d12h", (key, found.value)),
         digits(
-            "column:model_drift_critical:versions{model_version='2', output='x'}",
+            "column:model_drift_critical:versions{model_version='2', output='x', statistic='psi'}",
             "2d12h",
             (key, found.critical),
         ),
         truth("column:model_drift:versions{model_name=~'alone|apart'}", "2d12h", 0),
         # The live side of a shadow is compared with other live versions only.
         truth("column:model_drift:versions{model_name='shadowed', role='live'}", "2d12h", 0),
-        fires("VersionsDiffer", "4d23h"),
+        fires("VersionsDiffer", "4d18h"),
     )
 
 
 def text() -> str:
-    return document("1h", "drift_pairs", week(), versions())
+    return document("6h", "drift_pairs", week(), versions())

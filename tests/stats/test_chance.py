@@ -7,6 +7,8 @@ from scipy import stats as oracle
 from exporter.stats.chance import (
     KOLMOGOROV_999,
     KOLMOGOROV_MEAN,
+    MOST_ALIKE,
+    MOST_UNITED,
     chi_square_tail,
     critical_value,
     kolmogorov_tail,
@@ -86,7 +88,18 @@ def test_largest_of_many_deviations() -> None:
     for bins in (1, 3, 20):
         largest = np.abs(rng.normal(size=(200_000, bins))).max(axis=1)
         assert largest_of(np.array([float(bins)])) == pytest.approx(largest.mean(), rel=0.01)
-        assert 0.0007 < (largest > union_quantiles(bins)[bins]).mean() < 0.0013
+        assert 0.0007 < (largest > union_quantiles(bins)).mean() < 0.0013
+
+
+def test_closed_forms_of_many_bins() -> None:
+    """Quantiles within 1.3e-5 of scipy's and means within 1e-4 of the integral, from one bin to the most."""
+    bins = np.arange(1, MOST_UNITED + 1)
+    assert union_quantiles(bins) == pytest.approx(oracle.norm.isf(0.0005 / bins), abs=1.3e-5)
+    assert union_quantiles(10 * MOST_UNITED) == union_quantiles(MOST_UNITED)
+    steps = np.linspace(0.0, 9.0, 9001)
+    for count in (1.0, 1.5, 2.0, 3.3, 10.0, 30.5, MOST_ALIKE):
+        mean = np.trapezoid(1.0 - (2.0 * oracle.norm.cdf(steps) - 1.0) ** count, steps)
+        assert largest_of(count) == pytest.approx(mean, abs=1e-4)
 
 
 def test_skewed_quantiles() -> None:
