@@ -12,10 +12,11 @@ from alert_rules.comparison import (
     MANY,
     NUMBERS,
     ON,
+    PANE,
     ROWS_PER_BIN,
     VALUE,
     Comparison,
-    reference,
+    Live,
 )
 from alert_rules.deviations import HALF_NORMAL
 from alert_rules.rules import Record, total
@@ -26,14 +27,17 @@ DISCRETE = 0.5826  # as in exporter/stats/kolmogorov_smirnov.py, with its source
 ROBUST = 1.8  # Deequ's: about 0.3 %
 # Edges of the widest numeric column: 20 distinct values, and one below the least (exporter/stats/profiles/build.py).
 MOST_EDGES = 21
-EDGE = "column_bin:model_reference_edge:value"
-PLACE = "column_bin:model_reference_edge:place"
+EDGE = "column_bin:model_edge:value"
+PLACE = "column_bin:model_edge:place"
 BY = ", ".join(COLUMN)
 
 
 def edges() -> tuple[Record, ...]:
-    """Upper bounds of numeric bins, and their places from 1 on; categorical columns have no `<nan>`, and no order."""
-    bins, ordered = reference('bin!~"<.*>|[+]Inf"'), reference('bin="<nan>"')
+    """Upper bounds of numeric bins, and their places from 1 on; categorical columns have no `<nan>`, and no order.
+
+    Of live bins, which all bins of a profile are among: a column without one has an order as well.
+    """
+    bins, ordered = (f"{Live(PANE).bins}{{{chosen}}}" for chosen in ('bin!~"<.*>|[+]Inf"', 'bin="<nan>"'))
     numeric = f"(0 * {bins} + 1 and {ON} {ordered})"
     last = f'label_replace({numeric}, "le", "+Inf", "", "")'
     within = (

@@ -89,6 +89,13 @@ class Column:
         for what in ("rows", "bins") if self.batch else ():
             yield self._told(f"column:model_squared_{what}:increase{window}", squared)
 
+    def ordered(self) -> Iterable[Json]:
+        """Its edges, as the group of the hour records them."""
+        edges = [label for label in self.bins if label[0] not in "+<"]
+        for place, label in enumerate(edges, start=1):
+            yield self._told("column_bin:model_edge:value", f"{label}x{self.steps}", bin=label)
+            yield self._told("column_bin:model_edge:place", f"{place}x{self.steps}", bin=label)
+
     def _told(self, name: str, values: str, **more: str) -> Json:
         return {"series": selector(name, {**self.labels, **more}), "values": values}
 
@@ -124,20 +131,24 @@ def psi(live: Sequence[float], effective: float | None = None, base: Sequence[fl
     return found
 
 
-def yardsticks(
-    window: str, column: Column, at: str, live: Sequence[float], batch: int | None = None
-) -> Iterable[Json]:
+def yardsticks(window: str, column: Column, at: str, live: Sequence[float], batch: int = 1) -> Iterable[Json]:
     """Each statistic that bins give, of such a column, with its yardsticks: as exporter/stats has them."""
     counts = np.array(live, np.int64)
-    pair = Pair(column.layout, np.array(column.reference, np.int64), counts, counts.sum() / (batch or 1))
+    pair = Pair(column.layout, np.array(column.reference, np.int64), counts, counts.sum() / batch)
+    return compared(window, column, at, pair, [one.name for one in STATISTICS if one.name != "wasserstein"])
+
+
+def compared(window: str, column: Column, at: str, pair: Pair, names: Sequence[str]) -> Iterable[Json]:
+    """These statistics of a pair; one that does not hold for such bins is not there."""
     for one in STATISTICS:
-        if one.name == "wasserstein":
+        if one.name not in names:
             continue
         found = one.measure(pair)
         key = {**column.labels, "statistic": one.name}
         for what, value in parts(found).items() if found else ():
-            expr = f"column:model_{what}:{window}{selector('', {'statistic': one.name, 'model_name': column.model})}"
-            yield digits(expr, at, (key, value))
+            yield digits(selector(f"column:model_{what}:{window}", key), at, (key, value))
+        if found is None:
+            yield truth(selector(f"column:model_drift:{window}", key), at, 0)
 
 
 def parts(found: Drift) -> dict[str, float]:

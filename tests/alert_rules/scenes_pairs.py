@@ -3,13 +3,18 @@
 A step is an hour; what a day has is recorded in one.
 """
 
+import numpy as np
+
+from exporter.stats import NumericBins
+from exporter.stats.drift import Pair
 from tests.alert_rules.scenes import (
+    EDGES,
     STEADY,
     Column,
     Json,
     alert,
     block,
-    digits,
+    compared,
     document,
     fires,
     psi,
@@ -21,6 +26,13 @@ DAY = 24
 TEN = tuple(480 * rows for rows in STEADY)
 MOVED = (960, 1344, 1344, 672, 480, 0, 0)
 NOTHING = (0,) * 7
+JUDGED = ("psi", "jensen_shannon", "total_variation", "kolmogorov_smirnov")
+
+
+def _pair() -> Pair:
+    """What moved against what did not."""
+    bins = NumericBins(tuple(float(edge) for edge in EDGES[:4]))
+    return Pair(bins, np.array(TEN, np.int64), np.array(MOVED, np.int64))
 
 
 def week() -> Json:
@@ -36,30 +48,31 @@ def week() -> Json:
         "above what chance alone gives once in a thousand times.",
         "info",
     )
-    key = {**changed.labels, "statistic": "psi"}
     return block(
         "WeekChanged fires for a day unlike that a week before; not for few rows, none before, a mirror",
         "1h",
-        recorded(
-            "24h",
-            [
-                changed,
-                Column("steady", [(11 * DAY, TEN)]),
-                Column(
-                    "few",
-                    [
-                        (8 * DAY, tuple(0.004 * each for each in TEN)),
-                        (3 * DAY, tuple(0.004 * each for each in MOVED)),
-                    ],
-                ),
-                Column("new", [(8 * DAY, NOTHING), (3 * DAY, MOVED)]),
-                Column("mirrored", phases, more={"role": "shadow"}),
-            ],
-        ),
+        [
+            *changed.ordered(),
+            *recorded(
+                "24h",
+                [
+                    changed,
+                    Column("steady", [(11 * DAY, TEN)]),
+                    Column(
+                        "few",
+                        [
+                            (8 * DAY, tuple(0.004 * each for each in TEN)),
+                            (3 * DAY, tuple(0.004 * each for each in MOVED)),
+                        ],
+                    ),
+                    Column("new", [(8 * DAY, NOTHING), (3 * DAY, MOVED)]),
+                    Column("mirrored", phases, more={"role": "shadow"}),
+                ],
+            ),
+        ],
         fires("WeekChanged", "7d18h"),
         fires("WeekChanged", "9d6h", told),
-        digits("column:model_drift:week{model_name='changed', statistic='psi'}", "9d6h", (key, found.value)),
-        digits("column:model_drift_critical:week{model_name='changed', statistic='psi'}", "9d6h", (key, found.critical)),
+        *compared("week", changed, "9d6h", _pair(), JUDGED),
         truth("column:model_drift:week{model_name='new'}", "9d6h", 0),
         fires("WeekChanged", "10d18h"),
     )
@@ -86,33 +99,30 @@ def versions() -> Json:
         )
         for column in (first, second, mirror)
     ]
-    key = {**second.labels, "statistic": "psi"}
     return block(
         "VersionsDiffer fires for both versions and for a shadow that answers otherwise; not for one alone",
         "1h",
-        recorded(
-            "24h",
-            [
-                first,
-                second,
-                mirror,
-                Column("shadowed", [(5 * DAY, TEN)]),
-                Column("alone", [(5 * DAY, MOVED)]),
-                Column("m", [(5 * DAY, TEN)], "feature"),
-                Column("m", phases, "feature", more={"model_version": "2"}),
-                # Another profile has other bins: never compared.
-                Column("apart", [(5 * DAY, TEN)]),
-                Column("apart", [(5 * DAY, MOVED)], more={"model_version": "2", "reference": "ffffffff"}),
-            ],
-        ),
+        [
+            *second.ordered(),
+            *recorded(
+                "24h",
+                [
+                    first,
+                    second,
+                    mirror,
+                    Column("shadowed", [(5 * DAY, TEN)]),
+                    Column("alone", [(5 * DAY, MOVED)]),
+                    Column("m", [(5 * DAY, TEN)], "feature"),
+                    Column("m", phases, "feature", more={"model_version": "2"}),
+                    # Another profile has other bins: never compared.
+                    Column("apart", [(5 * DAY, TEN)]),
+                    Column("apart", [(5 * DAY, MOVED)], more={"model_version": "2", "reference": "ffffffff"}),
+                ],
+            ),
+        ],
         fires("VersionsDiffer", "18h"),
         fires("VersionsDiffer", "2d12h", *told),
-        digits("column:model_drift:versions{model_version='2', output='x', statistic='psi'}", "2d12h", (key, found.value)),
-        digits(
-            "column:model_drift_critical:versions{model_version='2', output='x', statistic='psi'}",
-            "2d12h",
-            (key, found.critical),
-        ),
+        *compared("versions", second, "2d12h", _pair(), JUDGED),
         truth("column:model_drift:versions{model_name=~'alone|apart'}", "2d12h", 0),
         # The live side of a shadow is compared with other live versions only.
         truth("column:model_drift:versions{model_name='shadowed', role='live'}", "2d12h", 0),

@@ -69,7 +69,9 @@ def shapes() -> Json:
     cases = [
         case
         for column in columns.values()
-        for case in yardsticks("1h", column, "3h", [2 * each for each in column.phases[0][1]], column.batch)
+        for case in yardsticks(
+            "1h", column, "3h", [2 * each for each in column.phases[0][1]], column.batch or 1
+        )
     ]
     return block(
         "Every statistic of awkward shapes, with every yardstick that the statistics have",
