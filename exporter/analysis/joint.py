@@ -53,7 +53,7 @@ def judged(parts: JointParts, view: JointView, counted: tuple[View, ...]) -> Joi
     pairs = {
         (one.a, one.b): moved
         for one, sums in zip(parts.pairs, view.pairs.T, strict=True)
-        if (moved := shift(sums, one.sums, float(sums[0]) * worth.of(one.a, one.b))) is not None
+        if (moved := shift(sums, one.sums, float(sums[0]) * worth.of(one.a, one.b), one.spread)) is not None
     }
     distance, effective = None, 0.0
     names = parts.precision.names if parts.precision is not None else ()

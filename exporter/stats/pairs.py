@@ -20,6 +20,7 @@ from exporter.stats.bins import FloatArray
 
 N, X, Y, XX, YY, XY, SPREAD = range(7)
 SUMS = 7
+FOURTHS = 5
 # Two-sided, 0.1 %.
 _CRITICAL = 3.2905
 # atanh is infinite at 1: a correlation that rounds to it is taken as this.
@@ -102,6 +103,37 @@ class Expected(Protocol):
         """r of the reference."""
 
 
+def fourth_moments(
+    pairs: Sequence[tuple[str, str]],
+    scales: Mapping[str, Scale],
+    batch: Mapping[str, FloatArray],
+    weights: FloatArray | None = None,
+) -> FloatArray:
+    """Sums of xxxx, yyyy, xxxy, xyyy, xxyy of every pair, shape (5, pairs), over the rows of `co_moments`."""
+    ready = {name: _scaled(batch[name], scales[name]) for name in scales if name in batch}
+    found = np.zeros((FOURTHS, len(pairs)))
+    for place, (left, right) in enumerate(pairs):
+        x, y = ready.get(left), ready.get(right)
+        if x is None or y is None or x.shape != y.shape:
+            continue
+        both = np.isfinite(x) & np.isfinite(y)
+        x, y, w = x[both], y[both], 1.0 if weights is None else weights[both]
+        with np.errstate(over="ignore", invalid="ignore"):
+            xx, yy, xy = x * x, y * y, x * y
+            found[:, place] = [
+                (w * a * b).sum() for a, b in ((xx, xx), (yy, yy), (xx, xy), (xy, yy), (xx, yy))
+            ]
+    return found
+
+
+def with_spread(sums: FloatArray, fourths: FloatArray) -> FloatArray:
+    """The six sums of one pair and the seventh of `live_moments`, from its fourth moments and its own r."""
+    r = pearson(sums) or 0.0
+    xxxx, yyyy, xxxy, xyyy, xxyy = fourths.tolist()
+    moved = xxyy - r * (xxxy + xyyy) + r * r * (xxxx + 2.0 * xxyy + yyyy) / 4.0
+    return np.append(sums[:SPREAD], moved)
+
+
 def live_moments(pairs: Sequence[Expected], batch: Mapping[str, FloatArray]) -> FloatArray:
     """Sums of every pair of live rows, shape (7, pairs): the six, and the squares of what each row adds to r.
 
@@ -144,17 +176,23 @@ def pearson(sums: FloatArray) -> float | None:
     return float(max(-1.0, min(1.0, (n * xy - x * y) / math.sqrt(across) / math.sqrt(down))))
 
 
-def shift(live: FloatArray, reference: FloatArray, effective_rows: float | None = None) -> PairShift | None:
+def shift(
+    live: FloatArray,
+    reference: FloatArray,
+    effective_rows: float | None = None,
+    reference_spread: float = 1.0,
+) -> PairShift | None:
     """How far the correlation of one pair moved; None unless both have one, of at least four rows.
 
     `effective_rows`: how many of the live rows are independent, all by default. Of `live_moments` the seventh sum says
-    how many normal rows the rows of both sides are worth: far fewer where tails are heavy.
+    how many normal rows the rows of both sides are worth: far fewer where tails are heavy. A window that the largest
+    values did not reach knows too little of them, so that `reference_spread` counts where it is more.
     """
     r, own = pearson(live), pearson(reference)
     n = float(live[N]) if effective_rows is None else min(effective_rows, float(live[N]))
     m = float(reference[N])
     if len(live) == SUMS and own is not None:
-        worth = spread(live, own)
+        worth = max(spread(live, own), reference_spread)
         n, m = n / worth, m / worth
     if r is None or own is None or min(n, m) < 4:
         return None

@@ -95,11 +95,21 @@ def rolled(panes: NDArray[np.int64], length: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Judged:
-    """PSI of windows (columns, hours), its critical value and that of the certain level."""
+    """PSI of windows (columns, hours), its critical value, that of the certain level, and independent rows.
+
+    `hours`: from one look to the next.
+    """
 
     psi: FloatArray
     critical: FloatArray
     certain: FloatArray
+    effective: FloatArray
+    hours: int = 1
+
+    def every(self, hours: int) -> Judged:
+        """Looked at less often, from one hour after the first full window on."""
+        kept = (each[:, 1::hours] for each in (self.psi, self.critical, self.certain, self.effective))
+        return Judged(*kept, hours)
 
     def found(self, level: float | FloatArray = 0.0) -> BoolArray:
         beyond = (self.psi > self.critical) & (self.psi > values.DRIFT_EFFECT)
@@ -122,17 +132,19 @@ def judged(found: Hours, reference: IntArray, length: int, independent: bool = F
     certain = critical_value(one.counts.bins, effective, one.counts.reference_rows, NORMAL_CERTAIN)
     enough = one.ready() & (effective >= values.MIN_ROWS)
     value = np.where(enough, one.value, 0.0)
-    return Judged(value.reshape(shape), one.critical.reshape(shape), certain.reshape(shape))
+    return Judged(*(each.reshape(shape) for each in (value, one.critical, certain, effective)))
 
 
 def tickets(day: Judged, week: Judged, level: float | FloatArray = 0.0) -> BoolArray:
     """The columns for which the alert of alert_rules/drift_long.py is true at any hour; its `for` is left out."""
     daily, weekly = day.found(level), week.found(level)
-    twice = (daily[:, DAY:] & daily[:, :-DAY]).any(axis=1) | (weekly[:, WEEK:] & weekly[:, :-WEEK]).any(
-        axis=1
-    )
+    twice = _twice(daily, DAY // day.hours) | _twice(weekly, WEEK // week.hours)
     large = daily & (day.psi > values.DRIFT_LARGE) & (day.psi > day.certain)
     return np.asarray(twice | large.any(axis=1))
+
+
+def _twice(found: BoolArray, apart: int) -> BoolArray:
+    return np.asarray((found[:, apart:] & found[:, :-apart]).any(axis=1))
 
 
 def month(stream: Stream, columns: int, seed: int) -> Month:

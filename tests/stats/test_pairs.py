@@ -1,5 +1,7 @@
 """Pairs: correlation and its shift against scipy."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,16 @@ from hypothesis import strategies as st
 from scipy import stats as oracle
 
 from exporter.stats.bins import FloatArray
-from exporter.stats.pairs import Scale, co_moments, live_moments, pearson, shift, spread
+from exporter.stats.pairs import (
+    Scale,
+    co_moments,
+    fourth_moments,
+    live_moments,
+    pearson,
+    shift,
+    spread,
+    with_spread,
+)
 from exporter.stats.profiles.joint import CoMoments
 
 PAIR = (("x", "y"),)
@@ -112,6 +123,58 @@ def test_heavy_tails_are_no_drift() -> None:
             found = shift(part, own)  # none, where one row outweighs nearly all others
             alarms[place] += found is not None and found.exceeds(0.0)
     assert alarms[0] <= 5 < 15 < alarms[1]
+
+
+def _lognormal(rng: np.random.Generator, rows: int) -> FloatArray:
+    z = rng.normal(size=(2, rows))
+    z[1] = 0.7 * z[0] + np.sqrt(0.51) * z[1]
+    return np.exp(z)
+
+
+def _half(rng: np.random.Generator, rows: int) -> FloatArray:
+    """One heavy tail, one normal column."""
+    x = _lognormal(rng, rows)
+    return np.stack([x[0], np.log(x[1])])
+
+
+@pytest.mark.parametrize("drawn", [_lognormal, _half, _heavy], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(("rows", "windows"), [(200, 1000), (1000, 1000), (10_000, 300)])
+def test_windows_that_lack_the_largest_values_are_no_drift(
+    drawn: Callable[[np.random.Generator, int], FloatArray], rows: int, windows: int
+) -> None:
+    """With the reference's own spread no more alarms than stated: one of 1,000, by chance three."""
+    rng, alarms = np.random.default_rng(11), 0
+    for first in range(windows):
+        if first % 25 == 0:
+            data = drawn(rng, 20_000)
+            units = {
+                name: Scale(float(own.mean()), float(own.std())) for name, own in zip("xy", data, strict=True)
+            }
+            (mean_x, std_x), (mean_y, std_y) = ((own.mean, own.std) for own in units.values())
+            own = sums(*data, units)
+            fourths = fourth_moments(PAIR, units, dict(zip("xy", data, strict=True)))[:, 0]
+            wide = spread(with_spread(own, fourths), pearson(own) or 0.0)
+            one = CoMoments("x", "y", (mean_x, mean_y), (std_x, std_y), 20_000, *own[1:].tolist(), wide)
+        x, y = drawn(rng, rows)
+        found = shift(live_moments([one], {"x": x, "y": y})[:, 0], one.sums, None, one.spread)
+        alarms += found is not None and found.exceeds(0.0)
+    assert alarms <= 3
+
+
+def test_fourth_moments_are_the_seventh_sum() -> None:
+    """From the fourth moments of parts the same spread as from every row's influence; rows with a gap left out."""
+    rng = np.random.default_rng(12)
+    x, y = _lognormal(rng, 500)
+    x[3] = np.nan
+    batch = {"x": x, "y": y}
+    parts = [{name: own[cut] for name, own in batch.items()} for cut in (slice(100), slice(100, None))]
+    own = sum(co_moments(PAIR, PLAIN, part) for part in parts)[:, 0]
+    fourths = sum(fourth_moments(PAIR, PLAIN, part) for part in parts)[:, 0]
+    expected = live_moments([CoMoments("x", "y", (0.0, 0.0), (1.0, 1.0), *own.tolist())], batch)[:, 0]
+    np.testing.assert_allclose(with_spread(own, fourths), expected)
+    doubled = fourth_moments(PAIR, PLAIN, batch, np.full(500, 2.0))[:, 0]
+    np.testing.assert_allclose(doubled, 2 * fourths)
+    assert fourth_moments(PAIR, PLAIN, {"x": x}).sum() == 0
 
 
 def test_live_sums_add_up() -> None:

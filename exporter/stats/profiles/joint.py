@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from exporter.stats.association import cramers_v, rank_correlation
 from exporter.stats.bins import FloatArray, IntArray
 from exporter.stats.mahalanobis import Space
 from exporter.stats.pairs import Scale, co_moments, pearson
+from exporter.stats.profiles.codec import LATER
 
 MAX_PAIRS = 20
 STRONGEST = 5
@@ -30,7 +31,7 @@ class CoMoments:
     """Six sums of a pair over rows where both are finite, of x = (a - mean) / std and y alike for b.
 
     `mean` and `std`: of the two columns in the reference, in that order. Live sums in the same units are compared
-    with these by `pairs.shift`.
+    with these by `pairs.shift`. `spread`: how much more r varies than that of normal rows, by variance; 1 if not known.
     """
 
     a: str
@@ -43,6 +44,7 @@ class CoMoments:
     xx: float
     yy: float
     xy: float
+    spread: float = field(default=1.0, metadata=LATER)
 
     @property
     def sums(self) -> FloatArray:

@@ -23,7 +23,7 @@ from exporter.stats.bins import (
     as_numbers,
 )
 from exporter.stats.moments import LARGEST
-from exporter.stats.pairs import Scale, co_moments
+from exporter.stats.pairs import FOURTHS, Scale, co_moments, fourth_moments, pearson, spread, with_spread
 from exporter.stats.profiles.bands import TestRows
 from exporter.stats.profiles.column import ProfileColumn
 from exporter.stats.profiles.joint import Association, CoMoments, association_of
@@ -102,6 +102,7 @@ class Tally:
     sums: dict[str, FloatArray] = field(init=False)
     performance: TestRows = field(init=False)
     _pairs: FloatArray = field(init=False)
+    _fourths: FloatArray = field(init=False)
     _scales: dict[str, Scale] = field(init=False)
     _tables: dict[tuple[str, str], FloatArray | IntArray] = field(init=False)
     _periods: tuple[PeriodCounts, ...] = field(init=False)
@@ -112,6 +113,7 @@ class Tally:
         self.counts = {name: self._empty(size) for name, size in sizes.items()}
         self.sums = {name: np.zeros(size) for name, size in sizes.items()}
         self._pairs = np.zeros((6, len(self.extras.pairs)))
+        self._fourths = np.zeros((FOURTHS, len(self.extras.pairs)))
         watched = {name for pair in self.extras.pairs for name in pair}
         self._scales = {
             c.name: Scale(c.bare.mean or 0.0, c.bare.std or 0.0) for c in self.choices if c.name in watched
@@ -144,6 +146,7 @@ class Tally:
         if self._scales:
             finite = {name: _finite(batch[name].values) for name in self._scales}
             self._pairs += co_moments(self.extras.pairs, self._scales, finite, weights)
+            self._fourths += fourth_moments(self.extras.pairs, self._scales, finite, weights)
         for (a, b), table in self._tables.items():
             if len(found[a].codes) == len(found[b].codes):
                 table += joint_counts(
@@ -193,14 +196,16 @@ class Tally:
     def pairs(self) -> tuple[CoMoments, ...]:
         """The co-moments; a pair whose sums overflow is left out."""
         found = []
-        for (a, b), sums in zip(self.extras.pairs, self._pairs.T, strict=True):
+        for (a, b), sums, fourths in zip(self.extras.pairs, self._pairs.T, self._fourths.T, strict=True):
             if np.isfinite(sums).all():
+                wide = _spread(sums, fourths)
                 if self.weighed is not None and sums[0]:
                     sums = sums * (np.rint(sums[0] * self.weighed.scale) / sums[0])
                 n, *rest = sums.tolist()
                 one, other = self._scales[a], self._scales[b]
                 means, deviations = (one.mean, other.mean), (one.std, other.std)
-                found.append(CoMoments(a, b, means, deviations, int(n), *rest))
+                pair = CoMoments(a, b, means, deviations, int(n), *rest)
+                found.append(replace(pair, spread=wide))
         return tuple(found)
 
     def associations(self) -> tuple[Association, ...]:
@@ -231,3 +236,11 @@ def _ordered(a: Bins, b: Bins) -> tuple[int, int] | None:
     if isinstance(a, NumericBins) and isinstance(b, NumericBins):
         return a.ranges, b.ranges
     return None
+
+
+def _spread(sums: FloatArray, fourths: FloatArray) -> float:
+    """To six digits, for a file; 1, as of normal rows, where it overflows."""
+    if not np.isfinite(fourths).all():
+        return 1.0
+    found = spread(with_spread(sums, fourths), pearson(sums) or 0.0)
+    return float(f"{found:.6g}") if np.isfinite(found) else 1.0
