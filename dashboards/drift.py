@@ -1,33 +1,26 @@
 """The row "Drift": how far live data is from the reference, next to what chance alone would do.
 
-Two views: the replicas' own rolling windows (gauges that they export) and the fleet, computed here from
-summed bins. Invariant: no distance is shown without its noise floor and its critical value.
-
-PSI = sum over bins of (q - p) ln(q / p), shares smoothed by half a row per bin (Jeffreys), p from M reference
-rows, q from N live rows. Without drift PSI / (1/N + 1/M) follows chi-square with k = B - 1 degrees of
-freedom, hence the floor k (1/N + 1/M); its 99.9 % quantile by Wilson and Hilferty, 1931.
+Two views: the replicas' own rolling windows (gauges that they export) and the fleet, of series that rules record
+(fleet.py). Invariant: no distance is shown without its noise floor and its critical value.
 """
 
 from collections.abc import Sequence
 
+from dashboards import fleet, yardsticks
 from dashboards.panels import Panel, Query, bars, coloured, empty, sized, table, timeseries
 from dashboards.promql import family
 from dashboards.queries import gauge, total
 from dashboards.variables import MODEL, OBSERVED, TARGET
+from dashboards.yardsticks import NO_REFERENCE, drawn
 
-COLOURS = {"PSI": "blue", "noise floor": "text", "critical": "red"}
-NO_REFERENCE = "No reference profile"
-NORMAL_999 = 3.0902
 FEATURE = f'{OBSERVED}, feature=~"$feature"'
 
 
 def panels() -> Sequence[Panel]:
     return (
         _local("output", "Prediction drift", 'output!=""'),
-        _fleet("output", "Prediction drift, fleet"),
-        _features("Feature drift, fleet"),
+        *fleet.panels(),
         live_against_reference("Live against reference: $feature", "model.feature.bin", FEATURE),
-        _table(),
         _states(),
         _statistics(),
         _drifted(),
@@ -67,68 +60,24 @@ def live_against_reference(title: str, name: str, selector: str) -> Panel:
     return empty(sized(panel, 12, 9), "No reference profile")
 
 
-def fleet(column: str, selector: str) -> dict[str, str]:
-    """PSI, floor and critical value of each column from summed bins; nothing where no row was seen."""
-    key = f"model_name, model_version, role, reference, {column}"
-    bins = family(f"model.{'prediction' if column == 'output' else 'feature'}.bin")
-    live = f"sum by ({key}, bin) (increase({bins}{{{selector}}}[$fleet_window]))"
-    whole = f'max by ({key}, bin) ({family("model.reference.bin.rows")}{{{selector}, {column}!=""}})'
-    # A bin that is empty on both sides says nothing: it is no degree of freedom.
-    expected = f"({whole} > 0 or {whole} and {live} > 0)"
-    rows, reference_rows = f"(sum by ({key}) ({live}) > 0)", f"sum by ({key}) ({expected})"
-    count = f"count by ({key}) ({expected})"
-    q = f"(({live} + 0.5) / on ({key}) group_left () ({rows} + 0.5 * {count}))"
-    p = f"(({expected} + 0.5) / on ({key}) group_left () ({reference_rows} + 0.5 * {count}))"
-    floor = f"({count} - 1) * (1 / {rows} + 1 / {reference_rows})"
-    ninth = f"2 / (9 * ({count} - 1))"
-    return {
-        "PSI": f"sum by ({key}) (({q} - {p}) * ln({q} / {p}))",
-        "noise floor": floor,
-        "critical": f"{floor} * (1 - {ninth} + {NORMAL_999} * sqrt({ninth})) ^ 3",
-    }
-
-
-def _fleet(column: str, title: str) -> Panel:
-    queries = [Query(expr, f"{word} {{{{{column}}}}}") for word, expr in fleet(column, OBSERVED).items()]
-    text = (
-        "PSI of all replicas together over the fleet window, from summed bins. Below the noise floor it is "
-        "chance; above the critical value chance alone would get there once in a thousand times."
-    )
-    return _drawn(timeseries(title, text, "short", *queries))
-
-
 def _local(column: str, title: str, chosen: str) -> Panel:
-    selector = f'{OBSERVED}, {chosen}, window="$window", statistic="psi"'
+    window = f'{OBSERVED}, {chosen}, window="$window", statistic="psi"'
     families = {
         "PSI": "model.drift",
-        "noise floor": "model.drift.noise_floor",
-        "critical": "model.drift.critical_value",
+        yardsticks.FLOOR: "model.drift.noise_floor",
+        yardsticks.CRITICAL: "model.drift.critical_value",
+        yardsticks.LEVEL: "model.drift.reference_level",
+        yardsticks.ROWS: "model.drift.effective_rows",
     }
     queries = [
-        Query(f"max by ({column}) ({family(name)}{{{selector}}})", f"{word} {{{{{column}}}}}")
+        Query(f"max by ({column}) ({family(name)}{{{window}}})", f"{word} {{{{{column}}}}}")
         for word, name in families.items()
     ]
-    text = "PSI of the rolling window, largest over replicas, with its noise floor and 99.9 % critical value."
-    return _drawn(timeseries(title, text, "short", *queries))
-
-
-def _features(title: str) -> Panel:
-    distances = fleet("feature", OBSERVED)
-    excess = f"topk(10, {distances['PSI']} / ({distances['critical']}))"
     text = (
-        "The ten features whose fleet PSI is largest in units of its own critical value; above 1 it is more "
-        "than chance, whatever the number of rows."
+        "PSI of the rolling window, largest over replicas, with its noise floor, 99.9 % critical value, what the "
+        "reference's own periods do, and effective rows."
     )
-    panel = timeseries(title, text, "short", Query(excess, "{{feature}}"))
-    return empty(sized(panel, 8, 9), NO_REFERENCE)
-
-
-def _table() -> Panel:
-    distances = fleet("feature", OBSERVED)
-    labels = ("model_name", "model_version", "reference", "feature")
-    columns = {word: (Query(expr, shape="table"), "short") for word, expr in distances.items()}
-    text = "Fleet PSI of each feature with its noise floor and critical value at the end of the time range."
-    return empty(sized(table("Features", text, labels, columns), 12, 9), NO_REFERENCE)
+    return drawn(timeseries(title, text, "short", *queries))
 
 
 def _states() -> Panel:
@@ -304,7 +253,7 @@ def _whole_rows() -> Panel:
         "Mean squared Mahalanobis distance of whole rows from the reference's mean: the number of columns where "
         "nothing moved, more where values or what they have in common did."
     )
-    return _drawn(timeseries("All features together", text, "short", *queries))
+    return drawn(timeseries("All features together", text, "short", *queries))
 
 
 def _associations() -> Panel:
@@ -330,7 +279,3 @@ def _ranking() -> Panel:
     text = "How well features keep their order by association with a prediction, smallest over replicas; 1 is the same."
     panel = timeseries("Order of associations", text, "short", Query(score, "{{output}}"))
     return empty(sized(panel, 4, 9), NO_REFERENCE)
-
-
-def _drawn(panel: Panel) -> Panel:
-    return empty(sized(coloured(panel, COLOURS, ("noise floor", "critical")), 8, 9), NO_REFERENCE)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboards.promql import families_in, interpolate
+from dashboards.promql import families_in, interpolate, recorded_in
 
 Panel = dict[str, Any]
 
@@ -201,7 +201,8 @@ def layout(rows: Sequence[tuple[str, Sequence[Panel]]]) -> list[Panel]:
 
 
 def _panel(kind: str, title: str, text: str, queries: Sequence[Query]) -> Panel:
-    families = sorted({name for query in queries for name in families_in(interpolate(query.expr))})
+    exprs = [interpolate(query.expr) for query in queries]
+    families = sorted({name for expr in exprs for name in (*families_in(expr), *recorded_in(expr))})
     return {
         "type": kind,
         "title": title,

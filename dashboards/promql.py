@@ -67,9 +67,14 @@ def series_in(query: str) -> set[str]:
 
 
 def families_in(query: str) -> list[str]:
-    """The catalogue families that a query reads, sorted; what Prometheus makes itself is left out."""
+    """The catalogue families that a query reads, sorted; what Prometheus makes itself, or rules, is left out."""
     known = declared()
     return sorted({known[name] for name in series_in(query) if name in known})
+
+
+def recorded_in(query: str) -> list[str]:
+    """What it reads of recording rules, sorted: their names have colons, and no other does."""
+    return sorted(name for name in series_in(query) if ":" in name)
 
 
 def undeclared_in(query: str, recorded: frozenset[str] = frozenset()) -> list[str]:

@@ -16,6 +16,8 @@ MODEL = f'{TARGET}, model_name=~"$model_name"'
 SERIES = f'{MODEL}, model_version=~"$model_version"'
 # What bodies say is counted by role: a mirror's answers are not the model's.
 OBSERVED = f'{SERIES}, role="$role"'
+# What rules record of all replicas has no instance.
+FLEET = 'job=~"$job", model_name=~"$model_name", model_version=~"$model_version", role="$role"'
 # Probes of orchestrators are no traffic.
 TRAFFIC = f'{SERIES}, operation!~"health|metadata"'
 
@@ -34,7 +36,7 @@ def variables() -> list[dict[str, Any]]:
         _query("output", "Output", f"label_values({prediction}{{{OBSERVED}}}, output)", ".*"),
         _one(_query("feature", "Feature", f"label_values({feature}{{{OBSERVED}}}, feature)", ".*")),
         _choice("window", "Rolling window", ("5m", "1h"), "1h"),
-        _choice("fleet_window", "Fleet window", ("1h", "6h", "24h", "7d"), "1h"),
+        _choice("fleet_window", "Fleet window", ("1h", "24h", "7d"), "1h"),
         {"type": "adhoc", "name": "filters", "label": "Filters", "datasource": DATASOURCE, "filters": []},
     ]
 

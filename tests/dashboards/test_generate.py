@@ -11,7 +11,7 @@ import yaml
 from dashboards import generate
 from dashboards.generate import DASHBOARDS, main, queries, render, undeclared
 from dashboards.panels import NO_TRAFFIC
-from dashboards.promql import families_in, family, interpolate, undeclared_in
+from dashboards.promql import families_in, family, interpolate, recorded_in, undeclared_in
 from exporter.records.catalogue import CATALOGUE, prometheus_name
 from tests.dashboards.linter import Dashboard, panels
 from tests.environments.tools import tools
@@ -67,9 +67,10 @@ def test_every_declared_metric_is_shown() -> None:
 
 @every
 def test_descriptions_name_the_metrics(build: Callable[[], Dashboard]) -> None:
-    """A description ends with the families that the panel reads."""
+    """A description ends with the families that the panel reads, recorded ones too."""
     for panel in panels(build()):
-        read = {name for target in panel["targets"] for name in families_in(interpolate(target["expr"]))}
+        exprs = [interpolate(target["expr"]) for target in panel["targets"]]
+        read = {name for expr in exprs for name in (*families_in(expr), *recorded_in(expr))}
         assert panel["description"].endswith("Metrics: " + ", ".join(f"`{name}`" for name in sorted(read)))
 
 

@@ -56,6 +56,8 @@ WITHOUT_DATA = {
     "Repository requests": "nothing is loaded here; test_life.py does",
     "Changes from which to which": "the version never changes; test_life.py changes it",
     "Late spans": "they are off here",
+    "Against last week and other versions": "there was no last week, and there is one version",
+    "Week and versions, all statistics": "there was no last week, and there is one version",
     "Window snapshots": "there is no state_dir here",
     "Violations": "all values of this traffic are right",
     "Columns that stand still": "none does",

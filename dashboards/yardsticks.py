@@ -1,0 +1,20 @@
+"""How a distance is drawn beside what it is judged by: colours, dashed limits, rows on an axis of their own.
+
+It knows the words of legends and no metric. Invariant: a limit looks the same wherever it is drawn.
+"""
+
+from dashboards.panels import Panel, coloured, empty, sized
+
+NO_REFERENCE = "No reference profile"
+NO_RULES = "No reference profile, too few rows, or recording rules that are not loaded"
+FLOOR, CRITICAL, LEVEL, ROWS = "noise floor", "critical", "reference's own level", "effective rows"
+COLOURS = {"PSI": "blue", FLOOR: "text", CRITICAL: "red", LEVEL: "orange", ROWS: "green"}
+
+
+def drawn(panel: Panel, idle: str = NO_REFERENCE) -> Panel:
+    """With limits dashed; effective rows have the axis on the right."""
+    shown = coloured(panel, COLOURS, (FLOOR, CRITICAL, LEVEL))
+    right = [{"id": "custom.axisPlacement", "value": "right"}, {"id": "custom.fillOpacity", "value": 0}]
+    matcher = {"id": "byRegexp", "options": f"/^{ROWS}/"}
+    shown["fieldConfig"]["overrides"].append({"matcher": matcher, "properties": right})
+    return empty(sized(shown, 8, 9), idle)
