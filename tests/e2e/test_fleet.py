@@ -272,6 +272,10 @@ def test_fleet_is_the_pooled_rows(fleet: Fleet) -> None:
     assert psi is not None
     assert critical is not None
     assert psi > critical > 0.0
+    chosen = f'{{model_name="{MODEL}", feature="x"}}'
+    for what in ("drift_floor", "drift_critical", "drift_excess"):
+        judged = fleet.prometheus.by(f"column:model_{what}:24h{chosen} >= 0", "statistic")
+        assert {statistic for (statistic,) in judged} == set(STATISTICS), what
 
 
 def test_over_the_budget_all_replicas_choose_alike(fleet: Fleet) -> None:
