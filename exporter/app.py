@@ -127,6 +127,7 @@ class Root:
         for number in PASSED:
             loop.add_signal_handler(number, self._pass_on, number)
         model.start()
+        self._begin(model.watch())
 
     def _pass_on(self, number: int) -> None:
         if number == signal.SIGHUP:

@@ -66,7 +66,8 @@ class Model:
         self._started = 0.0
         self._stopping = False
         self._timer: asyncio.TimerHandle | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._spawned = asyncio.Event()
+        self._before: frozenset[str] = frozenset()  # sockets that were there before the start
         self._over = asyncio.Event()
 
     @property
@@ -78,7 +79,7 @@ class Model:
         """Spawn now; what cannot be started is one that failed."""
         self._timer = None
         plan, (out, err) = self._plan, self._output.ends
-        before = starting.listening(plan.place)
+        self._before = starting.listening(plan.place)
         self._started = time.monotonic()
         try:
             how = How(plan.descriptors, subprocess.DEVNULL, out, err, plan.death, session=True)
@@ -90,9 +91,8 @@ class Model:
         self._process = process
         self._page.started(process.pid)
         log.info("the model was started (pid %d): %s", process.pid, " ".join(plan.command))
-        loop = asyncio.get_running_loop()
-        self._watching = loop.create_task(self._watch(process.pid, before))
-        self._await_end(process, loop)
+        self._spawned.set()
+        self._await_end(process, asyncio.get_running_loop())
 
     def _await_end(self, process: subprocess.Popen[bytes], loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -117,23 +117,38 @@ class Model:
 
     # ---------------------------------------------------------------- the start
 
-    async def _watch(self, pid: int, before: frozenset[str]) -> None:
-        """From the spawn to listening, and on to ready; ended with the process."""
-        place = self._plan.place
+    async def watch(self) -> None:
+        """Measure each start, for life: from the spawn to listening, and on to ready."""
         while True:
+            await self._spawned.wait()
+            self._spawned.clear()
+            pid = self.pid
+            if await self._listens(pid):
+                self._page.reached("listening", time.monotonic() - self._started)
+                if await self._answers(pid):
+                    seconds = time.monotonic() - self._started
+                    self._page.reached("ready", seconds)
+                    log.info("the model is ready (pid %d), %.2f s after its start", pid, seconds)
+
+    async def _listens(self, pid: int) -> bool:
+        """False if the process ended before."""
+        while self.pid == pid:
             looked = time.monotonic()
-            if starting.listening(place) - before:
-                break
+            if starting.listening(self._plan.place) - self._before:
+                return True
             spent = time.monotonic() - looked
             await asyncio.sleep(max(_LOOK_SECONDS, spent / _LOOK_SHARE))
-        self._page.reached("listening", time.monotonic() - self._started)
+        return False
+
+    async def _answers(self, pid: int) -> bool:
+        """False if the process ended before."""
         delay = _ASK_SECONDS
-        while not await starting.answers(place):
+        while self.pid == pid:
+            if await starting.answers(self._plan.place) and self.pid == pid:
+                return True
             await asyncio.sleep(delay)
             delay = min(delay * 1.2, _ASK_LAST_SECONDS)
-        seconds = time.monotonic() - self._started
-        self._page.reached("ready", seconds)
-        log.info("the model is ready (pid %d), %.2f s after its start", pid, seconds)
+        return False
 
     # ---------------------------------------------------------------- the end
 
@@ -144,8 +159,6 @@ class Model:
     def _gone(self, status: int) -> None:
         assert self._process is not None
         pid, self._process = self._process.pid, None
-        if self._watching is not None:
-            self._watching.cancel()
         if left := session.kill(pid):
             log.warning("the model left %d processes behind: they are killed", left)
         # Killed itself, or as the child of a shell that passes it on.

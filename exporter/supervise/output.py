@@ -33,7 +33,8 @@ class Target:
         self._most = most
         self._waiting: deque[bytes] = deque()
         self._size = 0
-        self._torn = False  # something was dropped, and no line has begun since
+        self._in_hand = 0  # of what is being written
+        self._torn = self._cut = False  # something was dropped just now; and its end was no line's
         self._in_line = False
         self._changed = threading.Condition()
         threading.Thread(target=self._run, name=f"copy-{fd}", daemon=True).start()
@@ -42,7 +43,7 @@ class Target:
         """Queue it, or count what does not fit."""
         with self._changed:
             if self._size + len(data) > self._most:
-                self._torn = True
+                self._torn, self._cut = True, not data.endswith(b"\n")
                 self._counts.lost("queue_full", len(data))
                 return
             if self._torn:
@@ -55,11 +56,14 @@ class Target:
 
     def _whole(self, data: bytes) -> bytes:
         """What comes from the next line on; the line that was cut gets its end."""
-        cut = data.find(b"\n") + 1
-        self._counts.lost("queue_full", cut or len(data))
-        if not cut:
+        cut = data.find(b"\n") + 1 if self._cut else 0
+        if self._cut and not cut:
+            cut = len(data)
+        self._counts.lost("queue_full", cut)
+        if cut == len(data):
+            self._cut = not data.endswith(b"\n")
             return b""
-        self._torn = False
+        self._torn = self._cut = False
         return (b"\n" if self._in_line else b"") + data[cut:]
 
     def empty(self, deadline: float) -> bool:
@@ -70,8 +74,10 @@ class Target:
     def give_up(self) -> None:
         """What waits is lost."""
         with self._changed:
-            self._counts.lost("shutdown", self._size)
+            waiting = sum(map(len, self._waiting))
+            self._counts.lost("shutdown", waiting + self._in_hand)
             self._waiting.clear()
+            self._size -= waiting
 
     def _run(self) -> None:
         while True:
@@ -79,6 +85,7 @@ class Target:
                 self._changed.wait_for(lambda: self._waiting)
                 data = self._waiting.popleft()
             self._write(data)
+            self._in_hand = 0
             with self._changed:
                 self._size -= len(data)
                 self._changed.notify_all()
@@ -87,6 +94,7 @@ class Target:
         """All of it; what the stream refuses is lost, and the next may be taken."""
         rest = memoryview(data)
         while rest:
+            self._in_hand = len(rest)
             try:
                 taken = os.write(self._fd, rest)
             except BlockingIOError:  # others share it, and made it so

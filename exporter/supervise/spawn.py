@@ -28,7 +28,7 @@ class How:
 
 
 def spawn(command: Sequence[str], how: How) -> subprocess.Popen[bytes]:
-    """OSError if no process can be made. Call it from the main thread: the kernel sends `death` when the thread ends."""
+    """OSError if no process can be made. From the main thread only: the kernel sends `death` when a thread ends."""
     launch = [sys.executable, "-I", "-S", _LAUNCH, str(how.death), str(os.getpid()), str(how.limit)]
     return subprocess.Popen(
         [*launch, *command],
