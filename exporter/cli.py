@@ -10,7 +10,7 @@ from exporter import __version__
 from exporter.signals import bind_to_parent, end_when_told
 
 COMMANDS = (
-    *("run", "wrap", "check", "drain", "observe", "feedback", "performance"),
+    *("run", "wrap", "job", "check", "drain", "observe", "feedback", "performance"),
     *("demo", "profile", "compare", "decode", "metrics"),
 )
 

@@ -11,6 +11,7 @@ import re
 from exporter.records.drift_metrics import DRIFT
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.gpu_metrics import GPU
+from exporter.records.job_metrics import JOB
 from exporter.records.life_metrics import LIFE
 from exporter.records.metric import LATENCY_BUCKETS, Metric
 from exporter.records.model_process_metrics import MODEL_PROCESS
@@ -302,6 +303,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *RESOURCES,
     *GPU,
     *MODEL_PROCESS,
+    *JOB,
     *OWN,
 )
 
