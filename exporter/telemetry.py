@@ -106,6 +106,7 @@ class Telemetry:
         self._labels: Labels | None = None
         self._events = Events(self._happened)
         self._senders: tuple[Publisher, ...] = ()
+        self._wrapped: Wrapped | None = None
 
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
         """start: configuration and descriptors. link: a channel from a worker. dialects: those switched off.
