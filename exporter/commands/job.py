@@ -24,6 +24,7 @@ from exporter.publish import OtlpConfig, read_config
 from exporter.publish.pushgateway import Gateway
 from exporter.supervise import rows
 from exporter.supervise.job import Job
+from exporter.tree import reap
 
 log = logging.getLogger("modeltap")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -75,7 +76,13 @@ def run(args: argparse.Namespace) -> int:
         return 2
     logs.configure()
     report = Report(job, told, gateway, otlp)
-    end = job.run(resource.getrlimit(resource.RLIMIT_NOFILE)[0], report.turn)
+
+    def turn() -> None:
+        report.turn()
+        if os.getpid() == 1:
+            reap({job.pid})
+
+    end = job.run(resource.getrlimit(resource.RLIMIT_NOFILE)[0], turn)
     log.info("%s", summary(job, told.name))
     report.finish()
     sys.stdout.flush()

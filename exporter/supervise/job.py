@@ -55,6 +55,11 @@ class Job:
         self._process: subprocess.Popen[bytes] | None = None
         self._threads: list[threading.Thread] = []
 
+    @property
+    def pid(self) -> int:
+        """0 before it runs."""
+        return self._process.pid if self._process is not None else 0
+
     def seconds(self) -> float:
         """How long it has run, or ran."""
         return (self._ended or time.monotonic()) - self._began

@@ -131,6 +131,18 @@ def test_a_model_that_does_not_stop(wrap: Wrap) -> None:
     assert not lives(pid)
 
 
+def test_told_twice(wrap: Wrap) -> None:
+    """A second signal waits neither for exchanges nor for the model, and leaves no model behind."""
+    wrapper = wrap("stubborn", flags=("--grace", "300"))
+    wrapper.started()
+    pid = wrapper.ready()
+    wrapper.signal(signal.SIGTERM)
+    wrapper.logged("SIGTERM came")
+    wrapper.signal(signal.SIGTERM)
+    assert wrapper.ended() == 0
+    gone(pid)
+
+
 def test_signals_go_on(wrap: Wrap) -> None:
     """What the model handles reaches it, HUP too, which we heed as well; what would only end it does not."""
     wrapper = wrap()

@@ -12,6 +12,7 @@ import pytest
 
 from exporter.publish.exposition import readings
 from tests.app.command import Metrics, python_path
+from tests.app.test_drain import pid_one
 from tests.e2e.processes import LOOPBACK, Program, free_ports, running, wait_until
 from tests.environments.single import single
 from tests.receivers.otlp import OtlpReceiver
@@ -195,3 +196,18 @@ def test_a_reader_that_leaves(tmp_path: Path) -> None:
         env={**os.environ, **python_path()},
     )
     assert done.stdout == f"y\n{128 + signal.SIGPIPE}\n"
+
+
+def test_as_pid_one() -> None:
+    """As PID 1 it reaps what the job abandons, and its status is the job's."""
+    # A process that nobody waited for stays in /proc.
+    code = "p=$( (sleep 0.1 > /dev/null & echo $!) ); while [ -d /proc/$p ]; do sleep 0.1; done; exit 6"
+    done = subprocess.run(
+        [*pid_one(), *command("--", "sh", "-c", code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **python_path()},
+    )
+    assert done.returncode == 6
