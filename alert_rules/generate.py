@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from alert_rules import (
+    children,
     drift,
     drift_long,
     drift_pairs,
@@ -37,6 +38,7 @@ FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("quality.yaml", quality.group),
     ("performance.yaml", performance.group),
     ("gpu.yaml", gpu.group),
+    ("children.yaml", children.group),
     ("sidecar.yaml", sidecar.group),
 )
 HEAD = "# Written by `python -m alert_rules.generate` from alert_rules/values.py; change it there.\n"

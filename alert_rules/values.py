@@ -78,6 +78,11 @@ COLD_START_SECONDS = 300
 MODEL_RESTARTS = 3
 VERSION_CHANGES = 4
 
+# Within 15 minutes, of a wrapped model.
+MODEL_RESTARTS = 3
+# Times the period after which a job should have succeeded again: a run may take a while, and start late.
+JOB_LATE = 1.25
+
 DROPPED_RATIO = 0.05
 RESTARTS = 3
 DESYNC_RATIO = 0.01

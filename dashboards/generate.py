@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from alert_rules.generate import FILES
-from dashboards import model
+from dashboards import jobs, model
 from dashboards.promql import FOREIGN, interpolate, undeclared_in
 
 HERE = Path(__file__).resolve().parent
-DASHBOARDS: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (("model.json", model.build),)
+DASHBOARDS: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (
+    ("model.json", model.build),
+    ("jobs.json", jobs.build),
+)
 
 
 def queries(dashboard: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,19 @@ over replicas before anything is computed from them.
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards import access, drift, generation, gpu, life, machine, payloads, performance, quality, server
+from dashboards import (
+    access,
+    drift,
+    generation,
+    gpu,
+    life,
+    machine,
+    payloads,
+    performance,
+    quality,
+    server,
+    wrapped,
+)
 from dashboards.panels import (
     Panel,
     Query,
@@ -49,6 +61,7 @@ def build() -> dict[str, Any]:
         ("Server", server.panels()),
         ("Resources", machine.resources()),
         ("GPU", gpu.panels()),
+        ("Model process", wrapped.panels()),
         ("Sidecar", machine.sidecar()),
         ("Payload log", (*payloads.panels(), *access.panels())),
     )

@@ -14,6 +14,8 @@ ROLES = ("live", "shadow", "canary", "synthetic")
 TARGET = 'job=~"$job", instance=~"$instance"'
 MODEL = f'{TARGET}, model_name=~"$model_name"'
 SERIES = f'{MODEL}, model_version=~"$model_version"'
+# A job that was pushed has no instance, and its own job.
+JOB = 'job=~"$job", job_name=~"$job_name"'
 # What bodies say is counted by role: a mirror's answers are not the model's.
 OBSERVED = f'{SERIES}, role="$role"'
 # What rules record of all replicas has no instance.
@@ -41,7 +43,24 @@ def variables() -> list[dict[str, Any]]:
     ]
 
 
-def dashboard(uid: str, title: str, text: str, panels: list[Panel]) -> dict[str, Any]:
+def job_variables() -> list[dict[str, Any]]:
+    """Those of the dashboard of batch jobs."""
+    started = family("model.job.start.time")
+    return [
+        _datasource(),
+        _query("job", "Job", f"label_values({started}, job)", ".+"),
+        _query("job_name", "Name", f'label_values({started}{{job=~"$job"}}, job_name)', ".+"),
+        {"type": "adhoc", "name": "filters", "label": "Filters", "datasource": DATASOURCE, "filters": []},
+    ]
+
+
+def dashboard(
+    uid: str,
+    title: str,
+    text: str,
+    panels: list[Panel],
+    templates: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
     """A whole dashboard of the classic schema, as Grafana 10.4 and later read it."""
     return {
         "uid": uid,
@@ -55,8 +74,8 @@ def dashboard(uid: str, title: str, text: str, panels: list[Panel]) -> dict[str,
         "time": {"from": "now-1h", "to": "now"},
         "timezone": "browser",
         "links": [_link()],
-        "annotations": {"list": _annotations()},
-        "templating": {"list": variables()},
+        "annotations": {"list": _annotations() if templates is None else []},
+        "templating": {"list": variables() if templates is None else templates},
         "panels": panels,
     }
 

@@ -24,8 +24,11 @@ from exporter.records import status, totals
 from exporter.reload import Reload, reload
 from exporter.signals import reload_asked
 from exporter.sockets import Sockets, address
+from exporter.supervise.model import Model
+from exporter.supervise.signals import PASSED
 from exporter.suspects import OFF_SECONDS, Suspects
 from exporter.tree import CHECK_SECONDS, Child, Keeper, Progress, cpu_seconds, reap
+from exporter.wrapping import Wrapped
 
 log = logging.getLogger("modeltap")
 # What the end of telemetry may take out of the grace: workers that leave, then the last flush.
@@ -35,14 +38,24 @@ _LINK_AGAIN_SECONDS = 1.0
 
 
 class Root:
-    """One per sidecar; `read` gives the configuration anew, or raises ConfigError. `run` returns the exit status."""
+    """One per sidecar; `read` gives the configuration anew, or raises ConfigError. `run` returns the exit status.
 
-    def __init__(self, config: Config, sockets: Sockets, read: Callable[[], Config]) -> None:
+    With a wrapped model the root is a supervisor, as with several workers: it reads what the model writes.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        sockets: Sockets,
+        read: Callable[[], Config],
+        wrapped: Wrapped = Wrapped(),  # noqa: B008 - a frozen value
+    ) -> None:
         self.config = config
         self.health = HealthState(drain=self._asked_to_drain)
         self._sockets = sockets
         self._read = read
         self._mode = proxy_settings(config).mode
+        self._wrapped = wrapped
         self._settings = self._planned()
         layout = totals.Layout(config.latency_buckets)
         self._totals = [totals.create(layout) for _ in range(config.workers)]
@@ -61,6 +74,9 @@ class Root:
         self._reload_due = self._reloading = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._exit_status = 0
+        self._page_fd = wrapped.page()
+        self._model = wrapped.model(config, self._page_fd, self._model_ended)
 
     def _planned(self) -> Settings:
         """The data plane's part of the configuration: of one process, and in the mode that it was started in."""
@@ -71,18 +87,20 @@ class Root:
         return msgspec.structs.replace(
             proxy_settings(config),
             mode=self._mode,
-            grace=config.grace - self._last,
+            grace=config.grace - self._last - self._wrapped.stop_seconds(config),
             max_connections=max(1, most // config.workers) if most else 0,
         )
 
     async def run(self) -> int:
-        """Serve until told to stop; 0 after a clean drain."""
+        """Serve until told to stop; 0 after a clean drain, the model's own status if it ended for good."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+        if self._model is not None:
+            self._start_model(self._model, loop)
         await loop.create_server(lambda: Health(self.health), sock=self._sockets.health)
-        if self.config.workers == 1:
+        if self.config.workers == 1 and self._model is None:
             self._worker = Worker(self._settings, self._totals[0], loop)
             await self._worker.start(list(self._sockets.listen[0]))
         else:
@@ -102,7 +120,26 @@ class Root:
         await self._leaving.wait()
         await self._leave()
         self._end(loop)
-        return 0
+        return self._exit_status
+
+    def _start_model(self, model: Model, loop: asyncio.AbstractEventLoop) -> None:
+        """First of all: it takes longest."""
+        for number in PASSED:
+            loop.add_signal_handler(number, self._pass_on, number)
+        model.start()
+        self._begin(model.watch())
+
+    def _pass_on(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            self._asked_to_reload()
+        if self._model is not None:
+            self._model.forward(number)
+
+    def _model_ended(self, status: int) -> None:
+        """There is nothing left to stand in front of."""
+        self._exit_status = status
+        self._leaving.set()
+        self._asked_to_drain()
 
     def _tell_addresses(self) -> None:
         main, *others = zip(self._sockets.listen[0], listeners(self.config), strict=True)
@@ -120,8 +157,11 @@ class Root:
         for keeper in keepers:
             keeper.check()
         self._check_progress()
+        if self._model is not None:
+            self._model.tick()
         if os.getpid() == 1:
-            reap({keeper.child.process.pid for keeper in keepers if keeper.child is not None})
+            own = {keeper.child.process.pid for keeper in keepers if keeper.child is not None}
+            reap(own | ({self._model.pid} if self._model is not None else set()))
         self._tell_dialects(time.monotonic())
 
     def _check_progress(self) -> None:
@@ -190,6 +230,8 @@ class Root:
             log.warning("told twice to stop: not waiting for what is under way")
             self.health.finish()
             self._sockets.remove_files()
+            if self._model is not None:
+                self._model.kill()
             # One turn of the loop, so that those who wait for the drain read their answer.
             asyncio.get_running_loop().call_later(0.01, os._exit, 0)
         self._leaving.set()
@@ -220,7 +262,10 @@ class Root:
         return self._last * _LEAVE_SECONDS / (_LEAVE_SECONDS + _FLUSH_SECONDS)
 
     async def _leave(self) -> None:
-        """Flush telemetry, last of all; before that a scraper that is about to come may come once more."""
+        """The model ends, if it is ours; last of all telemetry is flushed, and before that a scraper may come again."""
+        if self._model is not None:
+            left = self._drain_began + self.config.grace - time.monotonic() - self._last
+            await self._model.stop(max(self._wrapped.stop_seconds(self.config), left))
         if self._analysis is not None:
             left = self._drain_began + self.config.grace - time.monotonic()
             seconds = self._last - self._leave_share()
@@ -241,7 +286,7 @@ class Root:
         """From here to the exit another signal changes nothing, least of all the exit status."""
         if self._timer is not None:
             self._timer.cancel()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, *PASSED):
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)
 
@@ -261,8 +306,10 @@ class Root:
             "kind": "start",
             "config": msgspec.to_builtins(self.config),
             "dialects_off": list(self._off),
+            "wrapped": self._model is not None,
         }
-        sent = child.send(message, [self._sockets.admin.fileno(), self._status_fd, *self._totals])
+        pages = [self._page_fd] if self._model is not None else []
+        sent = child.send(message, [self._sockets.admin.fileno(), self._status_fd, *self._totals, *pages])
         for index in range(self.config.workers):
             self._link(index)
         return sent
@@ -323,10 +370,10 @@ class Root:
             ours.close()
 
 
-def run(config: Config, sockets: Sockets, read: Callable[[], Config]) -> int:
+def run(config: Config, sockets: Sockets, read: Callable[[], Config], wrapped: Wrapped) -> int:
     """Run the sidecar on bound sockets; its exit status. `read` reads the configuration again, for a reload."""
 
     async def main() -> int:
-        return await Root(config, sockets, read).run()
+        return await Root(config, sockets, read, wrapped).run()
 
     return uvloop.run(main())

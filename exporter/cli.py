@@ -10,7 +10,7 @@ from exporter import __version__
 from exporter.signals import bind_to_parent, end_when_told
 
 COMMANDS = (
-    *("run", "check", "drain", "observe", "feedback", "performance"),
+    *("run", "wrap", "job", "check", "drain", "observe", "feedback", "performance"),
     *("demo", "profile", "compare", "decode", "metrics"),
 )
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         from exporter.children import main as child
 
         return child(arguments[1], int(arguments[2]), "promptly" in arguments)
-    if first == "run":
+    if first in ("run", "wrap"):
         end_when_told()
     return _command(first, arguments)
 

@@ -109,6 +109,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     drain_quiet: float = 0.0
     grace: float = 25.0
     final_scrape_wait: float = 0.0
+    restart: str = "on-failure"
+    restart_limit: int = 0
+    restart_delay: float = 30.0
+    stop_signal: str = "TERM"
+    death_signal: str = "TERM"
     probe_path: str = ""
     probe_interval: float = 5.0
     probe_seconds: float = 2.0

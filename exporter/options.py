@@ -8,6 +8,7 @@ from exporter import values
 from exporter.analysis.known import JOIN_KEYS, STATISTIC_NAMES, TIME_UNITS
 from exporter.proxy.settings import MODES
 from exporter.records.observation import TASKS
+from exporter.supervise.policy import POLICIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +267,25 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("grace", values.number(0.1, 86400, float), "seconds that a drain may take in all (default 25)"),
     Setting(
         "final_scrape_wait", values.number(0, 300, float), "seconds to wait for a last scrape after a drain"
+    ),
+    Setting(
+        "restart",
+        values.choice(*POLICIES),
+        "wrap: when the model is started again: never, on-failure (default) or always",
+    ),
+    Setting(
+        "restart_limit",
+        values.number(0, 1_000_000, int),
+        "wrap: restarts in a row after which it is left ended; 0 = any (default)",
+    ),
+    Setting(
+        "restart_delay",
+        values.number(0, 3600, float),
+        "wrap: longest delay of a restart in seconds; the first is 0.1, then it doubles (default 30)",
+    ),
+    Setting("stop_signal", values.signal_name, "wrap: signal that tells the model to stop (default TERM)"),
+    Setting(
+        "death_signal", values.signal_name, "wrap: signal that the model gets if we are killed (default TERM)"
     ),
     Setting(
         "probe_path",

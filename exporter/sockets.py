@@ -201,10 +201,12 @@ def address(sock: socket.socket) -> str:
     return f"{host}:{name[1]}"
 
 
-def allow_many() -> None:
-    """Raise the soft limit on descriptors to the hard one: each client takes two, and 1024 is a common default."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
+def allow_many() -> int:
+    """Raise the soft limit on descriptors to the hard one: each client takes two, and 1024 is a common default.
+
+    Returns what it was.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # not permitted here: what there is has to do
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):
-        return  # not permitted here: what there is has to do
+    return soft

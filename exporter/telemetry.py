@@ -46,6 +46,7 @@ from exporter.collect import (
     ServerSignals,
     State,
     World,
+    Wrapped,
     find_listener,
     load_amdsmi,
     load_nvml,
@@ -105,6 +106,7 @@ class Telemetry:
         self._labels: Labels | None = None
         self._events = Events(self._happened)
         self._senders: tuple[Publisher, ...] = ()
+        self._wrapped: Wrapped | None = None
 
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
         """start: configuration and descriptors. link: a channel from a worker. dialects: those switched off.
@@ -137,6 +139,7 @@ class Telemetry:
         config = msgspec.convert(message["config"], Config)
         logging.getLogger().setLevel(config.log_level.upper())
         admin_fd, status_fd, *totals = fds
+        self._wrapped = Wrapped(totals.pop()) if message.get("wrapped") else None
         self._status = Status(status_fd)
         memory.keep_below(memory_bound(config.analysis_memory))
         self._traffic = Traffic(totals, Layout(config.latency_buckets))
@@ -223,7 +226,8 @@ class Telemetry:
     def _collectors(self, config: Config, began: float | None = None) -> None:
         upstream = upstream_of(config.upstream)
         address = upstream.path or (upstream.host, upstream.port)
-        components: dict[str, int | Finder] = {"model": find_listener(address), "analysis": os.getpid()}
+        model = self._wrapped.find if self._wrapped is not None else find_listener(address)
+        components: dict[str, int | Finder] = {"model": model, "analysis": os.getpid()}
         # The root and its workers; the collector leaves out what is a component of its own.
         components["data_plane"] = os.getppid()
         own = own_metrics(config)
@@ -393,6 +397,8 @@ class Telemetry:
             yield self._late.samples
         yield self._included.samples
         yield self._keeper.samples
+        if self._wrapped is not None:
+            yield self._wrapped.samples
         yield self._own
 
     def _reloads(self) -> dict[tuple[str, str], int]:

@@ -15,6 +15,7 @@ from exporter.records.custom import MAX_CUSTOMS, Custom, CustomError, parse
 from exporter.records.routes import SELECTABLE, custom_rule
 from exporter.records.rule import MAX_RULES, Rule
 from exporter.records.rule import parse as parse_rules
+from exporter.supervise import signals
 
 _TARGET = (
     "expected http://HOST[:PORT][/PATH], https://…, or the absolute path of a folder or of a .jsonl file"
@@ -302,6 +303,11 @@ def choice(*words: str) -> Callable[[Any], Any]:
         return word
 
     return parse
+
+
+def signal_name(value: Any) -> str:
+    """A signal by its name, without SIG."""
+    return signals.named(text(value)).name.removeprefix("SIG")
 
 
 def numbers(most: int, low: float, high: float) -> Callable[[Any], Any]:

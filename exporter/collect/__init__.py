@@ -26,6 +26,7 @@ from exporter.collect.gpu_nvml import load_nvml
 from exporter.collect.health import HealthProbe
 from exporter.collect.listener import find_listener
 from exporter.collect.server import ServerSignals
+from exporter.collect.wrapped import Wrapped
 from exporter.records.sample import Sample
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "State",
     "Unavailable",
     "World",
+    "Wrapped",
     "find_listener",
     "grouped",
     "load_amdsmi",

@@ -71,6 +71,8 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.window.association", lambda found: bool(found.profiles), "--reference"),
     ("model.reference.", lambda found: bool(found.profiles), "--reference"),
     ("model.profile.", lambda found: bool(found.profiles), "--reference"),
+    ("model.process.", lambda found: False, "modeltap wrap"),
+    ("model.job.", lambda found: False, "modeltap job"),
     ("model.event.", lambda found: bool(found.config.time_column), "--time-column"),
     ("model.rules.", lambda found: bool(found.config.rules), "rules in the file"),
     ("model.label.", lambda found: found.config.label_store != "none", "--label-store"),

@@ -28,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """2 with every problem of the configuration, 1 if an address cannot be bound, else 0 once told to stop."""
+    return sidecar(args)
+
+
+def sidecar(args: argparse.Namespace, command: tuple[str, ...] = ()) -> int:
+    """The same, with the model server as a child where there is a command."""
     try:
         config = load(vars(args))
         check_files(proxy_settings(config))
@@ -39,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     logs.configure(config.log_level, config.log_format)
     os.environ[next(one.variable for one in SETTINGS if one.key == "log_format")] = config.log_format
-    allow_many()
+    descriptors = allow_many()
     try:
         sockets = bind_all(config)
     except BindError as error:
@@ -47,8 +52,9 @@ def run(args: argparse.Namespace) -> int:
         return 1
     # Clients that come from here on wait in the listeners for the rest of the imports.
     from exporter.app import run as run_root
+    from exporter.wrapping import Wrapped
 
-    return run_root(config, sockets, lambda: load(vars(args)))
+    return run_root(config, sockets, lambda: load(vars(args)), Wrapped(command, descriptors))
 
 
 def check_files(settings: Settings) -> None:

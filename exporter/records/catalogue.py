@@ -11,8 +11,10 @@ import re
 from exporter.records.drift_metrics import DRIFT
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.gpu_metrics import GPU
+from exporter.records.job_metrics import JOB
 from exporter.records.life_metrics import LIFE
 from exporter.records.metric import LATENCY_BUCKETS, Metric
+from exporter.records.model_process_metrics import MODEL_PROCESS
 from exporter.records.observation_metrics import OBSERVATION
 from exporter.records.own_metrics import OVERHEAD_BUCKETS, OWN
 from exporter.records.performance_metrics import PERFORMANCE
@@ -300,6 +302,8 @@ CATALOGUE: tuple[Metric, ...] = (
     *QUALITY,
     *RESOURCES,
     *GPU,
+    *MODEL_PROCESS,
+    *JOB,
     *OWN,
 )
 

@@ -30,7 +30,10 @@ def python_path(*first: Path) -> dict[str, str]:
 
 
 class Sidecar(Running):
-    """One `modeltap run`; `prefix` is put before the command. Stop it in the end."""
+    """One `modeltap run`; `prefix` is put before the command. Stop it in the end.
+
+    With a `model` it is `modeltap wrap` of that command.
+    """
 
     def __init__(
         self,
@@ -39,10 +42,12 @@ class Sidecar(Running):
         flags: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        model: Sequence[str] = (),
     ) -> None:
         ports = [word for name in ("listen", "admin", "health") for word in (f"--{name}", f"{LOOPBACK}:0")]
-        command = [sys.executable, "-m", "exporter", "run", *ports]
+        command = [sys.executable, "-m", "exporter", "wrap" if model else "run", *ports]
         command += ["--upstream", f"http://{LOOPBACK}:{upstream}", *flags]
+        command += ["--", *model] if model else []
         environment = {**python_path(), **(environment or {})}
         super().__init__(Program("sidecar", [*prefix, *command], folder, environment))
         self.root = self.pid

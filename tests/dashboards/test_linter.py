@@ -35,11 +35,15 @@ BREAKAGES: dict[str, Breakage] = {
 }
 
 
+PUSHED = "what is pushed comes from no instance"
+EXEMPT = {("jobs.json", "template-instance-rule"): PUSHED, ("jobs.json", "target-instance-rule"): PUSHED}
+
+
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(("name", "build"), DASHBOARDS, ids=[name for name, _ in DASHBOARDS])
 def test_rule_is_kept(name: str, build: Callable[[], Dashboard], rule: str) -> None:
-    """A dashboard keeps the rule."""
-    assert list(RULES[rule](build())) == [], name
+    """A dashboard keeps the rule, unless it has a reason not to."""
+    assert bool(list(RULES[rule](build()))) is ((name, rule) in EXEMPT), name
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
-from dashboards import access, generation, gpu, payloads, performance
+from dashboards import access, generation, gpu, payloads, performance, wrapped
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
 from tests.e2e import mlserver, sidecar, telemetry
@@ -46,6 +46,7 @@ WITHOUT_DATA = {
     **{panel["title"]: "the model is not generative" for panel in generation.panels()},
     **{panel["title"]: "the payload log is off here" for panel in payloads.panels()},
     **{panel["title"]: "the access log is off here" for panel in access.panels()},
+    **{panel["title"]: "the model is not wrapped here" for panel in wrapped.panels()},
     **{
         panel["title"]: "labels are joined in test_labels.py"
         for panel in (*performance.panels(), *performance.labels())

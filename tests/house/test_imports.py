@@ -19,6 +19,7 @@ ROOMS: dict[str, set[str]] = {
     "collect": {"records"},
     "publish": {"records"},
     "pending": {"records"},
+    "supervise": {"records"},
 }
 # Library -> the rooms, and modules beside them, that may import it.
 CONFINED = {

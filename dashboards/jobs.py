@@ -1,0 +1,94 @@
+"""The dashboard of batch jobs that `modeltap job` runs, as they stand in a Pushgateway or were sent over OTLP.
+
+They are no targets of a scrape: their `job` is the job's name, and they have an `instance` only where one was given.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dashboards.panels import Panel, Query, empty, layout, table, timeseries
+from dashboards.queries import gauge, rate, total
+from dashboards.variables import JOB, dashboard, job_variables
+
+NONE = "No job was run"
+FAILED = ', outcome!="success"'
+
+
+def build() -> dict[str, Any]:
+    rows = (("Jobs", (_last(),)), ("Runs", _runs()), ("Resources", _resources()))
+    text = "Batch jobs behind modeltap: outcome, duration, rows, resources."
+    made = dashboard("modeltap-jobs", "modeltap / Jobs", text, layout(rows), job_variables())
+    return {**made, "time": {"from": "now-7d", "to": "now"}}
+
+
+def _by_job(name: str) -> str:
+    return f"max by (job_name) ({gauge(name, JOB)})"
+
+
+def _last() -> Panel:
+    failed = f"count by (job_name) ({gauge('model.job.outcome', JOB + FAILED)} == 1)"
+    columns = (
+        ("Running", _by_job("model.job.running"), "bool"),
+        ("Failed", failed, "bool"),
+        ("Exit code", _by_job("model.job.exit.code"), "short"),
+        ("Duration", _by_job("model.job.duration"), "s"),
+        ("Since the start", f"time() - {_by_job('model.job.start.time')}", "s"),
+        ("Since a success", f"time() - {_by_job('model.job.last_success.time')}", "s"),
+        ("To succeed every", _by_job("model.job.period"), "s"),
+    )
+    found = table(
+        "Last runs",
+        "The last run of each job, or the one under way; failed: it ended in any way but success.",
+        ("job_name",),
+        {title: (Query(expr, shape="table"), unit) for title, expr, unit in columns},
+    )
+    return empty(found, NONE)
+
+
+def _runs() -> Sequence[Panel]:
+    outcome = f"max by (job_name, outcome) ({gauge('model.job.outcome', JOB)}) == 1"
+    rows = total(rate("model.job.rows", JOB), "job_name", "outcome")
+    invalid = total(rate("model.job.rows.invalid", JOB), "job_name")
+    found = (
+        timeseries(
+            "Outcomes", "How the last run ended.", "short", Query(outcome, "{{job_name}} {{outcome}}")
+        ),
+        timeseries(
+            "Durations",
+            "How long the run took, or has taken.",
+            "s",
+            Query(_by_job("model.job.duration"), "{{job_name}}"),
+        ),
+        timeseries(
+            "Rows",
+            "Rows per second while a job runs, as it tells them; and what it told that makes no sense.",
+            "short",
+            Query(rows, "{{job_name}} {{outcome}}"),
+            Query(invalid, "{{job_name}} senseless"),
+        ),
+        timeseries(
+            "Pushes",
+            "Pushes to the Pushgateway per second while a job runs.",
+            "short",
+            Query(total(rate("model.job.pushes", JOB), "job_name", "outcome"), "{{job_name}} {{outcome}}"),
+        ),
+    )
+    return tuple(empty(panel, NONE) for panel in found)
+
+
+def _resources() -> Sequence[Panel]:
+    cpu = total(rate("model.job.cpu.time", JOB), "job_name", "cpu_mode")
+    disk = total(rate("model.job.disk.io", JOB), "job_name", "disk_io_direction")
+    found = (
+        timeseries("CPU", "Cores in use while a job runs.", "short", Query(cpu, "{{job_name}} {{cpu_mode}}")),
+        timeseries(
+            "Peak memory",
+            "Largest resident memory of the run.",
+            "bytes",
+            Query(_by_job("model.job.memory.peak"), "{{job_name}}"),
+        ),
+        timeseries(
+            "Disk", "Bytes read and written.", "Bps", Query(disk, "{{job_name}} {{disk_io_direction}}")
+        ),
+    )
+    return tuple(empty(panel, NONE) for panel in found)
