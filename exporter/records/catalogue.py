@@ -19,6 +19,7 @@ from exporter.records.performance_metrics import PERFORMANCE
 from exporter.records.quality_metrics import QUALITY
 from exporter.records.resource_metrics import RESOURCES
 from exporter.records.server_metrics import SERVER
+from exporter.records.worth_metrics import WORTH
 
 __all__ = [
     "CATALOGUE",
@@ -297,6 +298,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *GENERATION,
     *OBSERVATION,
     *PERFORMANCE,
+    *WORTH,
     *QUALITY,
     *RESOURCES,
     *GPU,
