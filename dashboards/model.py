@@ -8,7 +8,19 @@ over replicas before anything is computed from them.
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards import access, drift, generation, gpu, life, machine, payloads, performance, quality, server
+from dashboards import (
+    access,
+    drift,
+    generation,
+    gpu,
+    life,
+    machine,
+    payloads,
+    performance,
+    quality,
+    server,
+    worth,
+)
 from dashboards.panels import (
     Panel,
     Query,
@@ -46,6 +58,7 @@ def build() -> dict[str, Any]:
         ("Data quality", quality.panels()),
         ("Performance", performance.panels()),
         ("Labels", performance.labels()),
+        ("Worth", worth.panels()),
         ("Server", server.panels()),
         ("Resources", machine.resources()),
         ("GPU", gpu.panels()),
