@@ -24,6 +24,7 @@ from alert_rules import (
     sidecar,
     traffic,
     values,
+    worth,
 )
 from alert_rules.rules import Alert, Group, Record, as_yaml
 from dashboards.promql import undeclared_in
@@ -39,6 +40,7 @@ FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("performance.yaml", performance.group),
     ("gpu.yaml", gpu.group),
     ("children.yaml", children.group),
+    ("worth.yaml", worth.group),
     ("sidecar.yaml", sidecar.group),
 )
 HEAD = "# Written by `python -m alert_rules.generate` from alert_rules/values.py; change it there.\n"

@@ -8,10 +8,13 @@ rounds. The goals are goals: nothing fails that misses one.
 import argparse
 import asyncio
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -19,11 +22,15 @@ import numpy as np
 
 from bench.exchanges import Message, exchange
 from bench.pending import server
-from bench.statistics import Figure
+from bench.procfs import rss_bytes
+from bench.statistics import ROOT, Figure, environment
 from exporter.analysis.engine import Engine
 from exporter.analysis.known import Known
 from exporter.config import Config
 from exporter.labels import Labels, store_of
+from exporter.pending.contract import Label, Limits, Rows
+from exporter.pending.memory import Memory
+from exporter.pending.row import FIRST, blank, request_digest
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Observation
 
@@ -31,6 +38,7 @@ NOW = 1_700_000_000.0
 ROWS = 20_000
 TOGETHER = 64  # exchanges in a batch of the data plane's
 _BODY = 500  # labels
+_CHUNK = 20_000
 Decoded = list[tuple[Exchange, Observation]]
 Feed = Callable[[], tuple[list[bytes], int]]
 
@@ -129,6 +137,43 @@ def figures(rounds: int, url: str) -> Iterator[Figure]:
                 yield Figure(f"{name}, labels joined and counted, {of}", rate, "labels/s", goal, more=True)
 
 
+def peers(rounds: int, rows: int) -> Iterator[Figure]:
+    """What others do in a batch job, on as many predictions and labels."""
+    script = ROOT / "bench" / "labels_peers.py"
+    run = [str(environment() / "bin" / "python"), "-P", str(script), str(rows), str(rounds)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=1800)
+    if done.returncode:
+        raise SystemExit(f"the peers could not be measured:\n{done.stderr.strip()[-2000:]}")
+    for what, value, unit in json.loads(done.stdout.splitlines()[-1]):
+        yield Figure(what, value, unit, more=True)
+
+
+def join_of(rows: int) -> Iterator[Figure]:
+    """So many rows that wait in memory, all labelled, through the same contract; what they take beside."""
+    limits = Limits(rows=rows, bytes=rows * 256)
+    store, seconds, before = Memory(limits), [0.0, 0.0], rss_bytes(os.getpid())
+    for side in (0, 1):
+        for start in range(0, rows, _CHUNK):
+            digests = [request_digest("", str(at)) for at in range(start, min(start + _CHUNK, rows))]
+            names = [digest + FIRST for digest in digests]
+            labels = [Label(name, b"x" * 20, NOW + 60) for name in names] if side else []
+            packed = blank(len(names), NOW)
+            began = time.perf_counter()
+            if side:
+                store.take(labels, NOW + 60)
+            else:
+                store.put(Rows(names, packed), NOW)
+            seconds[side] += time.perf_counter() - began
+        if not side:
+            yield Figure(
+                f"memory, {rows:,} rows wait", (rss_bytes(os.getpid()) - before) / rows, "B/row", 200.0
+            )
+    counts = store.counts()
+    assert counts is not None and counts.joined == rows, counts
+    yield Figure(f"memory, a row of {rows:,} is put", seconds[0] / rows * 1e6, "µs/row", 0.0)
+    yield Figure(f"memory, labels meet {rows:,} rows", rows / seconds[1], "labels/s", 50_000.0, more=True)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; returns the exit status: 0, or 2 for arguments that are none."""
     parser = argparse.ArgumentParser(prog="python -m bench.labels", description=__doc__.partition("\n")[0])
@@ -136,12 +181,24 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--redis", default="", metavar="URL", help="a server to write to (default: one of its own)"
     )
+    parser.add_argument(
+        "--join",
+        type=int,
+        default=0,
+        metavar="ROWS",
+        help="join so many in memory, such as 10000000 (0: none)",
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="pandas and scikit-learn on the same number of rows"
+    )
     asked = parser.parse_args(arguments)
     if not 1 <= asked.rounds <= 1000:
         print("bench.labels: expected --rounds from 1 to 1000", file=sys.stderr)
         return 2
     with server(asked.redis) as url:
-        for figure in figures(asked.rounds, url):
+        joins = join_of(asked.join) if asked.join > 0 else iter(())
+        others = peers(asked.rounds, asked.join or ROWS) if asked.peers else iter(())
+        for figure in chain(figures(asked.rounds, url), joins, others):
             sign = "≥" if figure.more else "≤"
             goal = f"{sign} {figure.goal:,.0f} {'met' if figure.met else 'missed'}" if figure.goal else ""
             print(f"{figure.what:55}{figure.value:>14,.2f} {figure.unit:10} {goal}", flush=True)

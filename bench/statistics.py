@@ -193,7 +193,7 @@ def peers(rounds: int) -> Iterator[Figure]:
         np.savez(file, **sides)
         script = ROOT / "bench" / "statistics_peers.py"
         # -P: the script's folder has a module named as one of the standard library.
-        run = [str(_environment() / "bin" / "python"), "-P", str(script), str(file), str(rounds)]
+        run = [str(environment() / "bin" / "python"), "-P", str(script), str(file), str(rounds)]
         done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=1800)
     if done.returncode:
         raise SystemExit(f"the peers could not be measured:\n{done.stderr.strip()[-2000:]}")
@@ -201,7 +201,8 @@ def peers(rounds: int) -> Iterator[Figure]:
         yield Figure(what, value, unit)
 
 
-def _environment() -> Path:
+def environment() -> Path:
+    """Of the peers, made where it is not there yet."""
     make = [sys.executable, str(ROOT / "tests" / "environments" / "make.py"), "statistics"]
     done = subprocess.run(make, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -26,7 +26,7 @@ TABLES: tuple[Table, ...] = (
     Table("gather", "a scrape, stage by stage"),
     Table("publish", "a scrape by format, a push", (), 60.0),
     Table("pending", "predictions that wait for their labels", (), 60.0),
-    Table("labels", "the join", (), 60.0),
+    Table("labels", "the join", ("--peers", "--join", "10000000"), 300.0),
 )
 
 

@@ -20,6 +20,7 @@ from dashboards import (
     quality,
     server,
     wrapped,
+    worth,
 )
 from dashboards.panels import (
     Panel,
@@ -58,6 +59,7 @@ def build() -> dict[str, Any]:
         ("Data quality", quality.panels()),
         ("Performance", performance.panels()),
         ("Labels", performance.labels()),
+        ("Worth", worth.panels()),
         ("Server", server.panels()),
         ("Resources", machine.resources()),
         ("GPU", gpu.panels()),

@@ -203,10 +203,9 @@ def _coverage() -> Sequence[Panel]:
 def _outcomes() -> Panel:
     by = ("model_version", "statistic")
     gain, loss = (
-        total(increase("model.outcome.sum", f'{OBSERVED}, direction="{side}"'), *by)
-        for side in ("gain", "loss")
+        net("model.outcome.sum", *by, selector=f'{OBSERVED}, direction="{side}"') for side in ("gain", "loss")
     )
-    rows = total(increase("model.outcome.rows", OBSERVED), *by)
+    rows = net("model.outcome.rows", *by)
     text = "Mean of each named outcome per labelled row, by version."
     panel = timeseries(
         "Outcomes",

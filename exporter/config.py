@@ -18,7 +18,10 @@ from exporter.options import SETTINGS, Setting
 from exporter.proxy.settings import Settings, Tls, Upstream
 from exporter.proxy.trace import SAMPLERS
 from exporter.records.catalogue import LATENCY_BUCKETS
+from exporter.records.cost import Cost
 from exporter.records.custom import Custom, CustomError
+from exporter.records.kpi import Kpi
+from exporter.records.problems import Problems
 from exporter.records.routes import SHARED_PATH
 from exporter.records.rule import Rule, RuleError
 
@@ -65,6 +68,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     label_sample: float = 1.0
     label_maturity: float = 0.0
     label_unlabelled: str = ""
+    label_costs: tuple[Cost, ...] = ()
+    kpis: tuple[Kpi, ...] = ()
+    label_requests: float = 0.0
+    label_requests_uncertain: float = 0.0
+    label_requests_band: float = 0.1
     warm_up: int = 0
     warm_up_header: str = ""
     ignore_header: str = ""
@@ -242,7 +250,7 @@ def _take(
             continue
         try:
             values[setting.key] = setting.parse(value)
-        except (CustomError, RuleError) as error:
+        except (CustomError, RuleError, Problems) as error:
             problems += [f"{place(setting)}{problem}" for problem in error.problems]
         except ValueError as error:
             problems.append(f"{place(setting)}: {value!r}: {error}")

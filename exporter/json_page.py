@@ -1,4 +1,4 @@
-"""A page of the admin side that is made when it is asked for: JSON, read only.
+"""A page of the admin side that is made when it is asked for: JSON, read only, for everybody or behind the door.
 
 One is made at a time, a few may wait, and what is over is refused. Knows nothing of what is on it.
 """
@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import web
+
+from exporter.door import Door
+from exporter.writes import judged
 
 MAX_WAITING: Final = 4
 Wanted = Mapping[str, frozenset[str]]
@@ -20,10 +23,10 @@ class BadQuery(Exception):
 
 
 class JsonPage:
-    """The handler; `make` is called on the event loop."""
+    """The handler; `make` is called on the event loop. With a `door` it is for who may write."""
 
-    def __init__(self, path: str, filters: tuple[str, ...], make: Make) -> None:
-        self._path, self._filters, self._make = path, filters, make
+    def __init__(self, path: str, filters: tuple[str, ...], make: Make, door: Door | None = None) -> None:
+        self._path, self._filters, self._make, self._door = path, filters, make, door
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -33,6 +36,11 @@ class JsonPage:
 
     async def get(self, request: web.Request) -> web.Response:
         """The page, or the part of it that the query names."""
+        refused = judged(self._door, request) if self._door is not None else None
+        if refused is not None:
+            told = {"reason": refused.outcome, "expected": refused.text}
+            headers = {"WWW-Authenticate": "Bearer"} if refused.status == 401 else None
+            return web.json_response(told, status=refused.status, headers=headers)
         wanted = {name: frozenset(request.query.getall(name)) for name in request.query}
         if unknown := sorted(set(wanted) - set(self._filters)):
             text = f"{', '.join(unknown)}: expected some of {', '.join(self._filters)}\n"

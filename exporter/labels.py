@@ -20,11 +20,15 @@ from exporter.analysis.known import Known
 from exporter.analysis.performance.cohorts import due, periods
 from exporter.analysis.performance.joining import Joining
 from exporter.analysis.performance.judged import told
+from exporter.analysis.performance.kpis import Moment
 from exporter.analysis.performance.margins import Margins
 from exporter.analysis.performance.outcome import Joined, Performance
 from exporter.analysis.performance.report import band_samples, label_samples, performance_samples
+from exporter.analysis.performance.requests import Requests, Shares
 from exporter.analysis.performance.scored import label_bytes
 from exporter.analysis.performance.table import Reading
+from exporter.analysis.performance.told import mark
+from exporter.analysis.performance.worth import Worth
 from exporter.config import Config
 from exporter.decode import feedback, seldon_feedback
 from exporter.pending import open_store
@@ -118,9 +122,12 @@ class Labels:
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._released: deque[Released] = deque()
         self._guarded = Guarded(store, self._released.extend)
-        self._margins = Margins(config.label_unlabelled)
+        self._worth = Worth(config.label_costs, config.kpis)
+        self._margins = Margins(config.label_unlabelled, self._worth.costs)
         self._sampler = Sampler(config.label_sample)
-        self.joining = Joining(known, self._sampler, self._guarded.offer, self._margins)
+        shares = Shares(config.label_requests, config.label_requests_uncertain, config.label_requests_band)
+        self.requests = Requests(shares, known.threshold) if shares else None
+        self.joining = Joining(known, self._sampler, self._guarded.offer, self._margins, self.requests)
         self.joining.words.id(config.label_unlabelled or None)
         self._performance = Performance(self.joining.whats, self.joining.words, self._margins, created)
         self._outcomes: Counter[tuple[str, str]] = Counter(
@@ -195,18 +202,28 @@ class Labels:
             if not self._sampler.keeps(name):
                 outcomes[place] = SAMPLED_OUT
                 continue
-            value = label_bytes(one.label, one.weight, self.joining.words.id(one.label))
+            value = label_bytes(one.label, one.weight, self.joining.words.id(one.label), mark(one.outcomes))
             asked.append((place, Label(name, value, one.time)))
         taken = await self._taken([label for _, label in asked], now)
         for (place, _), found in zip(asked, taken, strict=True):
             outcomes[place] = found.outcome
         await self._score(_met([label for _, label in asked], taken))
-        for (place, _), found in zip(asked, taken, strict=True):
-            if found.outcome == "joined" and labels[place].outcomes:
-                self._performance.outcomes(found.rows, labels[place].outcomes)
+        for (place, label), found in zip(asked, taken, strict=True):
+            self._outcomes_of(label, found, labels[place].outcomes)
+            if self.requests is not None:
+                self.requests.answered(label.key)
         for one, outcome in zip(labels, outcomes, strict=True):
             self._count(one.source, INVALID if outcome == "several_classes" else outcome)
         return outcomes
+
+    def _outcomes_of(self, label: Label, found: Taken, outcomes: Sequence[tuple[str, float]]) -> None:
+        told = self._performance.told
+        if found.outcome == "joined":
+            told.joined(label.key, found.rows, outcomes)
+        elif found.outcome == "corrected":
+            told.corrected(label.key, found.rows, outcomes, found.before)
+        elif found.outcome == "parked":
+            told.parked(label.key, outcomes)
 
     async def _taken(self, labels: list[Label], now: float) -> list[Taken]:
         if not labels:
@@ -236,11 +253,12 @@ class Labels:
         """Hand over what was gathered; count what came back."""
         self._tell()
         self._add_cells(now)
-        if self._released:
-            found = [self._released.popleft() for _ in range(len(self._released))]
-            self._joined += [Joined(one.row, one.value, one.time) for one in found]
+        found = [self._released.popleft() for _ in range(len(self._released))]
+        self._joined += [Joined(one.row, one.value, one.time) for one in found]
         joined, self._joined = self._joined, []
         await self._score(joined)
+        for one in found:
+            self._performance.told.released(one.key, one.row, one.value)
         if self._passed:
             await self.join([self._passed.popleft() for _ in range(min(_TOGETHER, len(self._passed)))], now)
         while self._late:
@@ -299,13 +317,14 @@ class Labels:
             await self._learn()
         for cohort in ripe:
             await self._release(cohort.hour, now)
+        await self._worth.read(cohorts, self.joining.whats, Moment(now, self.maturity))
 
     async def _release(self, hour: int, now: float) -> None:
         owner, until = self._owner, now + _LEASE_SECONDS
         claimed = await self.ask(lambda store: store.claim(hour, owner, until, now), None)
         if claimed is not None and await self.ask(lambda store: store.settle(hour, owner, now), False):
             found = periods([claimed], self.joining.whats)
-            self._performance.release({place: one.whole() for place, one in found.items()})
+            self._performance.release({place: (one.whole(), one.asked) for place, one in found.items()})
 
     # ---------------------------------------------------------------- out
 
@@ -315,7 +334,8 @@ class Labels:
         await self._learn()
         found: list[Cohort] = await self.ask(lambda store: store.cohorts(), [])
         joining = self.joining
-        return Reading(tuple(found), dict(joining.whats), joining.words.names(), self.maturity, now)
+        names = joining.words.names()
+        return Reading(tuple(found), dict(joining.whats), names, self.maturity, now, self._worth.costs)
 
     def samples(self) -> Iterator[Sample]:
         """Everything; any thread."""
@@ -327,6 +347,7 @@ class Labels:
         yield from self._store()
         yield from performance_samples(standing)
         yield from band_samples(dict(self.joining.bands))
+        yield from self._worth.samples(standing, self.requests)
 
     def _store(self) -> Iterator[Sample]:
         store, counts = self._guarded.store, self._counts

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from exporter import values
+from exporter import label_values, values
 from exporter.analysis.known import JOIN_KEYS, STATISTIC_NAMES, TIME_UNITS
 from exporter.proxy.settings import MODES
 from exporter.records.observation import TASKS
@@ -131,6 +131,29 @@ SETTINGS: tuple[Setting, ...] = (
         "label_unlabelled",
         values.label,
         "the class of what has no label by then, such as 0 for no fraud (default: left out)",
+    ),
+    Setting(
+        "label_costs",
+        label_values.costs,
+        "what a row costs, by true and predicted class; below 0 is a gain (JSON on the command line)",
+    ),
+    Setting(
+        "kpis", label_values.kpis, "numbers made of what labels say, with targets (JSON on the command line)"
+    ),
+    Setting(
+        "label_requests",
+        values.number(0, 1, float),
+        "share of rows, at random, whose label is asked for at /v1/label-requests (default 0)",
+    ),
+    Setting(
+        "label_requests_uncertain",
+        values.number(0, 1, float),
+        "the same of rows whose score is near the threshold (default 0)",
+    ),
+    Setting(
+        "label_requests_band",
+        values.number(0, 1, float),
+        "how near the threshold that is (default 0.1)",
     ),
     Setting(
         "warm_up",

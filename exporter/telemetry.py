@@ -59,6 +59,7 @@ from exporter.drift_page import drift_page
 from exporter.guard import Guard
 from exporter.included import Included
 from exporter.keeper import Keeper
+from exporter.label_requests_page import label_requests_page
 from exporter.labels import Labels, labels_of
 from exporter.life import Life
 from exporter.limits import cpu_budget, memory_bound
@@ -186,7 +187,7 @@ class Telemetry:
 
     async def _serve(self, config: Config, admin_fd: int) -> None:
         """The admin side, when all that it shows is there."""
-        cores = cpu_budget(config.analysis_cpu)
+        cores, door = cpu_budget(config.analysis_cpu), Door(config.write_token_file)
         self._pushes = Pushes(self._engine, self._in_hand, OBSERVATIONS_PATH)
         resources = [observations(self._observed, EXPECTED)]
         routes = drift_page(self._drift).routes()
@@ -194,7 +195,9 @@ class Telemetry:
             self._begin(self._every(1.0, self._labelling))
             resources.append(self._labels.resource())
             routes += performance_page(self._labels).routes()
-        self._writes = Writes(Door(config.write_token_file), cores, *resources)
+            if self._labels.requests is not None:
+                routes += label_requests_page(self._labels.requests, door).routes()
+        self._writes = Writes(door, cores, *resources)
         self._guard = admin.guard_of(config.web_config)
         if self._guard is not None:
             self._guard.reloaded = partial(self._status.reloaded, "web_config")

@@ -54,9 +54,14 @@ _GONE: Final = Refused(400, "aborted", "the body ended before its end")
 Take = Callable[[bytes, str], Awaitable[Sequence[Any]]]
 
 
+def _as_it_came(body: bytes, _: Mapping[str, str]) -> bytes:
+    return body
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """One thing that can be written. `forms`: by content type; `expected` says what each reason of `take` means.
+    `envelope(body, fields)`: the body with what fields of the head say of it.
 
     `summary(found, expected)`: the answer to what `take` found, and how many of it were taken and refused.
     """
@@ -67,6 +72,7 @@ class Resource:
     take: Take
     expected: Mapping[str, str]
     summary: Callable[[Sequence[Any], Mapping[str, str]], tuple[dict[str, Any], int, int]]
+    envelope: Callable[[bytes, Mapping[str, str]], bytes] = _as_it_came
 
 
 def observations(take: Take, expected: Mapping[str, str]) -> Resource:
@@ -76,7 +82,7 @@ def observations(take: Take, expected: Mapping[str, str]) -> Resource:
 
 def feedback(take: Take, expected: Mapping[str, str]) -> Resource:
     """Items: what became of each label, or why the item was refused."""
-    return Resource("feedback", FEEDBACK_PATH, FEEDBACK_FORMS, take, expected, _items)
+    return Resource("feedback", FEEDBACK_PATH, FEEDBACK_FORMS, take, expected, _items, _event)
 
 
 class Writes:
@@ -118,16 +124,15 @@ class Writes:
                 # Who left will send it again: counted now, it would count twice.
                 if request.transport is None or request.transport.is_closing():
                     return self._refuse(resource, _GONE)
-                return await self._taken(resource, body, resource.forms[request.content_type])
+                form = resource.forms[request.content_type]
+                if form == "json":
+                    body = resource.envelope(body, request.headers)
+                return await self._taken(resource, body, form)
         finally:
             self._waiting -= 1
 
     def _judge(self, resource: Resource, request: web.Request) -> Refused | None:
-        transport = request.transport
-        peer = transport.get_extra_info("peername") if transport is not None else None
-        # Only of a certificate that was asked for and verified is there anything to be had.
-        certified = bool(transport is not None and transport.get_extra_info("peercert"))
-        refused = self._door.judge(peer, request.headers, certified)
+        refused = judged(self._door, request)
         if refused is not None:
             return refused
         if request.content_type not in resource.forms or "content-encoding" in request.headers:
@@ -162,6 +167,15 @@ class Writes:
         )
 
 
+def judged(door: Door, request: web.Request) -> Refused | None:
+    """What the door says of a request."""
+    transport = request.transport
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    # Only of a certificate that was asked for and verified is there anything to be had.
+    certified = bool(transport is not None and transport.get_extra_info("peercert"))
+    return door.judge(peer, request.headers, certified)
+
+
 def _told(
     place: int | None, reason: str, expected: Mapping[str, str], kind: str = "record"
 ) -> dict[str, Any]:
@@ -190,6 +204,18 @@ def _items(found: Sequence[Any], expected: Mapping[str, str]) -> tuple[dict[str,
     ]
     summary = {"items": len(found), "counts": dict(counts), "outcomes": outcomes, "refused": told}
     return summary, len(found) - len(reasons), len(reasons)
+
+
+def _event(body: bytes, fields: Mapping[str, str]) -> bytes:
+    """A CloudEvent of binary mode, whose attributes are fields of the head, as one of structured mode."""
+    version, time = fields.get("ce-specversion"), fields.get("ce-time")
+    if version is None:
+        return body
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return body  # which is refused as what it is
+    return json.dumps({"specversion": version, "data": data} | ({"time": time} if time else {})).encode()
 
 
 async def _body(request: web.Request) -> bytes | Refused:

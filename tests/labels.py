@@ -70,10 +70,13 @@ class World:
 
     async def rows(self, by: str = "all", now: float = T0 + 60, **wanted: str) -> list[dict[str, Any]]:
         """The page's."""
-        reading = await self.labels.reading(now)
-        found = table(reading, by, {name: frozenset((value,)) for name, value in wanted.items()})
-        rows: list[dict[str, Any]] = found["rows"]
+        rows: list[dict[str, Any]] = (await self.page(by, now, **wanted))["rows"]
         return rows
+
+    async def page(self, by: str = "all", now: float = T0 + 60, **wanted: str) -> dict[str, Any]:
+        """All of it."""
+        reading = await self.labels.reading(now)
+        return table(reading, by, {name: frozenset((value,)) for name, value in wanted.items()})
 
 
 def _value(one: Sample) -> float:

@@ -359,13 +359,13 @@ def test_outcomes() -> None:
             *("joined", "duplicate", "joined")
         ]
         assert world.samples("model.outcome.rows") == {
-            ("iris", "1", "revenue", "live"): 2,
-            ("iris", "2", "revenue", "live"): 1,
+            ("iris", "1", "revenue", "added", "live"): 2,
+            ("iris", "2", "revenue", "added", "live"): 1,
         }
         assert world.samples("model.outcome.sum") == {
-            ("iris", "1", "revenue", "gain", "live"): 12.5,
-            ("iris", "1", "revenue", "loss", "live"): 3,
-            ("iris", "2", "revenue", "gain", "live"): 12.5,
+            ("iris", "1", "revenue", "gain", "added", "live"): 12.5,
+            ("iris", "1", "revenue", "loss", "added", "live"): 3,
+            ("iris", "2", "revenue", "gain", "added", "live"): 12.5,
         }
         for number in range(20):
             world.predict(f"n{number}", {"y": [0.9]})

@@ -22,13 +22,17 @@ from prometheus_client.parser import text_string_to_metric_families as text
 
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.outcome import Joined
+from exporter.analysis.performance.requests import Named
 from exporter.analysis.performance.scored import label_bytes
+from exporter.analysis.role import ROLES
 from exporter.config import Config
 from exporter.pending.row import blank
 from exporter.publish.negotiation import OPENMETRICS
 from exporter.records import model_process, status, totals
 from exporter.records.catalogue import CATALOGUE
+from exporter.records.cost import Cost
 from exporter.records.exchange import Exchange
+from exporter.records.kpi import Kpi
 from exporter.records.messages import Ack, Learned, decode_control
 from exporter.records.queue import Frames, Sender
 from exporter.records.rule import Rule
@@ -342,6 +346,9 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         telemetry._engine.generations.newer = True
         await sidecar.send(told(4, 2))
         label(telemetry)
+        assert telemetry._labels is not None
+        telemetry._labels._add_cells(1_700_000_100.0)
+        await telemetry._labels.mature(1_700_000_100.0)
         await sidecar.send(LOAD)
         await telemetry._second()
         await sidecar.send(NEXT)
@@ -364,7 +371,8 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     (tmp_path / "web.yml").write_text(f"http_server_config: {{http2: false}}\n{tls}\n")
     given = {"web_config": str(tmp_path / "web.yml"), "payload_log_target": str(tmp_path / "payloads")}
     given |= {"upstream_metrics": metrics, "state_dir": str(tmp_path), "access_log": str(tmp_path / "access")}
-    given |= {"label_store": "memory", "join_keys": ("request_id",)}
+    given |= {"label_store": "memory", "join_keys": ("request_id",), "label_requests": 0.5}
+    given |= {"label_costs": (Cost("1", "0", 2.0),), "kpis": (Kpi("k", "labelled", 1.0),)}
     quality: dict[str, Any] = {"time_column": "at", "rules": (Rule("x", "not_null", "x"),)}
     run(body, reference=(str(tmp_path),), max_concurrency=4, late_spans=1, **given, **quality)
 
@@ -384,8 +392,15 @@ def label(telemetry: Telemetry) -> None:
             np.frombuffer(np.uint64(joining.words.id("1")).tobytes(), "u1"),
         )
         value = label_bytes(1.0, 1.0, joining.words.id(1.0))
-        telemetry._labels._performance.outcomes(row.tobytes(), [("revenue", 12.5)])
-        telemetry._labels._performance.count([Joined(row.tobytes(), value, 1_700_000_060.0)])
+        row["chance"] = 100
+        other = row.copy()
+        other["role"] = ROLES.index("shadow")
+        telemetry._labels._performance.told.joined(b"key", row.tobytes(), [("revenue", 12.5)])
+        both = row.tobytes() + other.tobytes()
+        telemetry._labels._performance.count([Joined(both, value, 1_700_000_060.0)] * 200)
+        joining._margins.predicted(what, row)
+        assert telemetry._labels.requests is not None
+        telemetry._labels.requests.offer(what, "live", [(b"key", Named("a", 0))], row)
 
 
 # What servers tell in their metrics, and what one tells in an answer.

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from exporter import admin, writes
+from exporter.decode import feedback
 from exporter.door import Door
 from exporter.records.observation import Undecodable
 from exporter.writes import MAX_BODY, MAX_TOLD, MAX_WAITING, OUTCOMES, Take, Writes
@@ -370,3 +371,40 @@ def test_feedback_is_a_resource_of_its_own() -> None:
         }
 
     asyncio.run(main())
+
+
+def test_cloudevents_of_binary_mode() -> None:
+    """Attributes in fields of the head, data in the body: read as of structured mode, but for what is no JSON."""
+    seen: list[bytes] = []
+
+    async def take(body: bytes, form: str) -> list[tuple[str, ...]]:
+        seen.append(body)
+        return [("joined",)]
+
+    async def body() -> None:
+        made = writes.Writes(Door(), 1.0, writes.feedback(take, {}))
+        app = web.Application()
+        app.add_routes(made.routes())
+        fields = {
+            "Content-Type": "application/json",
+            "ce-specversion": "1.0",
+            "ce-id": "1",
+            "ce-type": "label",
+        }
+        async with TestClient(TestServer(app)) as client:
+            for more, data in (
+                ({"ce-time": "2026-01-02T03:04:05Z"}, b'{"id": "a", "label": 1}'),
+                ({}, b'[{"id": "a", "label": 1}]'),
+                ({}, b"{"),
+            ):
+                await client.post(writes.FEEDBACK_PATH, data=data, headers=fields | more)
+        first, second, third = seen
+        (label,) = feedback.decode(first, "json", 2e9)
+        assert not isinstance(label, str)
+        assert label[0].time == 1767323045.0
+        (label,) = feedback.decode(second, "json", 2e9)
+        assert not isinstance(label, str)
+        assert label[0].time == 2e9
+        assert third == b"{"
+
+    asyncio.run(body())

@@ -40,6 +40,13 @@ def truth(tree: ast.expr, columns: Mapping[str, NDArray[Any]], rows: int) -> NDA
         return np.broadcast_to(np.asarray(_truth(tree, columns), np.bool_), rows)
 
 
+def number(tree: ast.expr, named: Mapping[str, float]) -> float:
+    """What an expression of numbers comes to; NaN, or infinite, where it has no value. Raises Mismatch."""
+    columns = {name: np.asarray(value, np.float64) for name, value in named.items()}
+    with np.errstate(all="ignore"):
+        return float(_number(tree, columns))
+
+
 def _truth(node: ast.expr, columns: Mapping[str, NDArray[Any]]) -> Any:
     if isinstance(node, ast.BoolOp):
         parts = [_truth(part, columns) for part in node.values]

@@ -56,6 +56,11 @@ class Found:
     events: bool
     traces: bool
 
+    @property
+    def asks(self) -> bool:
+        """Whether labels are asked for."""
+        return max(self.config.label_requests, self.config.label_requests_uncertain) > 0
+
 
 def _certified(found: Found) -> bool:
     config = found.config
@@ -75,9 +80,15 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.job.", lambda found: False, "modeltap job"),
     ("model.event.", lambda found: bool(found.config.time_column), "--time-column"),
     ("model.rules.", lambda found: bool(found.config.rules), "rules in the file"),
+    ("model.label.requested", lambda found: found.asks, "--label-requests"),
+    ("model.performance.asked", lambda found: found.asks, "--label-requests"),
     ("model.label.", lambda found: found.config.label_store != "none", "--label-store"),
     ("model.outcome.", lambda found: found.config.label_store != "none", "--label-store"),
     ("model.performance.", lambda found: found.config.label_store != "none", "--label-store"),
+    ("model.cost.", lambda found: bool(found.config.label_costs), "--label-costs"),
+    ("model.kpi.", lambda found: bool(found.config.kpis), "--kpis"),
+    ("model.contest.", lambda found: found.config.label_store != "none", "--label-store"),
+    ("modeltap.label_requests.", lambda found: found.asks, "--label-requests"),
     ("modeltap.label", lambda found: found.config.label_store != "none", "--label-store"),
     ("modeltap.window.snapshots", lambda found: bool(found.config.state_dir), "--state-dir"),
     ("modeltap.certificate.", _certified, "a certificate"),

@@ -8,7 +8,7 @@ The layout, little endian, version 1 (its first byte, so that bytes of a later o
     2       8      version    `version_id` of what the owner of the row calls model, version and reference
     10      4      seconds    of the prediction, unix time; 14 has its fraction in 1/65536
     14      2      fraction
-    16      2      klass      place of the predicted class; NO_CLASS: none
+    16      2      chance     of being asked for its label, in 65534ths; NOT_ASKED: it was not
     18      4      value      float32: score, or predicted value
     22      8      bins       the owner's: eight bytes of bins or scores, or two float32 of an interval
     30      4      groups     the owner's: places of up to four group values, 255: none
@@ -31,7 +31,8 @@ LAYOUT: Final = 1
 ROW_BYTES: Final = 40
 DIGEST_BYTES: Final = 11
 KEY_BYTES: Final = 15
-NO_CLASS: Final = 65535
+NOT_ASKED: Final = 65535
+CHANCES: Final = 65534
 NO_GROUPS: Final = b"\xff" * 4
 NO_SEGMENT: Final = 65535
 SECONDS: Final = slice(10, 14)
@@ -43,7 +44,7 @@ ROW: Final = np.dtype(
         ("version", "<u8"),
         ("seconds", "<u4"),
         ("fraction", "<u2"),
-        ("klass", "<u2"),
+        ("chance", "<u2"),
         ("value", "<f4"),
         ("bins", "u1", (8,)),
         ("groups", "u1", (4,)),
@@ -53,6 +54,8 @@ ROW: Final = np.dtype(
 )
 _STRUCT: Final = struct.Struct("<BBQIHHf8s4sHI")
 _NUMBER: Final = struct.Struct("<I")
+# What follows the digest in the key of a request's first row.
+FIRST: Final = bytes(4)
 _LATEST: Final = (1 << 32) - 1
 
 # Structured, with the fields of ROW.
@@ -69,7 +72,7 @@ class Pending(NamedTuple):
     version: int
     time: float
     role: int = 0
-    klass: int = NO_CLASS
+    chance: int = NOT_ASKED
     value: float = float("nan")
     bins: bytes = bytes(8)
     groups: bytes = NO_GROUPS
@@ -79,7 +82,7 @@ class Pending(NamedTuple):
     def packed(self) -> bytes:
         """Its 40 bytes. Raises struct.error for a number that its field cannot hold."""
         seconds, fraction = divmod(round(self.time * 65536), 65536)
-        more = (seconds, fraction, self.klass, self.value, self.bins, self.groups, self.segment, self.row)
+        more = (seconds, fraction, self.chance, self.value, self.bins, self.groups, self.segment, self.row)
         return _STRUCT.pack(LAYOUT, self.role, self.version, *more)
 
     @classmethod
@@ -87,14 +90,14 @@ class Pending(NamedTuple):
         """The row that was packed. Raises NotRows."""
         if len(raw) != ROW_BYTES or raw[0] != LAYOUT:
             raise NotRows(f"{ROW_BYTES} bytes of layout {LAYOUT} were expected, not {_told(raw)}")
-        _, role, version, seconds, fraction, klass, value, *more = _STRUCT.unpack(raw)
-        return cls(version, seconds + fraction / 65536, role, klass, value, *more)
+        _, role, version, seconds, fraction, chance, value, *more = _STRUCT.unpack(raw)
+        return cls(version, seconds + fraction / 65536, role, chance, value, *more)
 
 
 def blank(count: int, time: float) -> RowArray:
-    """So many rows predicted at `time`, to fill field by field: no class, no score, no groups, numbered from 0."""
+    """So many rows predicted at `time`, to fill field by field: not asked for, no score, no groups, numbered from 0."""
     rows = np.zeros(count, ROW)
-    rows["layout"], rows["klass"], rows["segment"] = LAYOUT, NO_CLASS, NO_SEGMENT
+    rows["layout"], rows["chance"], rows["segment"] = LAYOUT, NOT_ASKED, NO_SEGMENT
     rows["value"], rows["groups"] = np.nan, 255
     rows["seconds"], rows["fraction"] = divmod(min(max(round(time * 65536), 0), _LATEST << 16), 65536)
     rows["row"] = np.arange(count)

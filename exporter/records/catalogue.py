@@ -21,6 +21,7 @@ from exporter.records.performance_metrics import PERFORMANCE
 from exporter.records.quality_metrics import QUALITY
 from exporter.records.resource_metrics import RESOURCES
 from exporter.records.server_metrics import SERVER
+from exporter.records.worth_metrics import WORTH
 
 __all__ = [
     "CATALOGUE",
@@ -299,6 +300,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *GENERATION,
     *OBSERVATION,
     *PERFORMANCE,
+    *WORTH,
     *QUALITY,
     *RESOURCES,
     *GPU,

@@ -36,7 +36,30 @@ class Expression:
 
 
 def parse(text: str) -> Expression:
-    """Raises ValueError that tells what was found and what was expected."""
+    """What holds or does not. Raises ValueError that tells what was found and what was expected."""
+    tree, quoted = _tree(text, EXPECTED)
+    columns: dict[str, Reference] = {}
+    _truth(tree, columns, quoted)
+    if not columns:
+        raise ValueError(f"names no column; {EXPECTED}")
+    return Expression(tree, columns)
+
+
+def parse_value(text: str, sides: tuple[str, ...]) -> Expression:
+    """A number of names, plain ones and those of `sides`. Raises ValueError as `parse` does."""
+    expected = f"expected a number such as {sides[0]}.revenue / labelled"
+    tree, quoted = _tree(text, expected)
+    columns: dict[str, Reference] = {}
+    _value(tree, columns, quoted, sides)
+    if not columns:
+        raise ValueError(f"names nothing; {expected}")
+    return Expression(
+        tree, {name: one._replace(side=name.rpartition(".")[0]) for name, one in columns.items()}
+    )
+
+
+def _tree(text: str, expected: str) -> tuple[ast.expr, list[str]]:
+    """The tree, of no more parts than allowed, and the names that stood in backticks."""
     if len(text) > MAX_LENGTH:
         raise ValueError(f"expected at most {MAX_LENGTH} characters")
     quoted: list[str] = []
@@ -49,14 +72,10 @@ def parse(text: str) -> Expression:
         tree = ast.parse(_QUOTED.sub(place, text).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         told = error.msg if isinstance(error, SyntaxError) else "not readable"
-        raise ValueError(f"{told}; {EXPECTED}") from None
+        raise ValueError(f"{told}; {expected}") from None
     if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
         raise ValueError(f"expected at most {MAX_NODES} parts")
-    columns: dict[str, Reference] = {}
-    _truth(tree, columns, quoted)
-    if not columns:
-        raise ValueError(f"names no column; {EXPECTED}")
-    return Expression(tree, columns)
+    return tree, quoted
 
 
 def key(node: ast.expr) -> str:
@@ -81,16 +100,18 @@ def _truth(node: ast.expr, columns: dict[str, Reference], quoted: list[str]) -> 
         raise ValueError(f"{_shown(node)} is no comparison; {EXPECTED}")
 
 
-def _value(node: ast.expr, columns: dict[str, Reference], quoted: list[str]) -> None:
+def _value(
+    node: ast.expr, columns: dict[str, Reference], quoted: list[str], sides: tuple[str, ...] = _SIDES
+) -> None:
     if isinstance(node, ast.BinOp) and isinstance(node.op, _ARITHMETIC):
-        _value(node.left, columns, quoted)
-        _value(node.right, columns, quoted)
+        _value(node.left, columns, quoted, sides)
+        _value(node.right, columns, quoted, sides)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-        _value(node.operand, columns, quoted)
+        _value(node.operand, columns, quoted, sides)
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float, str):
         _constant(node)
     elif key(node):
-        columns[key(node)] = _reference(node, quoted)
+        columns[key(node)] = _reference(node, quoted, sides)
     else:
         raise ValueError(f"{_shown(node)} is not allowed; expected columns, numbers, texts and + - * / %")
 
@@ -103,10 +124,12 @@ def _constant(node: ast.Constant) -> None:
             raise ValueError("a number is too large; expected one below 1.8e308") from None
 
 
-def _reference(node: ast.expr, quoted: list[str]) -> Reference:
+def _reference(node: ast.expr, quoted: list[str], sides: tuple[str, ...]) -> Reference:
     side, _, name = key(node).rpartition(".")
-    if side and side not in _SIDES:
-        raise ValueError(f"{_shown(node)} is no column; expected input.NAME or output.NAME")
+    if side and side not in sides:
+        raise ValueError(
+            f"{_shown(node)} is no column; expected {' or '.join(f'{one}.NAME' for one in sides)}"
+        )
     found = _PLACE.fullmatch(name)
     name = quoted[int(found[1])] if found is not None and int(found[1]) < len(quoted) else name
     if not name:

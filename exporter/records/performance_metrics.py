@@ -42,14 +42,14 @@ PERFORMANCE: tuple[Metric, ...] = (
         "model.outcome.rows",
         "counter",
         "{row}",
-        (*_MODEL, "statistic", "role"),
-        "Predicted rows for which an outcome (statistic) was told with a label.",
+        (*_MODEL, "statistic", "state", "role"),
+        "Predicted rows for which an outcome (statistic) was told with a label; state is added or withdrawn.",
     ),
     Metric(
         "model.outcome.sum",
         "counter",
         "1",
-        (*_MODEL, "statistic", "direction", "role"),
+        (*_MODEL, "statistic", "direction", "state", "role"),
         "Sums of outcomes by name (statistic), gains (direction gain) apart from losses, none negative.",
     ),
     Metric(

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
-from dashboards import access, generation, gpu, payloads, performance, wrapped
+from dashboards import access, generation, gpu, payloads, performance, worth, wrapped
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
 from tests.e2e import mlserver, sidecar, telemetry
@@ -49,7 +49,7 @@ WITHOUT_DATA = {
     **{panel["title"]: "the model is not wrapped here" for panel in wrapped.panels()},
     **{
         panel["title"]: "labels are joined in test_labels.py"
-        for panel in (*performance.panels(), *performance.labels())
+        for panel in (*performance.panels(), *performance.labels(), *worth.panels())
     },
     "Turned away at the admin side": "there is no web.config here",
     "Cold start": "the model is there before its sidecar",

@@ -207,6 +207,18 @@ def test_payload_files(chart: Chart) -> None:
         assert load_config({}, variables).payload_log_target.startswith(("/payloads/", "https://"))
 
 
+def test_labels(chart: Chart) -> None:
+    """A store, keys and maturity; an address with a password comes from a Secret; without a store nothing is set."""
+    variables = {name: str(value) for name, value in env(chart.sidecar(*ci("labels"))).items()}
+    found = load_config({}, variables)
+    assert found.label_store == "redis://labels.shared:6379/0#fraud"
+    assert found.join_keys == ("request_id", "trace_id")
+    assert (found.label_rows, found.label_age, found.label_maturity) == (2_000_000, 14, 7)
+    secret = env(chart.sidecar(*ci("labels"), "--set", "labels.storeSecret.name=store"))
+    assert "store" in str(secret["MODELTAP_LABEL_STORE"]) and "redis:" not in str(secret)
+    assert not any("LABEL" in name for name in env(chart.sidecar(*ci("access-log"))))
+
+
 def test_access_log(chart: Chart) -> None:
     """Off until it has a place; the settings are ones that the sidecar takes."""
     assert not [name for name in env(chart.sidecar()) if name.startswith("MODELTAP_ACCESS_LOG")]

@@ -28,7 +28,7 @@ ROWS = st.builds(
     version=st.integers(0, 2**64 - 1),
     time=st.floats(0, 2**32 - 1).map(lambda time: round(time * 65536) / 65536),
     role=st.integers(0, 255),
-    klass=st.integers(0, 65535),
+    chance=st.integers(0, 65535),
     value=st.floats(width=32, allow_nan=False),
     bins=st.binary(min_size=8, max_size=8),
     groups=st.binary(min_size=4, max_size=4),
@@ -76,7 +76,7 @@ def test_other_bytes_are_no_rows(raw: bytes) -> None:
         Pending.unpacked(raw)
 
 
-@pytest.mark.parametrize("field", [{"klass": 65536}, {"version": -1}, {"row": 2**32}, {"time": -1.0}])
+@pytest.mark.parametrize("field", [{"chance": 65536}, {"version": -1}, {"row": 2**32}, {"time": -1.0}])
 def test_numbers_that_do_not_fit(field: dict[str, float]) -> None:
     """A number that its field cannot hold is an error, never another number."""
     with pytest.raises(struct.error):

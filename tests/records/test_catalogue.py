@@ -31,6 +31,7 @@ VOCABULARY = {
     *("cpu_mode", "disk_io_direction", "network_io_direction"),
     *("component", "collector", "outcome", "signal", "version", "python_version", "match", "probability"),
     *("truth", "maturity"),  # the true class; whether labels are complete
+    *("champion", "owner"),  # the live version that a challenger is compared with; whom a KPI belongs to
     *("phase", "token_type", "resource", "purpose", "task", "task_source", "kind", "hash"),
 }
 FIXED = {

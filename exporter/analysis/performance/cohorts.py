@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from exporter.analysis.performance import asked, costs, told
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.margins import HOUR_SECONDS, UNLABELLED, parted
 from exporter.analysis.performance.outcome import Place
@@ -21,7 +22,9 @@ _BINS: Final = len(SCORE_EDGES) + 1
 class Period:
     """One output in one role over some hours. `labelled`: rows with a label; `supposed`: those without, by policy.
 
-    `predicted` rows; `classes` and `bins`: how many by predicted class (id) and score bin.
+    `predicted` rows; `classes` and `bins`: how many by predicted class (id) and score bin. `asked`: rows whose label
+    was asked for and came, weighted; `requested`: (how many were asked for, their weights). `expected`: (rows, cost).
+    `outcomes`: by name, (rows, sum).
     """
 
     what: What
@@ -31,20 +34,37 @@ class Period:
     predicted: float = 0.0
     classes: dict[int, float] = field(default_factory=dict)
     bins: list[float] = field(default_factory=lambda: [0.0] * _BINS)
+    requested: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    expected: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    outcomes: dict[str, list[float]] = field(default_factory=dict)
+    asked: Tally = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.asked = Tally(self.what)
 
     def add(self, cells: Mapping[str, float]) -> None:
         """Take in the cells of one hour."""
         self.labelled.merge(Tally.of_cells(self.what, cells))
-        own = {name[1:]: value for name, value in cells.items() if name[:1] == UNLABELLED}
-        if own:
-            self.supposed.merge(Tally.of_cells(self.what, own))
+        for sign, tally in ((UNLABELLED, self.supposed), (asked.ASKED, self.asked)):
+            own = {name[1:]: value for name, value in cells.items() if name[:1] == sign}
+            if own:
+                tally.merge(Tally.of_cells(self.what, own))
         self.predicted += cells.get("k", 0.0)
+        for sums, names in (
+            (self.requested, (asked.ROWS, asked.INVERSE)),
+            (self.expected, (costs.ROWS, costs.SUM)),
+        ):
+            for place, name in enumerate(names):
+                sums[place] += cells.get(name, 0.0)
         for name, value in cells.items():
             if name[:1] == "p":
                 number = int(name[1:], 16)
                 self.classes[number] = self.classes.get(number, 0.0) + value
             elif name[:1] == "q" and name[1:].isdecimal() and int(name[1:]) < _BINS:
                 self.bins[int(name[1:])] += value
+            elif name[:1] in (told.ROWS, told.SUM):
+                own_sums = self.outcomes.setdefault(name[1:], [0.0, 0.0])
+                own_sums[name[:1] == told.SUM] += value
 
     def whole(self) -> Tally:
         """What counts at maturity."""

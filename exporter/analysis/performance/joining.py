@@ -16,10 +16,11 @@ from exporter.analysis.keys import Ids, first_ids, without_ids
 from exporter.analysis.known import Known
 from exporter.analysis.performance.judged import NO_CLASS, Answers, What, Words, answers
 from exporter.analysis.performance.margins import Margins
+from exporter.analysis.performance.requests import Named, Requests
 from exporter.analysis.role import ROLES
 from exporter.analysis.series import Series
 from exporter.pending.contract import Rows
-from exporter.pending.row import RowArray, blank, keys, request_digest
+from exporter.pending.row import DIGEST_BYTES, FIRST, RowArray, blank, keys, request_digest
 from exporter.pending.sampling import Sampler
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Columns, Observation
@@ -43,11 +44,14 @@ class _Waiting(NamedTuple):
 class Joining:
     """`add` what an engine recorded, `flush` to hand over. In one thread."""
 
-    def __init__(self, known: Known, sampler: Sampler, offer: Offer, margins: Margins) -> None:
+    def __init__(
+        self, known: Known, sampler: Sampler, offer: Offer, margins: Margins, requests: Requests | None = None
+    ) -> None:
         self._known = known
         self._sampler = sampler
         self._offer = offer
         self._margins = margins
+        self._requests = requests
         self._waiting: dict[Series, list[_Waiting]] = {}
         self.words = Words()
         self.whats: dict[int, What] = {}
@@ -101,13 +105,18 @@ class Joining:
             places = np.flatnonzero(good & keyed)
             packed = _packed(group, answer)
             packed["version"], packed["role"] = what.id, ROLES.index(key.role)
-            self._hand(what, Rows([digested[place] for place in places.tolist()], packed[places]), count, now)
+            rows_of = Rows([digested[place] for place in places.tolist()], packed[places])
+            kept = self._sampler.rows(rows_of)
+            count["sampled_out"] += len(rows_of.keys) - len(kept.keys)
+            if not kept.keys:
+                continue
+            chosen = self._requests.choose(what, kept.keys, kept.values) if self._requests is not None else ()
+            self._hand(what, kept, count, now)
+            if self._requests is not None and len(chosen):
+                listed = _named([kept.keys[place] for place in chosen], group, output)
+                self._requests.offer(what, key.role, listed, kept.values[chosen])
 
-    def _hand(self, what: What, rows: Rows, count: Counter[str], now: float) -> None:
-        kept = self._sampler.rows(rows)
-        count["sampled_out"] += len(rows.keys) - len(kept.keys)
-        if not kept.keys:
-            return
+    def _hand(self, what: What, kept: Rows, count: Counter[str], now: float) -> None:
         if self._offer(kept, now):
             count["kept"] += len(kept.keys)
             self._margins.predicted(what, kept.values)
@@ -145,7 +154,9 @@ def _grouped(listed: Iterable[_Waiting], id_columns: Sequence[str]) -> list[list
     for one in listed:
         columns = without_ids(one.columns, id_columns)
         if columns:
-            groups.setdefault(form(columns), []).append(one._replace(columns=columns))
+            # Mostly nothing was taken out, and a copy of each would cost as much as all else here.
+            whole = one if columns is one.columns else one._replace(columns=columns)
+            groups.setdefault(form(columns), []).append(whole)
     return list(groups.values())
 
 
@@ -155,7 +166,9 @@ def _keys(
     """The key of each row, b"" without one; and which rows have one."""
     found: list[bytes] = []
     for one in group:
-        if one.ids.whole:
+        if one.ids.whole and one.rows == 1:
+            found.append(request_digest(output, one.ids.whole) + FIRST)
+        elif one.ids.whole:
             found += keys(request_digest(output, one.ids.whole), range(one.rows))
         elif one.ids.each:
             found += [
@@ -165,6 +178,17 @@ def _keys(
         else:
             found += [b""] * one.rows
     return found, np.array([bool(one) for one in found], np.bool_)
+
+
+def _named(listed: Sequence[bytes], group: Sequence[_Waiting], output: str) -> list[tuple[bytes, Named]]:
+    """These keys, with the ids of which they were made."""
+    ids = [one.ids for one in group]
+    texts = {one.whole for one in ids} | {identity for one in ids for identity, _ in one.each}
+    known = {request_digest(output, text): text for text in texts}
+    return [
+        (key, Named(known[key[:DIGEST_BYTES]], int.from_bytes(key[DIGEST_BYTES:], "little")))
+        for key in listed
+    ]
 
 
 def _judgeable(answer: Answers) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

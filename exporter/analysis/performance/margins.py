@@ -3,7 +3,8 @@
 A cell's name is the output's id, the role's place and a short name: those of `Tally.cells` for what was labelled, and
 for what was predicted `k` (rows), `p…` (rows by predicted class), `q…` (rows by score bin). With a policy for what is
 never labelled, `~…` is the tally that all rows predicted and not labelled would have under it: predictions add to it,
-labels take from it. Refuses to know stores and clocks.
+labels take from it. Rows whose label was asked for have a tally of their own, `^…` (asked.py); costs, outcomes and
+contests have letters too. Refuses to know stores and clocks.
 """
 
 from collections import Counter, defaultdict
@@ -13,9 +14,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.analysis.performance.asked import ASKED, INVERSE, ROWS, inverse, weights
+from exporter.analysis.performance.costs import NO_COSTS, Costs
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.scored import LABEL, SCORE_EDGES, Tally, predicted_classes, shortest
-from exporter.pending.row import RowArray, version_id
+from exporter.pending.row import NOT_ASKED, RowArray, version_id
 
 HOUR_SECONDS: Final = 3600
 _ID: Final = 17  # characters of id and role
@@ -25,7 +28,8 @@ UNLABELLED: Final = "~"
 class Margins:
     """`unlabelled`: the class that counts for rows without a label at maturity; "" leaves them out."""
 
-    def __init__(self, unlabelled: str = "") -> None:
+    def __init__(self, unlabelled: str = "", costs: Costs = NO_COSTS) -> None:
+        self._costs = costs
         self._unlabelled = version_id(unlabelled) if unlabelled else 0
         self._hours: dict[int, defaultdict[str, float]] = {}
         self._labelled: Counter[int] = Counter()
@@ -43,6 +47,8 @@ class Margins:
                 bins = np.searchsorted(SCORE_EDGES, shortest(part["value"]), side="left")
                 for place, count in Counter(bins.tolist()).items():
                     cells[f"{prefix}q{place}"] += float(count)
+            self.add(hour, what, role, self._costs.predicted(what, role, part))
+            self._requested(part, (hour, what, role))
             self._suppose(what, (hour, role), part, 1.0)
 
     def labelled(self, what: What, rows: RowArray, labels: NDArray[Any], sign: float = 1.0) -> None:
@@ -56,7 +62,22 @@ class Margins:
             for name, value in tally.cells():
                 cells[prefix + name] += sign * value
             self._labelled[hour] += len(part) if sign > 0 else 0
+            if (weighted := inverse(part, labels[places])) is not None:
+                own = Tally(what)
+                own.update(*weighted)
+                self.add(hour, what, role, {ASKED + name: sign * value for name, value in own.cells()})
             self._suppose(what, (hour, role), part, -sign)
+
+    def add(self, hour: int, what: What, role: int, cells: Mapping[str, float]) -> None:
+        """Cells of anybody's, by their short names."""
+        own, prefix = self._cells(hour), named(what.id, role)
+        for name, value in cells.items():
+            own[prefix + name] += value
+
+    def _requested(self, rows: RowArray, at: tuple[int, What, int]) -> None:
+        there = rows["chance"] != NOT_ASKED
+        if there.any():
+            self.add(*at, {ROWS: float(there.sum()), INVERSE: float(weights(rows[there]).sum())})
 
     def _suppose(self, what: What, at: tuple[int, int], rows: RowArray, sign: float) -> None:
         if not self._unlabelled or what.form not in ("classes", "binary"):

@@ -10,13 +10,18 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from exporter.analysis.performance import contests
+from exporter.analysis.performance.asked import inverse
 from exporter.analysis.performance.judged import What, Words
 from exporter.analysis.performance.margins import Margins
-from exporter.analysis.performance.scored import LABEL, Tally
+from exporter.analysis.performance.scored import LABEL, LABEL_SIZES, Tally, padded
+from exporter.analysis.performance.told import Outcome, Told
+from exporter.analysis.performance.told import Place as OutcomePlace
 from exporter.analysis.role import ROLES
 from exporter.pending.row import ROW_BYTES, NotRows, RowArray, times, unpacked
 from exporter.records.exchange import OTHER
@@ -25,9 +30,8 @@ from exporter.stats.bins import FloatArray
 from exporter.stats.performance.classes import MOST_CLASSES
 
 MOST: Final = 128
-_MOST_OUTCOMES: Final = 16  # names
-_LABEL: Final = LABEL.itemsize
 _MOST_CLASSES: Final = 1024  # that are told apart in one output, by name or not
+_TALLIES: Final = ("added", "withdrawn", "mature", "asked_added", "asked_withdrawn", "asked_mature")
 Place = tuple[int, int]  # the output's id, the role's place
 
 
@@ -42,15 +46,27 @@ class Joined(NamedTuple):
 
 @dataclass(slots=True)
 class Account:
-    """What was counted of one output in one role; nothing in it ever falls."""
+    """What was counted of one output in one role; nothing in it ever falls. `asked_…`: see asked.py."""
 
     what: What
     role: str
-    added: Tally
-    withdrawn: Tally
-    mature: Tally
     # Ids of classes -> label values, settled when a class is first seen: a count never moves to another name.
     classes: dict[int, str] = field(default_factory=dict)
+    added: Tally = field(init=False)
+    withdrawn: Tally = field(init=False)
+    mature: Tally = field(init=False)
+    asked_added: Tally = field(init=False)
+    asked_withdrawn: Tally = field(init=False)
+    asked_mature: Tally = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in _TALLIES:
+            setattr(self, name, Tally(self.what))
+
+    def weigh(self, tally: Tally, rows: RowArray, labels: NDArray[Any]) -> None:
+        """Count those whose label was asked for."""
+        if (weighted := inverse(rows, labels)) is not None:
+            tally.update(*weighted)
 
     def see(self, tally: Tally, name: Callable[[int], str]) -> None:
         """Settle the names of the classes that are new in it, the first ones under their own."""
@@ -69,15 +85,6 @@ class Lag:
     total: float = 0.0
 
 
-@dataclass(slots=True)
-class Outcome:
-    """Sums of one named outcome: rows, what is above 0, and what is below as a positive number."""
-
-    rows: int = 0
-    gain: float = 0.0
-    loss: float = 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A copy of everything counted."""
@@ -87,7 +94,7 @@ class Standing:
     lags: dict[tuple[str, str, str], Lag]
     joined: dict[tuple[str, str, str], int]
     losses: dict[str, int]
-    outcomes: dict[tuple[str, str, str, str], Outcome]
+    outcomes: dict[OutcomePlace, Outcome]
 
 
 class Performance:
@@ -102,10 +109,9 @@ class Performance:
         self._accounts: dict[Place, Account] = {}
         self._lags: dict[tuple[str, str, str], Lag] = {}
         self._joined: Counter[tuple[str, str, str]] = Counter()
-        self._outcomes: dict[tuple[str, str, str, str], Outcome] = {}
-        self._named: set[str] = set()
-        # Rows that a label met and that count nowhere, by reason.
-        self.losses = {"unknown_version": 0, "crowded": 0, "unreadable": 0, "late": 0}
+        # Rows that a label met and that count nowhere, by reason; of outcomes, labels whose outcomes do not.
+        self.losses = {"unknown_version": 0, "crowded": 0, "unreadable": 0, "late": 0, "outcomes": 0}
+        self.told = Told(whats, margins, self.losses)
 
     def unknown(self, joined: Sequence[Joined]) -> bool:
         """Whether any rows are of versions that are not known here."""
@@ -124,12 +130,13 @@ class Performance:
         if not whole or rows is None:
             return
         counts = [len(one.rows) // ROW_BYTES for one in whole]
-        none = bytes(LABEL.itemsize)
-        labels = [one.label * count for one, count in zip(whole, counts, strict=True)]
-        before = [(one.before or none) * count for one, count in zip(whole, counts, strict=True)]
+        labels = [padded(one.label) * count for one, count in zip(whole, counts, strict=True)]
+        before = [padded(one.before) * count for one, count in zip(whole, counts, strict=True)]
         sides = [np.frombuffer(b"".join(side), LABEL) for side in (labels, before)]
         with self._lock:
             self._count(rows, sides, np.repeat([one.time for one in whole], counts))
+            for side, sign in zip(sides, (1.0, -1.0), strict=True):
+                contests.count(rows, side, counts, (self._whats, self._margins), sign)
 
     def _count(self, rows: RowArray, sides: list[RowArray], moments: FloatArray) -> None:
         labels, before = sides
@@ -141,11 +148,13 @@ class Performance:
                 continue
             own, told, old = rows[places], labels[places], before[places]
             account.added.update(own, told)
+            account.weigh(account.asked_added, own, told)
             account.see(account.added, self._words.name)
             self._margins.labelled(account.what, own, told)
             corrected = old["weight"] > 0
             if corrected.any():
                 account.withdrawn.update(own[corrected], old[corrected])
+                account.weigh(account.asked_withdrawn, own[corrected], old[corrected])
                 self._margins.labelled(account.what, own[corrected], old[corrected], -1.0)
             self._first(account, own[~corrected], moments[places][~corrected])
 
@@ -171,40 +180,18 @@ class Performance:
         if len(self._accounts) >= MOST:
             self.losses["crowded"] += rows
             return None
-        made = Account(what, ROLES[role], Tally(what), Tally(what), Tally(what))
+        made = Account(what, ROLES[role])
         self._accounts[place] = made
         return made
 
-    def outcomes(self, rows: bytes, told: Sequence[tuple[str, float]]) -> None:
-        """Outcomes that were told with the label of these rows, for each version that answered."""
-        try:
-            found = unpacked(rows)
-        except NotRows:
-            return  # counted as that already
+    def release(self, tallies: Mapping[Place, tuple[Tally, Tally]]) -> None:
+        """Count a cohort that has matured: all of it, and what was asked for."""
         with self._lock:
-            for number, role in zip(found["version"].tolist(), found["role"].tolist(), strict=True):
-                what = self._whats.get(number)
-                if what is None or role >= len(ROLES):
-                    continue
-                for name, value in told:
-                    if name not in self._named and len(self._named) >= _MOST_OUTCOMES:
-                        name = OTHER
-                    self._named.add(name)
-                    place = what.model_name, what.model_version, name, ROLES[role]
-                    if place not in self._outcomes and len(self._outcomes) >= _MOST_OUTCOMES * MOST:
-                        continue
-                    sums = self._outcomes.setdefault(place, Outcome())
-                    sums.rows += 1
-                    sums.gain += max(value, 0.0)
-                    sums.loss += max(-value, 0.0)
-
-    def release(self, tallies: Mapping[Place, Tally]) -> None:
-        """Count a cohort that has matured."""
-        with self._lock:
-            for place, tally in tallies.items():
+            for place, (tally, weighted) in tallies.items():
                 account = self._account(place, int(tally.rows))
                 if account is not None:
                     account.mature.merge(tally)
+                    account.asked_mature.merge(weighted)
                     account.see(tally, self._words.name)
 
     def standing(self) -> Standing:
@@ -212,14 +199,14 @@ class Performance:
         with self._lock:
             accounts = tuple(map(_copy_of, self._accounts.values()))
             lags = {place: copy.deepcopy(lag) for place, lag in self._lags.items()}
-            outcomes = {place: copy.copy(one) for place, one in self._outcomes.items()}
-            return Standing(self._created, accounts, lags, dict(self._joined), dict(self.losses), outcomes)
+            joined, losses = dict(self._joined), dict(self.losses)
+        return Standing(self._created, accounts, lags, joined, losses, self.told.sums())
 
 
 def _whole(one: Joined) -> bool:
     """Whether its bytes have lengths that can be right."""
-    sizes = len(one.label), len(one.before)
-    return bool(one.rows) and not len(one.rows) % ROW_BYTES and sizes in ((_LABEL, 0), (_LABEL, _LABEL))
+    sizes = len(one.label) in LABEL_SIZES and len(one.before) in (0, *LABEL_SIZES)
+    return bool(one.rows) and not len(one.rows) % ROW_BYTES and sizes
 
 
 def _rows(joined: Sequence[Joined]) -> RowArray | None:
@@ -231,9 +218,7 @@ def _rows(joined: Sequence[Joined]) -> RowArray | None:
 
 
 def _copy_of(account: Account) -> Account:
-    sides = []
-    for side in (account.added, account.withdrawn, account.mature):
-        sides.append(Tally(side.what))
-        sides[-1].merge(side)
-    added, withdrawn, mature = sides
-    return Account(account.what, account.role, added, withdrawn, mature, dict(account.classes))
+    made = Account(account.what, account.role, dict(account.classes))
+    for name in _TALLIES:
+        getattr(made, name).merge(getattr(account, name))
+    return made

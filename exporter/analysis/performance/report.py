@@ -53,11 +53,11 @@ def label_samples(
         yield Sample(
             "model.label.lag", place, Histogram(LABEL_LAG_BUCKETS, tuple(lag.counts), lag.total), created
         )
-    for (name, version, outcome, role), sums in standing.outcomes.items():
-        yield Sample("model.outcome.rows", (name, version, outcome, role), sums.rows, created)
-    for (name, version, outcome, role), sums in standing.outcomes.items():
+    for outcome, sums in standing.outcomes.items():
+        yield Sample("model.outcome.rows", outcome, sums.rows, created)
+    for (*head, state, role), sums in standing.outcomes.items():
         for direction, value in (("gain", sums.gain), ("loss", sums.loss)):
-            yield Sample("model.outcome.sum", (name, version, outcome, direction, role), value, created)
+            yield Sample("model.outcome.sum", (*head, direction, state, role), value, created)
     for reason, count in standing.losses.items():
         yield Sample("modeltap.labels.uncounted", (reason,), count, created)
 

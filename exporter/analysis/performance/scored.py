@@ -37,18 +37,26 @@ RESIDUALS: Final = (
     2.0,
     3.0,
 )  # in root mean squared errors of the reference
-# A label as stores keep it: a class, a number, or both.
-LABEL: Final = np.dtype([("klass", "<u8"), ("number", "<f8"), ("weight", "<f4")])
+# A label as stores keep it: a class, a number, or both; and the mark of outcomes that were told with it (told.py).
+LABEL: Final = np.dtype([("klass", "<u8"), ("number", "<f8"), ("weight", "<f4"), ("told", "<u4")])
 _LABEL: Final = struct.Struct("<Qdf")
+_MARK: Final = struct.Struct("<I")
+# Of what a store may hold: without outcomes there is no mark.
+LABEL_SIZES: Final = (_LABEL.size, LABEL.itemsize)
 _POSITIVE: Final = ("1", "true", "yes", "positive")
 _NEGATIVE: Final = ("0", "false", "no", "negative")
 _PARTS: Final = ("scores", "errors", "ranges")
 
 
-def label_bytes(label: Truth, weight: float, number: int) -> bytes:
-    """`number`: the id of the label as a class."""
+def label_bytes(label: Truth, weight: float, number: int, mark: int = 0) -> bytes:
+    """`number`: the id of the label as a class; `mark`: of outcomes."""
     real = label if isinstance(label, float) else _real(label)
-    return _LABEL.pack(number, real, weight)
+    return _LABEL.pack(number, real, weight) + (_MARK.pack(mark) if mark else b"")
+
+
+def padded(value: bytes) -> bytes:
+    """A label of a store with a mark, 0 where none was told; all zeros for no label."""
+    return value.ljust(LABEL.itemsize, b"\0")
 
 
 def _real(label: Truth) -> float:
@@ -85,6 +93,11 @@ class Tally:
             self.errors = np.zeros(errors_of(self.what).size)
         if self.what.form == "interval":
             self.ranges = np.zeros(RANGES.size)
+
+    @property
+    def layout(self) -> ErrorLayout:
+        """Of `errors`."""
+        return errors_of(self.what)
 
     def update(self, rows: RowArray, labels: NDArray[Any]) -> None:
         """Count rows, with a label each."""
@@ -162,6 +175,24 @@ class Tally:
             if part[0] in coded:
                 setattr(made, part, _decoded(part, coded[part[0]]))
         return made
+
+
+def losses(what: What, rows: RowArray, labels: NDArray[Any]) -> dict[str, FloatArray]:
+    """What each row did wrong, by statistic; NaN of a row that cannot be judged."""
+    with np.errstate(all="ignore"):
+        if what.form not in ("classes", "binary"):
+            away = np.abs(shortest(rows["value"]) - labels["number"])
+            return {"absolute_error": away, "squared_error": away * away}
+        predicted = predicted_classes(rows)
+        truth = _aliased(labels["klass"], predicted, what)
+        wrong = np.asarray(truth != predicted, np.float64)
+        wrong[(truth == NO_CLASS) | (predicted == NO_CLASS)] = np.nan
+        found = {"accuracy": wrong}
+        if what.form == "binary":
+            score = shortest(rows["value"])
+            away = np.where((score >= 0.0) & (score <= 1.0), score, np.nan) - _signs(truth, what)
+            found["brier"] = away * away
+        return found
 
 
 def table(tally: Tally, names: Mapping[int, str]) -> Table:

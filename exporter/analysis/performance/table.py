@@ -12,7 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from exporter.analysis.performance.asked import sums
 from exporter.analysis.performance.cohorts import Period, periods, state
+from exporter.analysis.performance.contests import Duel, champion_of, duels
+from exporter.analysis.performance.costs import NO_COSTS, Costs
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.margins import HOUR_SECONDS
 from exporter.analysis.performance.report import BINS
@@ -23,6 +26,7 @@ from exporter.pending.contract import Cohort
 from exporter.pending.row import version_id
 from exporter.records.exchange import OTHER
 from exporter.stats.performance.class_figures import class_figures, each_class
+from exporter.stats.performance.costs import cheapest, cost_per_row
 from exporter.stats.performance.errors import error_figures, range_figures
 from exporter.stats.performance.figures import Figure
 from exporter.stats.performance.score_figures import calibration_curve, score_figures
@@ -40,6 +44,7 @@ class Reading:
     names: Mapping[int, str]
     maturity: float
     now: float
+    costs: Costs = NO_COSTS
 
 
 def table(reading: Reading, by: str, wanted: Mapping[str, frozenset[str]]) -> dict[str, Any]:
@@ -59,8 +64,11 @@ def table(reading: Reading, by: str, wanted: Mapping[str, frozenset[str]]) -> di
         for (_, role), period in periods(cohorts, reading.whats).items():
             names = _names(period, role)
             if role < len(ROLES) and all(names.get(key, by) in values for key, values in wanted.items()):
-                rows.append(head | names | row(period, reading.names))
-    return {"time": reading.now, "by": by, "maturity_seconds": reading.maturity, "rows": rows}
+                more = worth(period, reading.names, reading.costs)
+                rows.append(head | names | row(period, reading.names) | more)
+    told = {"time": reading.now, "by": by, "maturity_seconds": reading.maturity, "rows": rows}
+    fought = [_duel(one) for one in duels(reading.cohorts, reading.whats) if _asked_for(one, wanted)]
+    return told | {"contests": fought}
 
 
 def row(period: Period, names: Mapping[int, str]) -> dict[str, Any]:
@@ -88,6 +96,39 @@ def row(period: Period, names: Mapping[int, str]) -> dict[str, Any]:
             {"score": one.score, "share": one.share, "low": one.low, "high": one.high, "rows": one.rows}
             for one in calibration_curve(bins)
         ]
+    return found
+
+
+def worth(period: Period, names: Mapping[int, str], costs: Costs) -> dict[str, Any]:
+    """What it costs, what rows whose label was asked for say of all of them, and outcomes; what there is of these."""
+    found: dict[str, Any] = {}
+    if costs and period.labelled.pairs:
+        cells = confusion(period.labelled, names)
+        one = cost_per_row(cells, costs.of(cells))
+        found["cost"] = None if one is None else _figure(one)
+        matrix = costs.binary(period.what)
+        if matrix is not None and period.labelled.scores is not None:
+            best = cheapest(SCORES.read(np.maximum(period.labelled.scores, 0.0)), matrix)
+            if best is not None:
+                # -inf, always, is no JSON.
+                threshold = max(best.threshold, 0.0)
+                found["cheapest"] = {"threshold": threshold, "cost": _figure(best.cost)}
+        if (expected_rows := period.expected[0]) > 0:
+            found["expected_cost"] = period.expected[1] / expected_rows
+    if period.requested[0] > 0:
+        found["requested"] = {
+            "rows": period.requested[0],
+            "answered": period.asked.rows,
+            "estimated_rows": period.requested[1],
+            "figures": [_figure(one) for one in figures(period.asked, names)],
+        }
+        if period.what.form in ("classes", "binary") and period.predicted > 0:
+            # Horvitz and Thompson's: of the rows there were, not of the weights that came.
+            found["requested"]["right_ratio"] = sums(period.asked).right / period.predicted
+    if period.outcomes:
+        found["outcomes"] = {
+            name: {"rows": rows, "sum": total} for name, (rows, total) in sorted(period.outcomes.items())
+        }
     return found
 
 
@@ -168,6 +209,26 @@ def _figure(one: Figure) -> dict[str, Any]:
     found |= {"value": one.value, "low": one.low, "high": one.high, "state": one.state}
     found |= {"rows": one.basis.rows, "effective_rows": one.basis.effective_rows}
     return found | ({"bound": one.bound} if one.bound else {})
+
+
+def _asked_for(one: Duel, wanted: Mapping[str, frozenset[str]]) -> bool:
+    what = one.challenger
+    names = {"model_name": what.model_name, "model_version": what.model_version, "output": what.output}
+    names |= {"role": one.role}
+    return all(names[key] in values for key, values in wanted.items() if key in names)
+
+
+def _duel(one: Duel) -> dict[str, Any]:
+    what, other, contest = one.challenger, one.champion, one.contest
+    told = {"model_name": what.model_name, "model_version": what.model_version, "output": what.output}
+    told |= {"role": one.role, "champion": champion_of(one), "champion_name": other.model_name}
+    told |= {"statistic": one.statistic, "verdict": contest.verdict}
+    return told | {
+        "advantage": contest.difference,
+        "low": contest.low,
+        "high": contest.high,
+        "rows": contest.rows,
+    }
 
 
 def _share(part: float, whole: float) -> float | None:

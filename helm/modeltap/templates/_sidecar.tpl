@@ -143,9 +143,36 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
   value: {{ .sample | quote }}
 {{- end }}
 {{- end }}
+{{- include "modeltap.labelsEnv" . }}
 {{- include "modeltap.gpuEnv" . }}
 {{- with $sidecar.extraEnv }}
 {{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "modeltap.labelsEnv" -}}
+{{- with .Values.labels -}}
+{{- if or .store .storeSecret.name }}
+- name: MODELTAP_LABEL_STORE
+{{- if .storeSecret.name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .storeSecret.name | quote }}
+      key: {{ .storeSecret.key | quote }}
+{{- else }}
+  value: {{ .store | quote }}
+{{- end }}
+{{- with .joinKeys }}
+- name: MODELTAP_JOIN_KEYS
+  value: {{ join "," . | quote }}
+{{- end }}
+- name: MODELTAP_LABEL_ROWS
+  value: {{ int64 .rows | quote }}
+- name: MODELTAP_LABEL_AGE
+  value: {{ .ageDays | quote }}
+- name: MODELTAP_LABEL_MATURITY
+  value: {{ .maturityDays | quote }}
+{{- end }}
 {{- end }}
 {{- end -}}
 

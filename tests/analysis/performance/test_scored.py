@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exporter.analysis.performance.cohorts import Period
 from exporter.analysis.performance.judged import What, Words, told
 from exporter.analysis.performance.margins import named, parted
-from exporter.analysis.performance.scored import LABEL, Tally, label_bytes, shortest, table
+from exporter.analysis.performance.scored import LABEL, Tally, label_bytes, padded, shortest, table
 from exporter.pending.row import RowArray, blank, version_id
 
 FORMS = {
@@ -38,7 +38,7 @@ def pairs(listed: list[tuple[Any, ...]]) -> tuple[RowArray, Any]:
     raw = [
         label_bytes(label, weight, words.id(label if label != "" else None)) for *_, label, weight in listed
     ]
-    return rows, np.frombuffer(b"".join(raw), LABEL)
+    return rows, np.frombuffer(b"".join(map(padded, raw)), LABEL)
 
 
 def tally(what: What, listed: list[tuple[Any, ...]]) -> Tally:
