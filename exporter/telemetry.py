@@ -48,6 +48,7 @@ from exporter.collect import (
     World,
     find_listener,
     load_nvml,
+    remembered,
 )
 from exporter.collect import run as collect
 from exporter.config import Config, owner_paths, upstream_of
@@ -221,7 +222,8 @@ class Telemetry:
     def _collectors(self, config: Config) -> None:
         upstream = upstream_of(config.upstream)
         address = upstream.path or (upstream.host, upstream.port)
-        components: dict[str, int | Finder] = {"model": find_listener(address), "analysis": os.getpid()}
+        model = remembered(find_listener(address))
+        components: dict[str, int | Finder] = {"model": model, "analysis": os.getpid()}
         # The root and its workers; the collector leaves out what is a component of its own.
         components["data_plane"] = os.getppid()
         own = own_metrics(config)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
-from exporter.collect import gpu, health, network, process, server
+from exporter.collect import container, gpu, health, network, process, server, system
 from exporter.collect.contract import (
     Address,
     Build,
@@ -22,7 +22,7 @@ from exporter.collect.contract import (
 )
 from exporter.collect.gpu import load_nvml
 from exporter.collect.health import HealthProbe
-from exporter.collect.listener import find_listener
+from exporter.collect.listener import find_listener, remembered
 from exporter.collect.server import ServerSignals
 from exporter.records.sample import Sample
 
@@ -42,10 +42,20 @@ __all__ = [
     "find_listener",
     "grouped",
     "load_nvml",
+    "remembered",
     "run",
 ]
 
-COLLECTORS: Final[tuple[Build, ...]] = (process.build, network.build, gpu.build, health.build, server.build)
+COLLECTORS: Final[tuple[Build, ...]] = (
+    process.build,
+    container.build,
+    container.build_own,
+    system.build,
+    network.build,
+    gpu.build,
+    health.build,
+    server.build,
+)
 
 State = Literal["collected", "unavailable", "failed"]
 _log = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ exception is a defect or a fault of what it reads, and is reported as such.
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from exporter.records.reading import Read
@@ -72,7 +73,7 @@ class World:
     """Everything outside the process that collectors read. `nvml` imports the NVML binding and returns it.
 
     `components` gives a process id, or a finder that is asked again when the process has ended. `probe_path`
-    is "" for a probe that only connects; `probe_timeout` is in seconds.
+    is "" for a probe that only connects; `probe_timeout` is in seconds. /proc and /sys are read below `root`.
     """
 
     upstream: Address
@@ -81,6 +82,7 @@ class World:
     probe_path: str = ""
     probe_timeout: float = 2.0
     own_metrics: OwnMetrics = OwnMetrics()
+    root: Path = Path("/")
 
 
 Build = Callable[[World], Collector]

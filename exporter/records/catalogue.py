@@ -10,6 +10,7 @@ import re
 
 from exporter.records.drift_metrics import DRIFT
 from exporter.records.generation_metrics import GENERATION
+from exporter.records.machine_metrics import CONTAINERS, HOST
 from exporter.records.metric import LATENCY_BUCKETS, Metric
 from exporter.records.observation_metrics import OBSERVATION
 from exporter.records.own_metrics import OVERHEAD_BUCKETS, OWN
@@ -304,6 +305,8 @@ CATALOGUE: tuple[Metric, ...] = (
     *PERFORMANCE,
     *QUALITY,
     *RESOURCES,
+    *CONTAINERS,
+    *HOST,
     *OWN,
 )
 
