@@ -12,7 +12,17 @@ from pathlib import Path
 
 import yaml
 
-from alert_rules import drift, drift_long, drift_pairs, performance, quality, sidecar, traffic, values
+from alert_rules import (
+    drift,
+    drift_long,
+    drift_pairs,
+    performance,
+    quality,
+    resources,
+    sidecar,
+    traffic,
+    values,
+)
 from alert_rules.rules import Alert, Group, Record, as_yaml
 from dashboards.promql import undeclared_in
 
@@ -24,6 +34,7 @@ FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("drift_pairs.yaml", drift_pairs.group),
     ("quality.yaml", quality.group),
     ("performance.yaml", performance.group),
+    ("resources.yaml", resources.group),
     ("sidecar.yaml", sidecar.group),
 )
 HEAD = "# Written by `python -m alert_rules.generate` from alert_rules/values.py; change it there.\n"

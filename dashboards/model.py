@@ -8,7 +8,7 @@ over replicas before anything is computed from them.
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards import access, drift, generation, machine, payloads, performance, quality, server
+from dashboards import access, containers, drift, generation, machine, payloads, performance, quality, server
 from dashboards.panels import (
     Panel,
     Query,
@@ -46,7 +46,9 @@ def build() -> dict[str, Any]:
         ("Performance", performance.panels()),
         ("Labels", performance.labels()),
         ("Server", server.panels()),
-        ("Resources", machine.resources()),
+        ("Resources", (*machine.resources(), *containers.processes())),
+        ("Containers", containers.containers()),
+        ("Host", containers.host()),
         ("Sidecar", machine.sidecar()),
         ("Payload log", (*payloads.panels(), *access.panels())),
     )

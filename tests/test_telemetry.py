@@ -22,6 +22,10 @@ from prometheus_client.parser import text_string_to_metric_families as text
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.outcome import Joined
 from exporter.analysis.performance.scored import label_bytes
+from exporter.collect.container import ContainerCollector
+from exporter.collect.contract import Collector
+from exporter.collect.files import Files
+from exporter.collect.system import SystemCollector
 from exporter.config import Config
 from exporter.pending.row import blank
 from exporter.publish.negotiation import OPENMETRICS
@@ -41,12 +45,14 @@ from exporter.stats.profiles.levels import Level, PeriodSet
 from exporter.telemetry import Telemetry
 from tests.analysis.generations import told
 from tests.analysis.world import BOUNDS, LABELS, TRACE, bump, profile, v2
+from tests.collect.trees import Tree, host, host_of_pods, own_network
 from tests.decode import exchanges
 from tests.receivers.otlp import OtlpReceiver
 
 ONE = v2({"age": [40.5], "city": ["rome"]}, {"label": [1]}, trace=TRACE)
 # Families that need hardware which the machine of a test may not have.
-_HARDWARE = "hw."
+# The other one is not told by kernels before 5.10.
+_HARDWARE = ("hw.", "process.memory.pss")
 Body = Callable[["Sidecar"], Awaitable[None]]
 
 
@@ -300,6 +306,15 @@ def test_everything_that_can_go_wrong_with_a_body_is_counted() -> None:
     run(body)
 
 
+def _collectors_of_a_tree(root: Path) -> list[Collector]:
+    """What the kernel of this machine may not tell, from one that does."""
+    tree = Tree(root)
+    host_of_pods(tree)
+    own_network(tree)
+    host(tree)
+    return [ContainerCollector("model", 20, 1, Files(root)), SystemCollector(Files(root))]
+
+
 def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path: Path) -> None:
     """Traffic with a limit, a profile, drift and OTLP fill every family but those of absent hardware."""
     levels, periods = (Level("label", "psi", 300, 8, 0.01, 0.01),), (PeriodSet(3600, 5),)
@@ -329,6 +344,9 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         label(telemetry)
         await telemetry._probing()
         await telemetry._tick()
+        collectors = _collectors_of_a_tree(tmp_path / "tree")
+        replaced = {each.name for each in collectors}
+        telemetry._built = [*(each for each in telemetry._built if each.name not in replaced), *collectors]
         await telemetry._collect()
         server.close()
         await server.wait_closed()

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 LARGEST = 4 << 20  # a node with a thousand pods has a megabyte of mounts
+_PART = 64 << 10
 
 
 class Files:
@@ -20,10 +21,15 @@ class Files:
         """What the file holds now."""
         try:
             # Through a process's root lies what another put there: a pipe must not hold the reader up.
-            with open(os.path.join(self._root, path), "rb", opener=_at_once) as file:
-                held = file.read(LARGEST + 1)
+            file = os.open(os.path.join(self._root, path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (OSError, ValueError):
             return None
+        try:
+            held = _whole(file)
+        except OSError:
+            return None
+        finally:
+            os.close(file)
         return None if len(held) > LARGEST else held.decode("utf-8", "replace")
 
     def link(self, path: str) -> str | None:
@@ -53,8 +59,12 @@ class Files:
         return found.st_dev, found.st_ino
 
 
-def _at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+def _whole(file: int) -> bytes:
+    held = b""
+    # A sysctl refuses to be asked for as much as 4 MiB.
+    while len(held) <= LARGEST and (part := os.read(file, _PART)):
+        held += part
+    return held
 
 
 def number(text: str | None) -> int | None:

@@ -86,9 +86,10 @@ class Fields:
 
     def _descriptors(self, process: psutil.Process) -> Values | None:
         for line in (self._files.text(f"proc/{process.pid}/limits") or "").splitlines():
-            if line.startswith("Max open files"):
-                limit = number(line[len("Max open files") :].split()[0])
-                return (process.num_fds() / limit if limit else 0.0,)
+            if words := line.removeprefix("Max open files").split():
+                limit = number(words[0])
+                if line.startswith("Max open files") and (limit or words[0] == "unlimited"):
+                    return (process.num_fds() / limit if limit else 0.0,)
         return None
 
     def _pss(self, process: psutil.Process) -> Values | None:

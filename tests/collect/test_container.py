@@ -15,10 +15,13 @@ from exporter.records.catalogue import metric
 from tests.collect.trees import (
     MIB,
     MODEL,
+    NET,
     ROOT_OF_V2,
     SIDECAR,
     Denied,
     Tree,
+    host_of_pods,
+    own_network,
     v1_groups,
     v1_memberships,
     v1_mounts,
@@ -98,15 +101,6 @@ def pod_with_own_processes(tree: Tree) -> None:
     """A pod without shared process namespace: the model has no id here."""
     tree.process(1, "0::/\n", v2_mount("/"))
     tree.v2("sys/fs/cgroup")
-
-
-def host_of_pods(tree: Tree) -> None:
-    """On the node itself, v2 with the systemd driver: everything is in the one mount."""
-    tree.process(1, "0::/system.slice/modeltap.service\n", v2_mount("/"))
-    tree.process(20, f"0::{MODEL}\n", v2_mount("/"))
-    for name, text in ROOT_OF_V2.items():
-        tree.write(f"sys/fs/cgroup/{name}", text)
-    tree.v2(f"sys/fs/cgroup{MODEL}")
 
 
 def host_of_cgroupfs(tree: Tree) -> None:
@@ -382,22 +376,12 @@ def test_pipe_does_not_hold_the_reader_up(tmp_path: Path) -> None:
 
 # ---------------------------------------------------------------- network
 
-NET = (
-    "Inter-|   Receive                                                |  Transmit\n"
-    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls\n"
-    "    lo:     999       1    0    0    0     0          0         0      999       1    0    0    0     0\n"
-    "  eth0:    1000       9    0    0    0     0          0         0      200       9    0    0    0     0\n"
-    "  eth1:       5       1    0    0    0     0          0         0        6       1    0    0    0     0\n"
-    "  odd: one two\n"
-)
-
 
 def test_network_of_another_namespace(tmp_path: Path) -> None:
     """Where the model has a network namespace of its own, its interfaces are told, loopback left out."""
     tree = Tree(tmp_path)
     host_of_pods(tree)
-    tree.process(20, f"0::{MODEL}\n", v2_mount("/"), net="net:[2]")
-    tree.write("proc/20/net/dev", NET)
+    own_network(tree)
     told = found(tmp_path)
     assert told["container.network.io", "model", "receive"] == 1005
     assert told["container.network.io", "model", "transmit"] == 206
@@ -415,8 +399,7 @@ def test_network_goes_on_counting(tmp_path: Path) -> None:
     """An interface that starts again from 0 adds to what it counted before."""
     tree = Tree(tmp_path)
     host_of_pods(tree)
-    tree.process(20, f"0::{MODEL}\n", v2_mount("/"), net="net:[2]")
-    tree.write("proc/20/net/dev", NET)
+    own_network(tree)
     one = collector(tmp_path)
     list(one.collect(NOW))
     tree.write("proc/20/net/dev", NET.replace("1000", "  10"))

@@ -59,6 +59,27 @@ V1_FILES: Mapping[str, Mapping[str, str]] = {
         "blkio.throttle.io_serviced": "259:0 Read 1\n259:0 Write 2\n259:0 Total 3\nTotal 3\n",
     },
 }
+NET = (
+    "Inter-|   Receive                                                |  Transmit\n"
+    " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls\n"
+    "    lo:     999       1    0    0    0     0          0         0      999       1    0    0    0     0\n"
+    "  eth0:    1000       9    0    0    0     0          0         0      200       9    0    0    0     0\n"
+    "  eth1:       5       1    0    0    0     0          0         0        6       1    0    0    0     0\n"
+    "  odd: one two\n"
+)
+DISKS = (
+    " 259       0 nvme0n1 10 0 100 5 20 0 200 5 0 5 10 0 0 0 0\n"
+    " 259       1 nvme0n1p1 10 0 100 5 20 0 200 5 0 5 10\n"
+    "   8       0 sda 1 0 8 0 2 0 16 0 0 0 0\n"
+    " 253       0 dm-0 11 0 108 5 22 0 216 5 0 5 10\n"
+    "   7       0 loop0 9 9 9 9 9 9 9 9 9 9 9\n"
+    "   8      16 sdb broken\n"
+)
+MEMORY = (
+    "MemTotal:       1000 kB\nMemFree:         200 kB\nMemAvailable:    700 kB\nBuffers:          50 kB\n"
+    "Cached:          400 kB\nHugePages_Total:       0\n"
+)
+PRESSURE = "some avg10=0.00 avg60=0.00 avg300=0.00 total=1500000\n"
 ROOT_OF_V2 = {
     "cgroup.controllers": "cpu io memory pids\n",
     "cpu.stat": "usage_usec 9\nuser_usec 8\nsystem_usec 1\n",
@@ -150,6 +171,33 @@ def v1_groups(tree: Tree, at: str, path: str = "") -> None:
         *((each, each) for each in ("memory", "pids", "blkio")),
     ):
         tree.v1(f"{at}/{folder}{path}", controller)
+
+
+def host_of_pods(tree: Tree) -> None:
+    """On the node itself, v2 with the systemd driver: everything is in the one mount."""
+    tree.process(1, "0::/system.slice/modeltap.service\n", v2_mount("/"))
+    tree.process(20, f"0::{MODEL}\n", v2_mount("/"))
+    for name, text in ROOT_OF_V2.items():
+        tree.write(f"sys/fs/cgroup/{name}", text)
+    tree.v2(f"sys/fs/cgroup{MODEL}")
+
+
+def host(tree: Tree) -> None:
+    """A host of kernel 5.4: it has no line `full` for the CPU."""
+    tree.write("proc/loadavg", "0.50 1.25 10.00 2/345 6789\n")
+    tree.write("proc/meminfo", MEMORY)
+    tree.write("proc/diskstats", DISKS)
+    tree.write("proc/pressure/cpu", PRESSURE)
+    tree.write("proc/pressure/io", f"{PRESSURE}full avg10=0.00 avg60=0.00 avg300=0.00 total=500000\n")
+    for name in ("nvme0n1", "sda", "sdb", "dm-0", "loop0"):
+        (tree.folder / f"sys/block/{name}/slaves").mkdir(parents=True)
+    (tree.folder / "sys/block/dm-0/slaves/nvme0n1").mkdir()
+
+
+def own_network(tree: Tree) -> None:
+    """The model of a host of pods in a network namespace of its own."""
+    tree.process(20, f"0::{MODEL}\n", v2_mount("/"), net="net:[2]")
+    tree.write("proc/20/net/dev", NET)
 
 
 def values(samples: Any) -> dict[tuple[str, ...], Any]:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
-from dashboards import access, generation, payloads, performance
+from dashboards import access, containers, generation, payloads, performance
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
 from tests.e2e import mlserver, sidecar, telemetry
@@ -46,6 +46,11 @@ WITHOUT_DATA = {
     "GPU memory": "this machine may have no GPU",
     "GPU temperature": "this machine may have no GPU",
     "GPU power": "this machine may have no GPU",
+    **{panel["title"]: "this machine may have no control groups" for panel in containers.containers()},
+    "Memory, shared pages divided": "this kernel may be too old for it to be read",
+    "Host disk": "this machine may show none",
+    "Host disk operations": "this machine may show none",
+    "Host pressure": "this kernel may not tell",
     **{panel["title"]: "the model is not generative" for panel in generation.panels()},
     **{panel["title"]: "the payload log is off here" for panel in payloads.panels()},
     **{panel["title"]: "the access log is off here" for panel in access.panels()},
