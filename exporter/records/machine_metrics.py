@@ -130,7 +130,7 @@ CONTAINERS: tuple[Metric, ...] = (
     Metric(
         "modeltap.container",
         "info",
-        "",
+        "1",
         (*_GROUP, "cgroup", "view"),
         "Control groups that are read: their version (v1, v2), and whether by the sidecar's own mount or through the "
         "process's root (mount, process_root).",
