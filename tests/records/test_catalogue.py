@@ -24,9 +24,11 @@ VOCABULARY = {
     *("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model"),
     "gen_ai_token_type",
     *("hw_id", "hw_name", "cpu_mode", "disk_io_direction", "network_io_direction"),
+    *("process_context_switch_type", "system_paging_fault_type", "system_memory_state"),
     *("component", "collector", "outcome", "signal", "version", "python_version", "match", "probability"),
     *("truth", "maturity"),  # the true class; whether labels are complete
     *("phase", "token_type", "resource", "purpose", "task", "task_source", "kind", "hash"),
+    *("cgroup", "view"),  # the version of control groups; how they are seen
 }
 FIXED = {
     *(
@@ -75,7 +77,9 @@ def test_the_fixed_names_exist() -> None:
 @ROWS
 def test_row(row: Metric) -> None:
     """Well-formed names, known words as labels, a help sentence, and buckets only on histograms, sorted."""
-    assert re.fullmatch(r"(?:model|modeltap|process|system|hw|gen_ai)(?:\.[a-z][a-z0-9_]*)+", row.name)
+    assert re.fullmatch(
+        r"(?:model|modeltap|process|container|system|hw|gen_ai)(?:\.[a-z][a-z0-9_]*)+", row.name
+    )
     assert re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", prometheus_name(row))
     assert set(row.labels) <= VOCABULARY
     assert len(set(row.labels)) == len(row.labels)
