@@ -21,6 +21,7 @@ from alert_rules import (
     life,
     performance,
     quality,
+    resources,
     sidecar,
     traffic,
     values,
@@ -41,6 +42,7 @@ FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("gpu.yaml", gpu.group),
     ("children.yaml", children.group),
     ("worth.yaml", worth.group),
+    ("resources.yaml", resources.group),
     ("sidecar.yaml", sidecar.group),
 )
 HEAD = "# Written by `python -m alert_rules.generate` from alert_rules/values.py; change it there.\n"

@@ -88,6 +88,14 @@ RESTARTS = 3
 DESYNC_RATIO = 0.01
 MIN_DESYNCS = 5
 
+# Of the limit, by the working set: what is left serves one more large batch.
+MEMORY_RATIO = 0.9
+# Of the quota's periods; the kubernetes mixin says the same.
+THROTTLED_RATIO = 0.25
+# Of the limit, by the process nearest to it, and by the tasks of a container.
+DESCRIPTOR_RATIO = 0.8
+TASK_RATIO = 0.9
+
 
 def problems() -> list[str]:
     """Every value that makes no sensible rule, with what was expected."""
@@ -103,6 +111,10 @@ def problems() -> list[str]:
         ("DROPPED_RATIO", DROPPED_RATIO),
         ("DESYNC_RATIO", DESYNC_RATIO),
         ("GPU_MEMORY_FULL", GPU_MEMORY_FULL),
+        ("MEMORY_RATIO", MEMORY_RATIO),
+        ("THROTTLED_RATIO", THROTTLED_RATIO),
+        ("DESCRIPTOR_RATIO", DESCRIPTOR_RATIO),
+        ("TASK_RATIO", TASK_RATIO),
     ):
         if not 0 < value < 1:
             found.append(f"{name} = {value:g} is no ratio; expected a number between 0 and 1")

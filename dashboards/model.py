@@ -10,6 +10,7 @@ from typing import Any
 
 from dashboards import (
     access,
+    containers,
     drift,
     generation,
     gpu,
@@ -19,8 +20,8 @@ from dashboards import (
     performance,
     quality,
     server,
-    wrapped,
     worth,
+    wrapped,
 )
 from dashboards.panels import (
     Panel,
@@ -61,9 +62,11 @@ def build() -> dict[str, Any]:
         ("Labels", performance.labels()),
         ("Worth", worth.panels()),
         ("Server", server.panels()),
-        ("Resources", machine.resources()),
         ("GPU", gpu.panels()),
         ("Model process", wrapped.panels()),
+        ("Resources", (*machine.resources(), *containers.processes())),
+        ("Containers", containers.containers()),
+        ("Host", containers.host()),
         ("Sidecar", machine.sidecar()),
         ("Payload log", (*payloads.panels(), *access.panels())),
     )

@@ -51,6 +51,7 @@ from exporter.collect import (
     load_amdsmi,
     load_nvml,
     met,
+    remembered,
 )
 from exporter.collect import run as collect
 from exporter.config import Config, owner_paths, upstream_of
@@ -229,7 +230,7 @@ class Telemetry:
     def _collectors(self, config: Config, began: float | None = None) -> None:
         upstream = upstream_of(config.upstream)
         address = upstream.path or (upstream.host, upstream.port)
-        model = self._wrapped.find if self._wrapped is not None else find_listener(address)
+        model = self._wrapped.find if self._wrapped is not None else remembered(find_listener(address))
         components: dict[str, int | Finder] = {"model": model, "analysis": os.getpid()}
         # The root and its workers; the collector leaves out what is a component of its own.
         components["data_plane"] = os.getppid()

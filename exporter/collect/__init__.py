@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
-from exporter.collect import gpu, health, network, process, server
+from exporter.collect import container, gpu, health, network, process, server, system
 from exporter.collect.contract import (
     Address,
     Build,
@@ -24,7 +24,7 @@ from exporter.collect.gpu import met
 from exporter.collect.gpu_amd import load_amdsmi
 from exporter.collect.gpu_nvml import load_nvml
 from exporter.collect.health import HealthProbe
-from exporter.collect.listener import find_listener
+from exporter.collect.listener import find_listener, remembered
 from exporter.collect.server import ServerSignals
 from exporter.collect.wrapped import Wrapped
 from exporter.records.sample import Sample
@@ -48,6 +48,7 @@ __all__ = [
     "load_amdsmi",
     "load_nvml",
     "met",
+    "remembered",
     "run",
 ]
 
@@ -56,6 +57,10 @@ COLLECTORS: Final[tuple[Build, ...]] = (
     network.build,
     gpu.nvidia,
     gpu.amd,
+    container.build,
+    container.build_own,
+    system.build,
+    network.build,
     health.build,
     server.build,
 )

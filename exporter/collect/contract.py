@@ -7,6 +7,7 @@ exception is a defect or a fault of what it reads, and is reported as such.
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from exporter.records.reading import Read
@@ -78,6 +79,7 @@ class World:
 
     `components` gives a process id, or a finder that is asked again when the process has ended. `probe` is
     where the model tells whether it is ready: with a path of "", or None, what its dialect has; times are in seconds.
+    /proc and /sys are read below `root`.
     """
 
     upstream: Address
@@ -88,6 +90,7 @@ class World:
     probe_interval: float = 5.0
     own_metrics: OwnMetrics = OwnMetrics()
     amdsmi: Callable[[], Any] = absent
+    root: Path = Path("/")
 
 
 Build = Callable[[World], Collector]

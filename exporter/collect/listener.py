@@ -6,6 +6,7 @@ candidate.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -40,6 +41,19 @@ def find_listener(
         return _one(roots)
 
     return find
+
+
+def remembered(find: Finder, seconds: float = 1.0, monotonic: Callable[[], float] = time.monotonic) -> Finder:
+    """The same finder, its answer held so long: several collectors ask in one round, and a walk serves them all."""
+    held: tuple[float, int | None] = (float("-inf"), None)
+
+    def recall() -> int | None:
+        nonlocal held
+        if monotonic() - held[0] >= seconds:
+            held = monotonic(), find()
+        return held[1]
+
+    return recall
 
 
 def _is_local(address: Address) -> bool:

@@ -1,65 +1,31 @@
-"""CPU, memory, threads, descriptors and disk of components: each a root process with all its descendants.
+"""CPU, memory, threads, descriptors, switches, faults and disk of components: each a root process and its descendants.
 
 A component whose root lies inside another component's tree is left out of that tree. A field that may not be
 read for every process of a tree is absent, never partial. Counters do not go back while the root is the same
-process; a pid given to another process is not mistaken for it. Memory is a sum: pages shared within a tree
-count once per process. An uptime is measured on the monotonic clock from where the process was first seen: the
-wall clock may be set meanwhile.
+process; a pid given to another process is not mistaken for it, not even while it is read. Memory is a sum: pages
+shared within a tree count once per process, in PSS once. An uptime is measured on the monotonic clock from where the
+process was first seen: the wall clock may be set meanwhile.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import psutil
 
 from exporter.collect.accumulate import MonotonicSum
+from exporter.collect.anchor import RECHECK_SECONDS, SEARCH_SECONDS
 from exporter.collect.contract import Finder, Unavailable, World, grouped
+from exporter.collect.files import Files
+from exporter.collect.process_fields import Field, Fields, Values
 from exporter.records.sample import Sample
 
-# A search walks all descriptors of the host; a restarted server is found within the first, a server that
-# handed its port to a successor without ending within the second.
-SEARCH_SECONDS, RECHECK_SECONDS = 10.0, 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """One family as read from one process: one value, or one per label value."""
-
-    family: str
-    labels: tuple[str, ...]
-    read: Callable[[psutil.Process], tuple[float, ...]]
-
-
-def _cpu(process: psutil.Process) -> tuple[float, ...]:
-    times = process.cpu_times()
-    return times.user, times.system
-
-
-def _disk(process: psutil.Process) -> tuple[float, ...]:
-    if not hasattr(process, "io_counters"):
-        raise NotImplementedError("no disk counters per process on this platform")
-    counters = process.io_counters()
-    return counters.read_bytes, counters.write_bytes
-
-
-_COUNTERS = (
-    _Field("process.cpu.time", ("user", "system"), _cpu),
-    _Field("process.disk.io", ("read", "write"), _disk),
-)
-_GAUGES = (
-    _Field("process.memory.usage", (), lambda process: (process.memory_info().rss,)),
-    _Field("process.memory.virtual", (), lambda process: (process.memory_info().vms,)),
-    _Field("process.thread.count", (), lambda process: (process.num_threads(),)),
-    _Field("process.unix.file_descriptor.count", (), lambda process: (process.num_fds(),)),
-)
 # One process's values by family; a family is missing where it was denied.
-_Reading = dict[str, tuple[float, ...]]
+_Reading = dict[str, Values]
 
 
 def build(world: World) -> "ProcessCollector":
     """The collector of this world's components."""
-    return ProcessCollector(world.components)
+    return ProcessCollector(world.components, files=Files(world.root))
 
 
 class ProcessCollector:
@@ -72,9 +38,11 @@ class ProcessCollector:
         components: Mapping[str, int | Finder],
         process_of: Callable[[int], psutil.Process] = psutil.Process,
         monotonic: Callable[[], float] = time.monotonic,
+        files: Files | None = None,
     ) -> None:
+        found = Files() if files is None else files
         self._components = [
-            _Component(name, source, process_of, monotonic) for name, source in components.items()
+            _Component(name, source, process_of, monotonic, found) for name, source in components.items()
         ]
 
     def collect(self, now: float) -> Iterator[Sample]:
@@ -104,6 +72,7 @@ class _Component:
         source: int | Finder,
         process_of: Callable[[int], psutil.Process],
         monotonic: Callable[[], float],
+        files: Files,
     ) -> None:
         self._name = name
         self._source = source
@@ -111,6 +80,7 @@ class _Component:
         self._monotonic = monotonic
         self._root: psutil.Process | None = None
         self._started = 0.0  # of the root, on the monotonic clock
+        self._fields = Fields(files)
         self._sums: dict[str, MonotonicSum[psutil.Process]] = {}
         self._next_search = float("-inf")
         self._given = False
@@ -132,17 +102,20 @@ class _Component:
 
     def samples(self, tree: list[psutil.Process]) -> list[Sample]:
         """The families of the tree; nothing if it ended while it was read."""
-        readings = {process: reading for process in tree if (reading := _read(process)) is not None}
+        self._fields.forget(tree)
+        every = (*self._fields.gauges, *self._fields.counters)
+        readings = {process: reading for process in tree if (reading := _read(process, every)) is not None}
         if self._root not in readings:
             return []
         created = self._root.create_time()
         samples = []
-        for field in _GAUGES:
+        for field in self._fields.gauges:
             values = _of_all(readings, field.family)
             if values is not None:
-                total = sum(value for (value,) in values.values())
+                of_tree = sum if field.of_tree == "sum" else max
+                total = of_tree(value for (value,) in values.values())
                 samples.append(Sample(field.family, (self._name,), total))
-        for field in _COUNTERS:
+        for field in self._fields.counters:
             values = _of_all(readings, field.family)
             if values is not None:
                 sums = self._sums.setdefault(field.family, MonotonicSum(len(field.labels)))
@@ -178,28 +151,28 @@ def _alive(process: psutil.Process) -> bool:
         return False
 
 
-def _read(process: psutil.Process) -> _Reading | None:
-    """What may be read of the process; None if it has ended."""
+def _read(process: psutil.Process, fields: Iterable[Field]) -> _Reading | None:
+    """What may be read of the process; None if it has ended, or its id is another's now."""
     reading: _Reading = {}
     try:
         with process.oneshot():
             if process.status() == psutil.STATUS_ZOMBIE:
                 return None
-            for field in (*_GAUGES, *_COUNTERS):
+            for field in fields:
                 try:
-                    reading[field.family] = field.read(process)
+                    values = field.read(process)
                 except (psutil.AccessDenied, OSError, RuntimeError):
                     continue  # denied, or unknown to this kernel
+                if values is not None:
+                    reading[field.family] = values
     except psutil.NoSuchProcess:
         return None
     except psutil.AccessDenied:
         return reading
-    return reading
+    return reading if process.is_running() else None
 
 
-def _of_all(
-    readings: Mapping[psutil.Process, _Reading], family: str
-) -> dict[psutil.Process, tuple[float, ...]] | None:
+def _of_all(readings: Mapping[psutil.Process, _Reading], family: str) -> dict[psutil.Process, Values] | None:
     """The family's values of every process; None if one of them did not give it."""
     values = {process: reading[family] for process, reading in readings.items() if family in reading}
     return values if len(values) == len(readings) else None

@@ -100,6 +100,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("modeltap.events.", lambda found: found.events, "an OTLP endpoint for logs"),
     ("modeltap.otlp.", lambda found: found.metrics_over_otlp, "an OTLP endpoint for metrics"),
 )
+_TOLD_BY_SOME: Final = ("process.memory.pss", "system.disk.", "system.pressure.")
 # Families that are there before any traffic.
 _AT_ONCE: Final = (
     *("modeltap.", "process.", "system."),
@@ -335,4 +336,8 @@ def when(row: Metric, found: Found) -> str:
             return f"not exported: needs {need}"
     if row.name.startswith("hw."):
         return "where there is a GPU"
+    if row.name.startswith(("container.", "modeltap.container")):
+        return "where a control group of the model or the sidecar can be read"
+    if row.name.startswith(_TOLD_BY_SOME):
+        return "where the kernel tells"
     return _START if row.name.startswith(_AT_ONCE) else _TRAFFIC

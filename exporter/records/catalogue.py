@@ -13,6 +13,7 @@ from exporter.records.generation_metrics import GENERATION
 from exporter.records.gpu_metrics import GPU
 from exporter.records.job_metrics import JOB
 from exporter.records.life_metrics import LIFE
+from exporter.records.machine_metrics import CONTAINERS, HOST
 from exporter.records.metric import LATENCY_BUCKETS, Metric
 from exporter.records.model_process_metrics import MODEL_PROCESS
 from exporter.records.observation_metrics import OBSERVATION
@@ -306,6 +307,8 @@ CATALOGUE: tuple[Metric, ...] = (
     *GPU,
     *MODEL_PROCESS,
     *JOB,
+    *CONTAINERS,
+    *HOST,
     *OWN,
 )
 

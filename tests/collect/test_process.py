@@ -6,9 +6,10 @@ from typing import Any
 import psutil
 import pytest
 
+from exporter.collect.anchor import RECHECK_SECONDS, SEARCH_SECONDS
 from exporter.collect.contract import Unavailable
 from exporter.collect.listener import find_listener
-from exporter.collect.process import RECHECK_SECONDS, SEARCH_SECONDS, ProcessCollector
+from exporter.collect.process import ProcessCollector
 from exporter.records.catalogue import metric
 from exporter.records.sample import Sample
 from tests.collect.children import serving, until
@@ -91,7 +92,7 @@ def test_counters_survive_a_child() -> None:
         server.reap(worker.pid)
         after = table(collector.collect(NOW + 2))
     counters = [key for key in before if metric(key[0]).kind == "counter"]
-    assert len(counters) == 4
+    assert len(counters) == 8
     for key in counters:
         assert before[key] <= zombie[key] <= after[key]
     assert [each["process.instances", "model"] for each in (before, zombie, after)] == [3, 2, 2]

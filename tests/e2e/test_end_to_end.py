@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
-from dashboards import access, generation, gpu, payloads, performance, worth, wrapped
+from dashboards import access, containers, generation, gpu, payloads, performance, worth, wrapped
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
 from tests.e2e import mlserver, sidecar, telemetry
@@ -43,6 +43,11 @@ VARIABLES = {"__rate_interval": "5m", "window": "5m", "fleet_window": "1h", "rol
 WITHOUT_DATA = {
     "Certificates end in": "no certificates",
     **{panel["title"]: "this machine may have no GPU" for panel in gpu.panels()},
+    **{panel["title"]: "this machine may have no control groups" for panel in containers.containers()},
+    "Memory, shared pages divided": "this kernel may be too old for it to be read",
+    "Host disk": "this machine may show none",
+    "Host disk operations": "this machine may show none",
+    "Host pressure": "this kernel may not tell",
     **{panel["title"]: "the model is not generative" for panel in generation.panels()},
     **{panel["title"]: "the payload log is off here" for panel in payloads.panels()},
     **{panel["title"]: "the access log is off here" for panel in access.panels()},

@@ -10,14 +10,16 @@ from exporter.records.catalogue import CATALOGUE, metric
 from tests.house.source import Module, modules
 
 NAMES = {row.name for row in CATALOGUE}
-_LIKE_A_NAME = re.compile(r"(?:model|modeltap|process|system|hw|gen_ai)(?:\.[a-z_]+)+")
-# Modules that speak of metrics; elsewhere such a word may be a span attribute or a logger.
+_LIKE_A_NAME = re.compile(r"(?:model|modeltap|process|container|system|hw|gen_ai)(?:\.[a-z_]+)+")
+# Modules that speak of metrics, in samples or in tables of families; elsewhere such a word may be a span attribute or a
+# logger.
 SPEAKERS = tuple(
     module
     for module in modules()
     if module.name != "exporter.records.catalogue"
     and any(
-        isinstance(node, ast.Name | ast.alias) and "Sample" in ast.unparse(node)
+        isinstance(node, ast.Name | ast.alias)
+        and ("Sample" in ast.unparse(node) or ast.unparse(node) in ("Family", "Field"))
         for node in ast.walk(module.tree)
     )
 )

@@ -50,6 +50,12 @@ LINT_ACCEPTED = {
     'process_unix_file_descriptor_count non-histogram and non-summary metrics should not have "_count" suffix': (
         "OpenTelemetry's name"
     ),
+    'container_pids_count non-histogram and non-summary metrics should not have "_count" suffix': (
+        "beside container_pids_limit, as process_thread_count"
+    ),
+    'system_cpu_logical_count non-histogram and non-summary metrics should not have "_count" suffix': (
+        "OpenTelemetry's name"
+    ),
 }
 Parsed = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -29,10 +29,12 @@ VOCABULARY = {
     *("hw_serial_number", "hw_gpu_task", "hw_sensor_location", "hw_limit_type", "hw_state"),
     *("clock", "link", "pid", "xid"),  # of a GPU, beside the conventions
     *("cpu_mode", "disk_io_direction", "network_io_direction"),
+    *("process_context_switch_type", "system_paging_fault_type", "system_memory_state"),
     *("component", "collector", "outcome", "signal", "version", "python_version", "match", "probability"),
     *("truth", "maturity"),  # the true class; whether labels are complete
     *("champion", "owner"),  # the live version that a challenger is compared with; whom a KPI belongs to
     *("phase", "token_type", "resource", "purpose", "task", "task_source", "kind", "hash"),
+    *("cgroup", "view"),  # the version of control groups; how they are seen
 }
 FIXED = {
     *(
@@ -81,7 +83,9 @@ def test_the_fixed_names_exist() -> None:
 @ROWS
 def test_row(row: Metric) -> None:
     """Well-formed names, known words as labels, a help sentence, and buckets only on histograms, sorted."""
-    assert re.fullmatch(r"(?:model|modeltap|process|system|hw|gen_ai)(?:\.[a-z][a-z0-9_]*)+", row.name)
+    assert re.fullmatch(
+        r"(?:model|modeltap|process|container|system|hw|gen_ai)(?:\.[a-z][a-z0-9_]*)+", row.name
+    )
     assert re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", prometheus_name(row))
     assert set(row.labels) <= VOCABULARY
     assert len(set(row.labels)) == len(row.labels)
