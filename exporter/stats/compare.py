@@ -94,22 +94,23 @@ class Result:
         """
         for place, one in enumerate(self.statistics):
             if one.name == statistic:
-                return np.asarray(
-                    self.all_beyond({} if effect is None else {statistic: effect})[place], np.float64
-                )
+                effects = {} if effect is None else {statistic: effect}
+                return np.asarray(self._beyond(slice(place, place + 1), effects)[0], np.float64)
         raise KeyError(statistic)
 
     def all_beyond(self, effects: Mapping[str, float]) -> FloatArray:
         """The same of every statistic, (statistics, columns); those without an effect here have their own."""
-        value, floor, critical = self.numbers[:3]
-        least = np.array([effects.get(one.name, one.effect) for one in self.statistics])[:, None]
+        return self._beyond(slice(None), effects)
+
+    def _beyond(self, rows: slice, effects: Mapping[str, float]) -> FloatArray:
+        value, floor, critical = self.numbers[:3, rows]
+        chosen = self.statistics[rows]
+        least = np.array([effects.get(one.name, one.effect) for one in chosen])[:, None]
         yardsticks = np.maximum(np.maximum(floor, critical), least)
         if self.levels:
-            limits = [
-                [self.levels.get((name, one.name), 0.0) for name in self.columns] for one in self.statistics
-            ]
+            limits = [[self.levels.get((name, one.name), 0.0) for name in self.columns] for one in chosen]
             yardsticks = np.maximum(yardsticks, np.array(limits).reshape(yardsticks.shape))
-        return np.where(self.holds, value - yardsticks, np.nan)
+        return np.where(self.holds[rows], value - yardsticks, np.nan)
 
     def shares(self, effects: Mapping[str, float]) -> Iterator[tuple[str, int, int]]:
         """Of each statistic how many columns drifted, and how many have it; see `drifted`."""
