@@ -16,7 +16,7 @@ from typing import Final
 from exporter.analysis.engine import Engine
 from exporter.analysis.kept import KeptSide, packed, unpacked
 from exporter.records.sample import Sample
-from exporter.stats import SnapshotError, to_bytes
+from exporter.stats import SnapshotError
 
 log = logging.getLogger("modeltap.analysis")
 EVERY_SECONDS: Final = 60.0
@@ -80,9 +80,8 @@ class Keeper:
             return
         async with self._saving:
             sides: list[KeptSide] = []
-            for head, windows in engine.kept():
-                raw = await asyncio.to_thread(to_bytes, windows)
-                sides.append(KeptSide(**head, windows=raw))
+            for head, write in engine.kept():
+                sides.append(KeptSide(**head, windows=await asyncio.to_thread(write)))
             try:
                 await asyncio.to_thread(self._write, sides)
                 self._outcomes["saved"] += 1

@@ -11,7 +11,6 @@ from exporter.analysis.kept import KeptSide, packed, unpacked
 from exporter.analysis.known import Known
 from exporter.analysis.window_report import gauges
 from exporter.keeper import Keeper
-from exporter.records.sample import Sample
 from exporter.stats import Profile, SnapshotError
 from tests.analysis.world import BOUNDS, NOW, feed, found, profile, v1, v2
 
@@ -41,17 +40,6 @@ def outcomes(keeper: Keeper) -> dict[str, int]:
     return {name: int(count) for (name,), count in values.items() if count}
 
 
-def single(engine: Engine) -> list[Sample]:
-    """Gauges of single columns: what columns have in common begins anew, see docs/statistics.md."""
-    joint = ("association", "correlation")
-    return [
-        one
-        for one in gauges(engine.windows(NOW))
-        if not any(word in one.name for word in joint)
-        and not {"association_shift", "mahalanobis"} & set(one.labels)
-    ]
-
-
 @pytest.mark.parametrize("profiles", [(), (profile("iris", "1"),)], ids=["observed", "profiled"])
 def test_windows_come_back_and_counters_do_not(tmp_path: Path, profiles: tuple[Profile, ...]) -> None:
     """All gauges are as before, of columns with a profile, without, and derived; everything that adds up is 0."""
@@ -62,7 +50,7 @@ def test_windows_come_back_and_counters_do_not(tmp_path: Path, profiles: tuple[P
     assert kept(tmp_path, first) == {"saved": 1}
     assert restored(tmp_path, second) == {"restored": 1}
     # Guessed tasks and the like begin anew; what rolls does not.
-    assert single(second) == single(first)
+    assert gauges(second.windows(NOW)) == gauges(first.windows(NOW))
     assert found(gauges(second.windows(NOW)), "model.window.rows")["iris", "1", "", "age", "5m", "live"] == 60
     for family in ("model.feature.bin", "model.prediction.bin", "model.predictions"):
         assert not any(found(second.snapshot().samples(), family).values())

@@ -5,7 +5,7 @@ under `<other>`. A decoder that raises what it may not is our fault: logged once
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -30,7 +30,7 @@ from exporter.decode.pushed import Record
 from exporter.records.exchange import OTHER, UNKNOWN, Exchange
 from exporter.records.observation import Observation, Undecodable
 from exporter.records.sample import Sample
-from exporter.stats import Profile, SnapshotError, Windows
+from exporter.stats import Profile, SnapshotError
 
 log = logging.getLogger(__name__)
 MAX_SERIES = 32
@@ -261,8 +261,8 @@ class Engine:
             *((name, series.shape) for name, series in self._series.items()),
         )
 
-    def kept(self) -> Iterator[tuple[dict[str, Any], Windows]]:
-        """The rolling windows of everything, one copy at a time; what was let go of meanwhile is left out."""
+    def kept(self) -> Iterator[tuple[dict[str, Any], Callable[[], bytes]]]:
+        """What writes the rolling windows of all, one copy at a time; what was let go of meanwhile is left out."""
         for place, series in list(self._series.items()):
             if not series.pristine and self._series.get(place) is series:
                 yield from series.kept()

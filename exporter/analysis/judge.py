@@ -6,6 +6,7 @@ gauges are for all outputs and for the features that drifted most. What adds up 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -63,13 +64,15 @@ class Judge:
 
         What did not drift is equal, so that chance alone changes nothing.
         """
-        above = dict.fromkeys(layout.names, 0.0)
+        above: dict[str, float] = {}
         for result in results.values():
             beyond = result.beyond(RANKED_BY, self.effects[RANKED_BY])
             for place in np.flatnonzero(beyond > 0.0).tolist():  # NaN is not
                 name = result.columns[place]
-                above[name] = max(above[name], float(beyond[place]))
-        before = frozenset(self._shown)
-        ranked = sorted(layout.names, key=lambda name: (-above[name], name not in before))
-        chosen = frozenset(ranked[:TOP_COLUMNS])
-        return tuple([name for name in layout.names if name in chosen])
+                above[name] = max(above.get(name, 0.0), float(beyond[place]))
+        names, before = layout.names, frozenset(self._shown)
+        order = [*filter(before.__contains__, names), *names]
+        # Sorting is stable: of equals those that are first in `order`.
+        moved = sorted(filter(above.__contains__, order), key=lambda name: -above[name])
+        chosen = frozenset(islice(dict.fromkeys((*moved, *order)), TOP_COLUMNS))
+        return tuple([name for name in names if name in chosen])

@@ -5,8 +5,9 @@ is counted beside them. Refuses to know Samples: `report.py` turns what is count
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from exporter.analysis.asked import Asked
@@ -15,6 +16,7 @@ from exporter.analysis.classes import Classes
 from exporter.analysis.columns import columns_of
 from exporter.analysis.joint import JointState
 from exporter.analysis.kept import KeptSide
+from exporter.analysis.kept_joint import JOINT, joint_head, kept_joint, restore_joint
 from exporter.analysis.keys import without_ids
 from exporter.analysis.known import Known
 from exporter.analysis.role import LIVE
@@ -24,7 +26,7 @@ from exporter.analysis.side import Side, SideState, Times
 from exporter.analysis.task import PREDICTED, Outputs
 from exporter.records.observation import Observation
 from exporter.records.observation_metrics import BATCH_BUCKETS
-from exporter.stats import CategoricalBins, Profile, SnapshotError, Windows
+from exporter.stats import CategoricalBins, Profile, SnapshotError, to_bytes
 from exporter.stats.joint import JointParts, JointWindows
 
 
@@ -170,20 +172,28 @@ class Series:
         batch = self._outputs.placed(Batch(names, members))
         return batch.names, batch.members
 
-    def kept(self) -> Iterator[tuple[dict[str, Any], Windows]]:
-        """What a `KeptSide` says of each side, and a copy of its rolling windows, made when it is asked for."""
+    def kept(self) -> Iterator[tuple[dict[str, Any], Callable[[], bytes]]]:
+        """What a `KeptSide` says of each side, and what writes a copy of its rolling windows, made when asked for."""
         key = self.key
-        whose = {"model_name": key.model_name, "model_version": key.model_version, "protocol": key.protocol}
+        whose: dict[str, Any] = {"model_name": key.model_name, "model_version": key.model_version}
+        whose |= {"protocol": key.protocol, "role": key.role, "used": self.used}
         for side in (self._inputs, self._outputs):
             head, windows = side.kept()
-            yield whose | {"role": key.role, "used": self.used} | head, windows
+            yield whose | head, partial(to_bytes, windows)
+        if self._joint is not None and self.profile is not None:
+            yield whose | joint_head(self.profile.reference), kept_joint(self._joint)
 
     def restore(self, kept: KeptSide) -> None:
         """Take over the rolling windows of one side, before anything is counted. Raises SnapshotError."""
-        side = next((one for one in (self._inputs, self._outputs) if one.role == kept.side), None)
-        if side is None or self._rows or self._pending:
-            raise SnapshotError(f"side {kept.side!r} is not known, or has counted already")
-        side.restore(kept)
+        if self._rows or self._pending:
+            raise SnapshotError(f"side {kept.side!r} has counted already")
+        if kept.side == JOINT:
+            restore_joint(self._joint, self.profile, kept)
+        else:
+            side = next((one for one in (self._inputs, self._outputs) if one.role == kept.side), None)
+            if side is None:
+                raise SnapshotError(f"side {kept.side!r} is not known")
+            side.restore(kept)
         self.used = kept.used
         self.pristine = False
 

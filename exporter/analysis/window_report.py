@@ -11,7 +11,8 @@ from exporter.analysis.report import column_labels
 from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
 from exporter.records.sample import Sample
-from exporter.stats import Drift, Result, Summary
+from exporter.stats import Result, Summary
+from exporter.stats.compare import Told
 from exporter.stats.moments import PROBABILITIES
 from exporter.stats.window import summaries_of
 
@@ -40,7 +41,7 @@ def window_name(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-def state_of(found: Sequence[Drift] | None, rows: int, biased: bool) -> str:
+def state_of(found: Sequence[object] | None, rows: int, biased: bool) -> str:
     """Of one column's window: whether there are rows enough to say anything, and whether they stand for the traffic.
 
     `found`: its statistics, None for a column that is compared with nothing.
@@ -57,15 +58,16 @@ def _side(state: State, side: SideState, biased: Container[float]) -> list[Sampl
     summed = summaries_of(list(side.windows.values()), judged.shown)
     for (length, view), summaries in zip(side.windows.items(), summed, strict=True):
         window, result = window_name(length), judged.results.get(length)
+        drifts = result.told(judged.shown) if result is not None else {}
         for name in judged.shown:
-            labels = (*column_labels(key, side, name), window)
+            labels, own = (*column_labels(key, side, name), window), drifts.get(name)
             found += _moments(labels, key.role, summaries[name])
-            drifts = result.of(name) if result is not None and name in result.columns else None
-            now = state_of(drifts, view.rows(name), length in biased)
+            now = state_of(own, summaries[name].rows, length in biased)
             found += [
                 Sample("model.window.state", (*labels, one, key.role), int(one == now)) for one in STATES
             ]
-            found += _drift(labels, (side.reference(name), key.role), drifts or ())
+            if own:
+                found += _drift(labels, (side.reference(name), key.role), own)
             found += joint_report.middles(state, side, name, view, window)
         found += quality_report.gauges(moving, view, window, key.role)
         if result is not None:
@@ -73,39 +75,43 @@ def _side(state: State, side: SideState, biased: Container[float]) -> list[Sampl
     return found
 
 
-def _moments(labels: tuple[str, ...], role: str, summary: Summary) -> Iterator[Sample]:
-    yield Sample("model.window.rows", (*labels, role), summary.rows)
+def _moments(labels: tuple[str, ...], role: str, summary: Summary) -> list[Sample]:
+    cell = (*labels, role)
+    found = [Sample("model.window.rows", cell, summary.rows)]
     if summary.mean is None or summary.std is None or summary.min is None or summary.max is None:
-        return
-    found = {
-        "model.window.numbers": summary.count,
-        "model.window.mean": summary.mean,
-        "model.window.variance": summary.std**2,
-        "model.window.standard_deviation": summary.std,
-        "model.window.minimum": summary.min,
-        "model.window.maximum": summary.max,
-        "model.window.range": summary.max - summary.min,
-    }
+        return found
+    found += (
+        Sample("model.window.numbers", cell, summary.count),
+        Sample("model.window.mean", cell, summary.mean),
+        Sample("model.window.variance", cell, summary.std**2),
+        Sample("model.window.standard_deviation", cell, summary.std),
+        Sample("model.window.minimum", cell, summary.min),
+        Sample("model.window.maximum", cell, summary.max),
+        Sample("model.window.range", cell, summary.max - summary.min),
+    )
     if summary.skew is not None:
-        found["model.window.skewness"] = summary.skew
-    for family, value in found.items():
-        yield Sample(family, (*labels, role), value)
+        found.append(Sample("model.window.skewness", cell, summary.skew))
     for probability, value in summary.quantiles:
-        yield Sample("model.window.quantile", (*labels, _PROBABILITIES[probability], role), value)
+        found.append(Sample("model.window.quantile", (*labels, _PROBABILITIES[probability], role), value))
+    return found
 
 
-def _drift(labels: tuple[str, ...], told: tuple[str, str], found: Iterable[Drift]) -> Iterator[Sample]:
-    """`told`: reference and role. Effective rows are those of all bins; of few, for KS and Wasserstein."""
-    for drift in found:
-        cell = (*labels, drift.statistic, *told)
-        yield Sample("model.drift", cell, drift.value)
-        yield Sample("model.drift.noise_floor", cell, drift.floor)
-        yield Sample("model.drift.critical_value", cell, drift.critical)
-        yield Sample("model.drift.effective_rows", cell, drift.effective_rows)
-        if drift.p_value is not None:
-            yield Sample("model.drift.p_value", cell, drift.p_value)
-        if drift.level is not None:
-            yield Sample("model.drift.reference_level", cell, drift.level)
+def _drift(labels: tuple[str, ...], reference: tuple[str, str], drifts: Iterable[Told]) -> list[Sample]:
+    """`reference`: and role. Effective rows are those of all bins; of few, for KS and Wasserstein."""
+    found: list[Sample] = []
+    for statistic, (value, floor, critical, _, _, _, effective, p_value), level in drifts:
+        cell = (*labels, statistic, *reference)
+        found += (
+            Sample("model.drift", cell, value),
+            Sample("model.drift.noise_floor", cell, floor),
+            Sample("model.drift.critical_value", cell, critical),
+            Sample("model.drift.effective_rows", cell, effective),
+        )
+        if p_value == p_value:  # NaN: it has none
+            found.append(Sample("model.drift.p_value", cell, p_value))
+        if level is not None:
+            found.append(Sample("model.drift.reference_level", cell, level))
+    return found
 
 
 def _shares(key: Key, side: SideState, window: str, result: Result) -> Iterator[Sample]:

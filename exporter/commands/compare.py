@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from exporter.commands import compare_html, compare_table
+from exporter.commands.late import with_late
 from exporter.commands.profile import add_build_arguments, build_profile, seconds_of
 from exporter.commands.profile_plan import Declared, add_role_arguments, limited, settle, typed_parts
 from exporter.commands.reading import DataError, Source
@@ -148,7 +149,7 @@ def profile_like(source: Source, a: Profile, key_file: str | None = None) -> Pro
     def rows(wanted: Sequence[Plan]) -> Iterable[Chunk]:
         return _hashed(typed_parts(source, wanted), hashed, key)
 
-    return build_from(plans, rows, ProfileConfig(edges_from=a))
+    return with_late(build_from(plans, rows, ProfileConfig(edges_from=a)), source)
 
 
 def _from_columns(a: Profile) -> dict[str, PayloadColumn]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from exporter.commands.late import late_notes, with_late
 from exporter.commands.profile_plan import add_role_arguments, limited, plans_of, typed_parts
 from exporter.commands.profile_report import report
 from exporter.commands.reading import DataError, Limited, Source
@@ -95,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"modeltap profile: error: {error}", file=sys.stderr)
         return 2
     print(report(profile, args.bins), file=sys.stderr)
+    for note in late_notes(source.late()):
+        print(f"note: {source.path}: {note}", file=sys.stderr)
     if isinstance(source, Limited) and source.cut:
         print(f"note: stopped after {source.most} rows (--max-rows); the file has more", file=sys.stderr)
     return 0
@@ -119,6 +122,7 @@ def build_profile(source: Source, args: argparse.Namespace, through: bool = Fals
     profile = build_from(plans, rows, config, extras, STATISTICS)
     if not profile.columns:
         raise DataError(f"{source.path}: no column can be profiled: {_reasons(profile)}")
+    profile = with_late(profile, source)
     if args.test_rows:
         found = performance_of(open_source(args.test_rows), plans, args.positive, options.lengths)
         profile = replace(profile, performance=found)

@@ -9,7 +9,7 @@ import io
 import itertools
 import zlib
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 
 from exporter.commands.reading import PART_ROWS, DataError, Part, open_bytes
@@ -40,6 +40,10 @@ class CsvSource:
 
     def given(self) -> dict[str, str]:
         """None."""
+        return {}
+
+    def late(self) -> Mapping[str, int]:
+        """None: a row that is longer than the header is an error."""
         return {}
 
     def parts(self) -> Iterator[Part]:

@@ -7,11 +7,14 @@ import gzip
 import itertools
 import json
 import zlib
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from exporter.commands.late import count_late
 from exporter.commands.reading import (
+    NAMING_ROWS,
     PART_ROWS,
     DataError,
     Part,
@@ -32,6 +35,7 @@ class JsonSource:
     written: bool = False
     word: str = "line"
     _names: list[str] | None = None
+    _late: Counter[str] = field(default_factory=Counter)
 
     def names(self) -> list[str]:
         """The keys of the first 100,000 rows."""
@@ -44,11 +48,19 @@ class JsonSource:
         """None."""
         return {}
 
+    def late(self) -> Mapping[str, int]:
+        """Keys of rows after the first 100,000."""
+        return self._late
+
     def parts(self) -> Iterator[Part]:
         """All rows."""
         names = self.names()
-        rows = self._rows()
+        rows, before = self._rows(), 0
+        self._late = Counter()
         while chunk := list(itertools.islice(rows, PART_ROWS)):
+            if before + len(chunk) > NAMING_ROWS:
+                count_late(self._late, (row for _, row in chunk), frozenset(names))
+            before += len(chunk)
             yield Part(columns_of([row for _, row in chunk], names), [line for line, _ in chunk])
 
     def _rows(self) -> Generator[tuple[int, dict[str, Any]], None, None]:

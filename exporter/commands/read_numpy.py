@@ -7,7 +7,7 @@ column of vectors. An .npy is mapped, an .npz is in memory as a whole.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,10 @@ class NumpySource:
 
     def given(self) -> dict[str, str]:
         """None."""
+        return {}
+
+    def late(self) -> Mapping[str, int]:
+        """None: arrays have their names."""
         return {}
 
     def parts(self) -> Iterator[Part]:

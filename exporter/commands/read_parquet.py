@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from exporter.commands.reading import PART_ROWS, DataError, Part, columns_of, flattened, names_of
+from exporter.commands.late import count_late
+from exporter.commands.reading import (
+    NAMING_ROWS,
+    PART_ROWS,
+    DataError,
+    Part,
+    columns_of,
+    flattened,
+    names_of,
+)
 from exporter.stats.profiles.types import Cells
 
 if TYPE_CHECKING:
@@ -21,6 +31,7 @@ class ParquetSource:
     path: str
     written: bool = False
     word: str = "row"
+    _late: Counter[str] = field(default_factory=Counter)
 
     def names(self) -> list[str]:
         """The schema's names; nested ones as the first rows have them."""
@@ -40,10 +51,15 @@ class ParquetSource:
         """None."""
         return {}
 
+    def late(self) -> Mapping[str, int]:
+        """Keys within nested columns, of rows after the first 100,000."""
+        return self._late
+
     def parts(self) -> Iterator[Part]:
         """All rows."""
         names = self.names()
         start = 1
+        self._late = Counter()
         for batch in self._batches():
             cells: dict[str, Cells] = {
                 field.name: _cells(batch.column(place))
@@ -52,7 +68,10 @@ class ParquetSource:
             }
             missing = [name for name in names if name not in cells]
             if missing:
-                cells |= columns_of(list(self._nested(batch)), missing)
+                rows = list(self._nested(batch))
+                if start + len(rows) > NAMING_ROWS:
+                    count_late(self._late, rows, frozenset(names))
+                cells |= columns_of(rows, missing)
             if batch.num_rows:
                 yield Part({name: cells[name] for name in names}, range(start, start + batch.num_rows))
             start += batch.num_rows

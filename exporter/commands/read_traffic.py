@@ -13,10 +13,11 @@ import contextlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from exporter.commands.late import count_late
 from exporter.commands.observing import Answer, Asked, observed
 from exporter.commands.read_json import json_lines
 from exporter.commands.reading import MAX_COLUMNS, NAMING_ROWS, PART_ROWS, DataError, Part
@@ -34,6 +35,7 @@ class TrafficSource:
     written: bool = False
     word: str = "line"
     unread: Counter[str] = field(default_factory=Counter)
+    _late: Counter[str] = field(default_factory=Counter)
     _names: dict[str, str] | None = None
 
     def names(self) -> list[str]:
@@ -63,12 +65,18 @@ class TrafficSource:
         self._names = found
         return found
 
+    def late(self) -> Mapping[str, int]:
+        """Names of inputs and outputs after the first 100,000 rows, by exchanges."""
+        return self._late
+
     def parts(self) -> Iterator[Part]:
         """All rows, those of whole exchanges together."""
         roles = self.given()
         cells: dict[str, list[Any]] = {name: [] for name in roles}
         lines: list[int] = []
+        self._late = Counter()
         for line, one in self._observations():
+            count_late(self._late, [[column.name for column in (*one.inputs, *one.outputs)]], roles)
             columns = {c.name: c for c in one.inputs if roles.get(c.name) == "feature"}
             columns |= {c.name: c for c in one.outputs}
             for name, column in cells.items():

@@ -68,6 +68,9 @@ class Source(Protocol):
     def parts(self) -> Iterator[Part]:
         """All rows."""
 
+    def late(self) -> Mapping[str, int]:
+        """Of the last pass over all parts: in how many rows there were keys that are no columns; see `late.py`."""
+
 
 @dataclass(slots=True)
 class Limited:
@@ -96,6 +99,10 @@ class Limited:
     def given(self) -> dict[str, str]:
         """Those of the source."""
         return self.source.given()
+
+    def late(self) -> Mapping[str, int]:
+        """Those of the source, as far as it was read."""
+        return self.source.late()
 
     def parts(self) -> Iterator[Part]:
         """The first rows."""

@@ -146,6 +146,10 @@ class AnsweredSource:
         """Answers are predictions."""
         return self.source.given() | dict.fromkeys(self.outputs, "prediction")
 
+    def late(self) -> Mapping[str, int]:
+        """Those of the source."""
+        return self.source.late()
+
     def parts(self) -> Iterator[Part]:
         """All rows with their answers."""
         self.spool.seek(0)

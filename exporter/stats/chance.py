@@ -97,16 +97,17 @@ def chi_square_tail(value: ArrayLike, degrees: ArrayLike) -> FloatArray:
     The finite sums of Abramowitz and Stegun, 26.4.4 and 26.4.5.
     """
     half, k = np.broadcast_arrays(np.asarray(value, np.float64) / 2.0, np.asarray(degrees, np.int64))
-    odd = k % 2
-    steps = np.arange(int(k.max(initial=0)) // 2)
-    powers = steps + odd[..., None] / 2.0
+    odd, pairs = k % 2, k // 2
+    # Steps first: a sum over few of them is then one over whole rows.
+    steps = np.arange(int(k.max(initial=0)) // 2).reshape(-1, *[1] * k.ndim)
+    twice = 2 * steps + odd
     gammas = np.array([math.lgamma(step / 2.0 + 1.0) for step in range(2 * len(steps) + 2)])
-    logs = np.log(np.maximum(half, 1e-300))[..., None]
-    terms = np.exp(powers * logs - half[..., None] - gammas[(2 * powers).astype(np.int64)])
-    tail = np.asarray(np.where(steps < (k // 2)[..., None], terms, 0.0).sum(axis=-1))
-    roots = np.sqrt(half)
+    exponents = twice * (np.log(np.maximum(half, 1e-300)) / 2.0)
+    exponents -= half
+    exponents -= gammas[twice]
+    tail = np.asarray((np.exp(exponents) * (steps < pairs)).sum(axis=0))
     some = odd > 0
-    tail[some] += [math.erfc(root) for root in roots[some].tolist()]
+    tail[some] += [math.erfc(root) for root in np.sqrt(half[some]).tolist()]
     return np.asarray(np.where(k > 0, np.minimum(tail, 1.0), 1.0), np.float64)
 
 
@@ -115,10 +116,15 @@ def kolmogorov_tail(value: ArrayLike) -> FloatArray:
 
     Source: Feller, "On the Kolmogorov-Smirnov limit theorems" (1948).
     """
-    x = np.asarray(value, np.float64)[..., None]
-    j = np.arange(1, 6)
-    upper = 2.0 * ((-1.0) ** (j - 1) * np.exp(-2.0 * (j * x) ** 2)).sum(axis=-1)
-    safe = np.maximum(x, 1e-3)
-    powers = np.exp(-(((2 * j - 1) * math.pi / safe) ** 2) / 8.0)
-    lower = 1.0 - math.sqrt(2.0 * math.pi) / safe[..., 0] * powers.sum(axis=-1)
-    return np.asarray(np.clip(np.where(x[..., 0] > 1.0, upper, lower), 0.0, 1.0), np.float64)
+    x = np.maximum(np.asarray(value, np.float64), 1e-3)
+    # The terms are powers 1, 4, 9, 16, 25 of one exponential, and 1, 9, 25, 49, 81 of another.
+    one = np.exp(-2.0 * x * x)
+    four = np.square(np.square(one))
+    sixteen = np.square(np.square(four))
+    upper = 2.0 * (one - four + four * four * one - sixteen + sixteen * four * four * one)
+    first = np.exp(-np.square(math.pi / x) / 8.0)
+    eight = np.square(np.square(np.square(first)))
+    cube = eight * eight * eight
+    powers = first * (1.0 + eight + cube + cube * cube + cube * cube * cube * eight)
+    lower = 1.0 - math.sqrt(2.0 * math.pi) / x * powers
+    return np.asarray(np.clip(np.where(x > 1.0, upper, lower), 0.0, 1.0), np.float64)

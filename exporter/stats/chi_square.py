@@ -15,7 +15,7 @@ both thin and uneven about two windows in 1,000 still exceed it (docs/statistics
 import numpy as np
 
 from exporter.stats.bins import FloatArray
-from exporter.stats.chance import Z_999, chi_square_tail, noise_floor
+from exporter.stats.chance import Z_999, chi_square_tail
 from exporter.stats.drift import BOTH, Found, Statistic
 from exporter.stats.table import Counts, Table
 
@@ -31,16 +31,16 @@ def chi_square(p: FloatArray, q: FloatArray, pooled: FloatArray) -> FloatArray:
 def _compare(table: Table) -> Found:
     counts = table.every
     value = chi_square(*counts.shares, counts.pooled)
-    floor = noise_floor(counts.bins, counts.effective, counts.reference_rows)
     p_value = chi_square_tail(np.where(counts.sufficient, value / counts.noise, 0.0), counts.bins - 1)
-    return Found(counts, value, floor, floor * _stretch(counts), p_value)
+    return Found(counts, value, counts.floor, counts.floor * _stretch(counts), p_value)
 
 
 def _stretch(counts: Counts) -> FloatArray:
     """The 99.9 % quantile over the mean, by Wilson and Hilferty, with the degrees that the variance has."""
     k = np.maximum(counts.bins - 1.0, 1.0)
-    inverse = np.where(counts.occupied, 1.0 / np.where(counts.occupied, counts.pooled, 1.0), 0.0).sum(axis=1)
-    sparse = np.maximum(inverse - np.square(counts.bins) - 2.0 * counts.bins + 2.0, 0.0) / counts.effective
+    sparse = (
+        np.maximum(counts.inverse - np.square(counts.bins) - 2.0 * counts.bins + 2.0, 0.0) / counts.effective
+    )
     ninth = 2.0 / (9.0 * k) * (1.0 + sparse / k)
     quantile = (1.0 - ninth + Z_999 * np.sqrt(ninth)) ** 3
     return np.asarray(quantile * (1.0 + _THIN * counts.bins / counts.effective), np.float64)

@@ -129,6 +129,12 @@ class Statistic:
         found = self.find(pair.table())
         return self.drift(found, 0) if found.ready()[0] else None
 
+    def values(self, bins: Bins, table: Table) -> FloatArray:
+        """`measure` of every row of a table over the same bins; NaN where that is None."""
+        found = self.find(table)
+        holds = (NUMERIC[0] if isinstance(bins, NumericBins) else BOTH[1]) in self.kinds
+        return np.where(found.ready() & holds, found.value, np.nan)
+
     def find(self, table: Table) -> Found:
         """`compare`, without the warnings that rows without counts would give."""
         with np.errstate(divide="ignore", invalid="ignore"):

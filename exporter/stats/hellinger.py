@@ -8,7 +8,6 @@ the floor is the mean of the root of a chi-square variable, sqrt(k - 1/2 + 1/(8k
 import numpy as np
 
 from exporter.stats.bins import FloatArray
-from exporter.stats.chance import critical_value
 from exporter.stats.drift import BOTH, Found, Statistic
 from exporter.stats.table import Table
 
@@ -20,7 +19,7 @@ def hellinger(p: FloatArray, q: FloatArray) -> FloatArray:
 
 def _compare(table: Table) -> Found:
     counts = table.every
-    critical = np.sqrt(critical_value(counts.bins, counts.effective, counts.reference_rows) / 8.0)
+    critical = np.sqrt(counts.critical / 8.0)
     k = np.maximum(counts.bins - 1, 1)
     mean = np.where(counts.bins > 1, np.sqrt(k - 0.5 + 1.0 / (8.0 * k)), 0.0)
     return Found(counts, hellinger(*counts.smooth), mean * np.sqrt(counts.noise / 8.0), critical)

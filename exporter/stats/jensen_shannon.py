@@ -10,7 +10,6 @@ import math
 import numpy as np
 
 from exporter.stats.bins import FloatArray
-from exporter.stats.chance import critical_value, noise_floor
 from exporter.stats.drift import BOTH, Found, Statistic
 from exporter.stats.table import Table
 
@@ -27,9 +26,7 @@ def jensen_shannon(p: FloatArray, q: FloatArray) -> FloatArray:
 
 def _compare(table: Table) -> Found:
     counts = table.every
-    yardsticks = (counts.bins, counts.effective, counts.reference_rows)
-    floor, critical = noise_floor(*yardsticks) / _PSI, critical_value(*yardsticks) / _PSI
-    return Found(counts, jensen_shannon(*counts.smooth), floor, critical)
+    return Found(counts, jensen_shannon(*counts.smooth), counts.floor / _PSI, counts.critical / _PSI)
 
 
 JENSEN_SHANNON = Statistic("jensen_shannon", BOTH, 0.018, _compare)

@@ -157,6 +157,20 @@ class JointWindows:
         pairs = flat[: SUMS * count].reshape(SUMS, count)
         return JointView(pairs, flat[SUMS * count :][:_WHOLE], tuple(tables))
 
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Of its windows, seconds."""
+        return self._sums.lengths
+
+    def rolling(self) -> RollingSums:
+        """A copy of all that rolls, for a snapshot."""
+        self._settle()
+        return self._sums.copied()
+
+    def take(self, sums: RollingSums) -> None:
+        """Take over what an earlier one of the same parts and lengths had counted, before anything is added."""
+        self._sums = sums
+
     def _settle(self) -> None:
         if self._waiting:
             self._sums.add(self._since[0], self._summed(self._waiting))

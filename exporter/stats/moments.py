@@ -192,25 +192,29 @@ def quantiles_of(
 ) -> FloatArray:
     """What `quantiles` finds for the columns at these places, shape (parts, places, PROBABILITIES).
 
-    `parts`: flat counts and moments over the same bins. One running sum over all cells puts every order statistic of
-    every column into its bin at once. Where a column has no number the row means nothing.
+    `parts`: flat counts and moments over the same bins. One running sum over their cells puts every order statistic
+    of every column into its bin at once. Where a column has no number the row means nothing.
     """
     shape = len(parts), len(places), len(PROBABILITIES)
     if not len(places):
         return np.zeros(shape)
-    flat, size = np.concatenate([one for one, _ in parts]), len(ranges.left)
-    ends = np.cumsum(np.where(np.tile(ranges.numbers, len(parts)), flat, 0))
-    offsets = np.repeat(np.arange(len(parts)) * size, len(places))
-    first = np.tile(ranges.starts[places], len(parts)) + offsets
-    last = np.tile(np.append(ranges.starts[1:], size)[places], len(parts)) + offsets
+    starts = ranges.starts[places]
+    sizes = np.append(ranges.starts[1:], len(ranges.left))[places] - starts
+    begins, total = np.cumsum(sizes) - sizes, int(sizes.sum())
+    cells = np.arange(total) + np.repeat(starts - begins, sizes)
+    flat = np.concatenate([one[cells] for one, _ in parts])
+    ends = np.cumsum(np.where(np.tile(ranges.numbers[cells], len(parts)), flat, 0))
+    offsets = np.repeat(np.arange(len(parts)) * total, len(places))
+    first = np.tile(begins, len(parts)) + offsets
+    last = first + np.tile(sizes, len(parts))
     before = np.where(first > 0, ends[first - 1], 0)
-    total = np.maximum(ends[last - 1] - before, 1)[:, None]
-    position = np.array(PROBABILITIES) * (total - 1)
+    rows = np.maximum(ends[last - 1] - before, 1)[:, None]
+    position = np.array(PROBABILITIES) * (rows - 1)
     below = np.floor(position)
     share = position - below
-    ranks = np.concatenate((below, np.minimum(below + 1, total - 1)), axis=1) + before[:, None]
+    ranks = np.concatenate((below, np.minimum(below + 1, rows - 1)), axis=1) + before[:, None]
     index = np.minimum(ends.searchsorted(ranks, side="right"), last[:, None] - 1)
-    bins = index - offsets[:, None]
+    bins = cells[index - offsets[:, None]]
     moments = np.concatenate([one[:, places] for _, one in parts], axis=1)
     some = moments[COUNT] > 0.0
     extremes = [np.where(some, moments[which], 0.0)[:, None] for which in (LOW, HIGH)]

@@ -9,7 +9,6 @@ divergence. Of smoothed shares, or one rare category would decide it. Source of 
 import numpy as np
 
 from exporter.stats.bins import FloatArray
-from exporter.stats.chance import critical_value, noise_floor
 from exporter.stats.drift import BOTH, Found, Statistic
 from exporter.stats.table import Counts, Table
 
@@ -23,17 +22,13 @@ def psi(p: FloatArray, q: FloatArray) -> FloatArray:
 
 def _compare(table: Table) -> Found:
     counts = table.every
-    yardsticks = (counts.bins, counts.effective, counts.reference_rows)
-    critical = critical_value(*yardsticks) * (1.0 + _thin(counts))
-    return Found(counts, psi(*counts.smooth), noise_floor(*yardsticks), critical)
+    return Found(counts, psi(*counts.smooth), counts.floor, counts.critical * (1.0 + _thin(counts)))
 
 
 def _thin(counts: Counts) -> FloatArray:
     """0.4 times the mean of 1/(N s) over bins, which is B/N if they are equally full; 0.1 at most."""
-    inverse = np.where(counts.occupied, 1.0 / np.where(counts.occupied, counts.pooled, 1.0), 0.0).sum(axis=1)
-    return np.asarray(
-        np.minimum(0.4 * inverse / np.maximum(counts.bins, 1) / counts.effective, 0.1), np.float64
-    )
+    mean = counts.inverse / np.maximum(counts.bins, 1)
+    return np.asarray(np.minimum(0.4 * mean / counts.effective, 0.1), np.float64)
 
 
 PSI = Statistic("psi", BOTH, 0.1, _compare)

@@ -65,16 +65,16 @@ class Ring:
             live[pane] = False
         # Without a copy where all are live, as in a window that has been full once.
         those = slice(None) if live.all() else live
-        found = Tally(
-            int(self.rows[those].sum()),
-            self.counts[those].sum(axis=0, dtype=np.int64),
-            combine(self.moments[those]),
-            self.sums[those].sum(axis=0),
-            self.clusters[those].sum(axis=0),
-        )
-        if newest.rows and last - len(self.slots) < slot <= last:
-            found.add(newest)
-        return found
+        rows = int(self.rows[those].sum())
+        kind = np.uint32 if self.counts.dtype == np.uint32 and rows <= _LARGEST_UINT32 else np.int64
+        counts = self.counts[those].sum(axis=0, dtype=kind).astype(np.int64)
+        sums, clusters = self.sums[those].sum(axis=0), self.clusters[those].sum(axis=0)
+        if not newest.rows or not last - len(self.slots) < slot <= last:
+            return Tally(rows, counts, combine(self.moments[those]), sums, clusters)
+        # Not by `Tally.add`: what is combined once more costs as much again.
+        moments = combine(np.concatenate((self.moments[those], newest.moments[None])))
+        together = counts + newest.counts, moments, sums + newest.sums, clusters + newest.clusters
+        return Tally(rows + newest.rows, *together)
 
     def merge(self, other: Ring) -> None:
         """Take in the panes of another; of two slots that share a pane the later stays."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.stats.bins import FloatArray
 from exporter.stats.ring import NEVER
@@ -64,6 +65,21 @@ class RollingSums:
                 if slot != NEVER and slot >= self._slots[row, pane]:
                     self._add(row, slot, other._sums[row, pane])
         self._total += other._total
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.int64], FloatArray]:
+        """All that rolls: the slot of every pane, and its sums; what snapshots hold."""
+        return self._slots, self._sums
+
+    def copied(self) -> RollingSums:
+        """The rolling sums once more, without the total; later additions do not show."""
+        copy = RollingSums(self.shape, self.lengths, self.panes)
+        copy.load(self._slots.copy(), self._sums.copy())
+        return copy
+
+    def load(self, slots: NDArray[np.int64], sums: FloatArray) -> None:
+        """Take these in place of its own: of the shapes of `arrays`."""
+        self._slots, self._sums = slots, sums
 
     def slots_at(self, now: float) -> list[int]:
         """The slot of each length."""

@@ -4,33 +4,24 @@ Totals are not in it: an exported counter that came back a little smaller would 
 life would fall into one window. Invariant: what `from_bytes` returns reads as the windows did that were written;
 bytes that were damaged, cut, or written by something else raise SnapshotError and nothing else.
 
-A line of JSON (version, layout, its digest, lengths, panes, arrays), zlib-compressed arrays, SHA-256 of both.
+The description has the layout, its digest, lengths and panes; the arrays are those of the rings (see `sealed.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from typing import Any
-
-import numpy as np
 
 from exporter.stats.bins import Bins, CategoricalBins, NumericBins, fine_bins
 from exporter.stats.layout import ColumnSpec, Layout
-from exporter.stats.ring import Ring
+from exporter.stats.sealed import Kind, SnapshotError, opened, sealed
 from exporter.stats.window import Windows
 
-VERSION = 1
-_MAGIC = b"modeltap windows\n"
-_DIGEST = 32
+__all__ = ["SnapshotError", "from_bytes", "layout_digest", "to_bytes"]
+
+_KIND = Kind("windows", 1)
 _OBSERVED = "observed"  # instead of the 394 edges of `fine_bins`
-# Larger than any window of 1,000 columns; bytes that claim more are not unpacked.
-_LARGEST = 1 << 31
-
-
-class SnapshotError(ValueError):
-    """Bytes that are no snapshot, or not of these windows; the text says what was expected."""
 
 
 def layout_digest(layout: Layout) -> str:
@@ -44,18 +35,12 @@ def to_bytes(windows: Windows) -> bytes:
     arrays = [array for ring in windows.rings for array in ring.arrays]
     columns = _describe(windows.layout)
     head = {
-        "version": VERSION,
         "digest": _sha256(columns),
         "columns": columns,
         "lengths": list(windows.lengths),
         "panes": windows.panes,
-        "dtypes": [array.dtype.str for array in arrays],
     }
-    packed = zlib.compress(
-        b"".join(array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays), 1
-    )
-    body = json.dumps(head, separators=(",", ":")).encode() + b"\n" + packed
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    return sealed(_KIND, head, arrays)
 
 
 def from_bytes(raw: bytes, layout: Layout | None = None) -> Windows:
@@ -65,11 +50,11 @@ def from_bytes(raw: bytes, layout: Layout | None = None) -> Windows:
     profile describes). To have other lengths or totals, take it in with `Windows.merge_rolling`. Raises
     SnapshotError.
     """
-    head, packed = _opened(raw)
+    found = opened(_KIND, raw)
+    head = found.head
     try:
         written = Layout(tuple(_column(one) for one in head["columns"]))
         windows = Windows(written, tuple(map(float, head["lengths"])), int(head["panes"]))
-        dtypes = [np.dtype(text) for text in head["dtypes"]]
     except (KeyError, TypeError, ValueError) as error:
         raise SnapshotError(
             f"snapshot of windows: its description does not hold together: {error!r}"
@@ -77,59 +62,11 @@ def from_bytes(raw: bytes, layout: Layout | None = None) -> Windows:
     if layout is not None and layout != written:
         expected = f"{layout_digest(layout)[:8]} was expected"
         raise SnapshotError(f"snapshot of windows: of layout {str(head.get('digest'))[:8]}, {expected}")
-    _fill(windows.rings, dtypes, packed)
-    return windows
-
-
-def _opened(raw: bytes) -> tuple[dict[str, Any], bytes]:
-    if not raw.startswith(_MAGIC):
-        raise SnapshotError(f"snapshot of windows: {_MAGIC!r} was expected at its beginning")
-    digest, body = raw[len(_MAGIC) :][:_DIGEST], raw[len(_MAGIC) + _DIGEST :]
-    if hashlib.sha256(body).digest() != digest:
-        raise SnapshotError("snapshot of windows: damaged or cut short, its checksum does not match")
-    line, _, packed = body.partition(b"\n")
-    try:
-        head = json.loads(line)
-    except ValueError as error:
-        raise SnapshotError(f"snapshot of windows: no description: {error}") from error
-    if not isinstance(head, dict) or head.get("version") != VERSION:
-        found = head.get("version") if isinstance(head, dict) else None
-        raise SnapshotError(f"snapshot of windows: version {found!r}, {VERSION} was expected")
-    return head, packed
-
-
-def _fill(rings: tuple[Ring, ...], dtypes: list[np.dtype[Any]], packed: bytes) -> None:
-    shapes = [array.shape for ring in rings for array in ring.arrays]
-    allowed = [array.dtype.kind for ring in rings for array in ring.arrays]
-    if len(dtypes) != len(shapes) or any(
-        d.kind not in (k, "i") for d, k in zip(dtypes, allowed, strict=True)
-    ):
-        raise SnapshotError("snapshot of windows: its arrays are not those of its description")
-    sizes = [int(np.prod(shape)) * dtype.itemsize for shape, dtype in zip(shapes, dtypes, strict=True)]
-    raw = _unpacked(packed, sum(sizes))
-    arrays, start = [], 0
-    for shape, dtype, size in zip(shapes, dtypes, sizes, strict=True):
-        found = np.frombuffer(raw, dtype, int(np.prod(shape)), start).reshape(shape)
-        arrays.append(found.astype(dtype.newbyteorder("=")))
-        start += size
-    each = len(arrays) // len(rings)
-    for place, ring in enumerate(rings):
+    arrays = found.arrays([array for ring in windows.rings for array in ring.arrays])
+    each = len(arrays) // len(windows.rings)
+    for place, ring in enumerate(windows.rings):
         ring.load(*arrays[place * each : (place + 1) * each])
-
-
-def _other(found: np.dtype[Any], kind: str) -> bool:
-    return found.kind != kind and (found.kind, kind) != ("i", "u")  # counts may have been widened
-
-
-def _unpacked(packed: bytes, size: int) -> bytes:
-    unpacker = zlib.decompressobj()
-    try:
-        raw = unpacker.decompress(packed, min(size, _LARGEST) + 1)
-    except zlib.error as error:
-        raise SnapshotError(f"snapshot of windows: its arrays cannot be unpacked: {error}") from error
-    if len(raw) != size:
-        raise SnapshotError(f"snapshot of windows: {size} bytes of arrays were expected, not {len(raw)}")
-    return raw
+    return windows
 
 
 def _sha256(columns: list[dict[str, Any]]) -> str:

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from exporter.stats.bins import BoolArray, FloatArray, IntArray
-from exporter.stats.chance import noise, sufficient
+from exporter.stats.chance import critical_value, noise, noise_floor, sufficient
 
 JEFFREYS = 0.5
 
@@ -64,6 +64,22 @@ class Counts:
     def noise(self) -> FloatArray:
         with np.errstate(divide="ignore"):
             return noise(self.effective, self.reference_rows)
+
+    @cached_property
+    def floor(self) -> FloatArray:
+        """What PSI is expected to be by chance."""
+        return noise_floor(self.bins, self.effective, self.reference_rows)
+
+    @cached_property
+    def critical(self) -> FloatArray:
+        """What PSI exceeds by chance in 0.1 %."""
+        return critical_value(self.bins, self.effective, self.reference_rows)
+
+    @cached_property
+    def inverse(self) -> FloatArray:
+        """Sum of 1/s over the occupied bins, s the pooled shares."""
+        filled = np.where(self.occupied, self.pooled, np.inf)
+        return np.asarray((1.0 / filled).sum(axis=1), np.float64)
 
     @cached_property
     def smooth(self) -> tuple[FloatArray, FloatArray]:

@@ -30,10 +30,12 @@ def atoms(counts: IntArray, sums: FloatArray) -> FloatArray:
 
 
 def wasserstein(places: FloatArray, difference: FloatArray) -> FloatArray:
-    """Integral of |cumulated difference of shares| over the last axis, at `places` in any order."""
+    """Integral of |cumulated difference of shares| over each row, at `places` in any order."""
     order = np.argsort(places, axis=-1, kind="stable")
-    ordered = np.take_along_axis(places, order, -1)
-    between = np.abs(np.cumsum(np.take_along_axis(difference, order, -1), axis=-1))[..., :-1]
+    # As `take_along_axis`, in half the time.
+    order += (np.arange(len(order)) * order.shape[-1])[:, None]
+    ordered = places.ravel().take(order)
+    between = np.abs(np.cumsum(difference.ravel().take(order), axis=-1))[..., :-1]
     return np.asarray((between * np.diff(ordered, axis=-1)).sum(axis=-1), np.float64)
 
 

@@ -14,7 +14,7 @@ from exporter.analysis.window_report import gauges
 from exporter.cli import main
 from exporter.records.exchange import Exchange
 from exporter.references import References
-from exporter.stats import CategoricalBins, Profile, load, to_bytes
+from exporter.stats import CategoricalBins, Profile, load
 from tests.analysis.world import BOUNDS, NOW, feed, found, v2
 from tests.decode.exchanges import from_raw
 
@@ -129,7 +129,7 @@ def test_windows_that_outlive_a_restart_hash_on(tmp_path: Path) -> None:
     profile = load(written(tmp_path, "csv", b"secret")).opened(b"secret")
     first = engine(profile)
     feed(first, [as_json(rows(2, 400))])
-    sides = [KeptSide(**head, windows=to_bytes(windows)) for head, windows in first.kept()]
+    sides = [KeptSide(**head, windows=write()) for head, write in first.kept()]
     second = engine(profile)
     assert [second.restore(side, NOW) for side in sides] == [""] * len(sides)
     feed(second, [as_json(rows(3, 400))])

@@ -17,7 +17,7 @@ import pytest
 
 from exporter.commands.profile import add_arguments, build_profile, run
 from exporter.commands.read_traffic import PENDING, TrafficSource
-from exporter.commands.reading import NAMING_ROWS, DataError, Limited
+from exporter.commands.reading import DataError, Limited
 from exporter.commands.sources import open_source
 from exporter.decode.coding import undo
 from exporter.publish.cloudevents import Composer, Origin, line
@@ -219,13 +219,6 @@ def test_parquet_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DataError, match=r"pip install 'modeltap\[parquet\]'"):
         profile(path)
-
-
-def test_names_come_from_the_first_rows(tmp_path: Path) -> None:
-    """A key that appears after 100,000 rows is no column, and the rows before are not read twice in memory."""
-    path = tmp_path / "d.jsonl"
-    path.write_text('{"a": 0.5}\n' * NAMING_ROWS + '{"a": 0.5, "late": 1}\n')
-    assert open_source(str(path)).names() == ["a"]
 
 
 @pytest.mark.parametrize("most", [1, 100, 8192, 8193, 10_000])

@@ -92,6 +92,22 @@ def test_several_views_equal_each_alone() -> None:
     assert comparison.measure_all([], []) == ()
 
 
+def test_what_is_told_of_many_columns_is_what_nouns_say() -> None:
+    """`told` gives the names, numbers and levels of `of`, in the order that was asked; without reference nothing."""
+    comparison = Comparison(LAYOUT, references(view_of(1, 5000)), STATISTICS)
+    result = comparison.measure(view_of(2, 600, 1.0), {("x", "psi"): 9.0})
+    found = result.told(("c", "x", "alone", "y"))
+    assert list(found) == ["c", "x", "y"]
+    for name, cells in found.items():
+        nouns = [
+            (d.statistic, [*d[1:8], np.nan if d.p_value is None else d.p_value], d.level)
+            for d in result.of(name)
+        ]
+        for told, noun in zip(cells, nouns, strict=True):
+            assert (told[0], told[2]) == (noun[0], noun[2])
+            assert told[1] == pytest.approx(noun[1], abs=0.0, nan_ok=True)
+
+
 def test_drifted_columns_are_above_all_yardsticks() -> None:
     """The share of drifted columns follows effect, critical value and the reference's own level."""
     held, live = references(view_of(1, 5000)), view_of(2, 3000, shift=1.0)

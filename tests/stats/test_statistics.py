@@ -202,7 +202,7 @@ def test_wasserstein_is_that_of_scipy(cells: list[tuple[float, int, int]]) -> No
         return
     difference = live / live.sum() - reference / reference.sum()
     expected = oracle.wasserstein_distance(places, places, reference, live)
-    assert wasserstein(places, difference) == pytest.approx(expected, abs=1e-6)
+    assert wasserstein(places[None], difference[None]) == pytest.approx(expected, abs=1e-6)
 
 
 def binned(values: FloatArray, bins: NumericBins) -> tuple[IntArray, FloatArray]:

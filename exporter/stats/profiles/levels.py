@@ -14,21 +14,13 @@ from typing import Protocol
 import numpy as np
 
 from exporter.stats.bins import Bins, FloatArray, IntArray, NumericBins
-from exporter.stats.drift import Pair
+from exporter.stats.table import Table
 
 LENGTHS = (3600, 86_400, 604_800)
 LEAST_PERIODS = 8
 MAX_PERIODS = 400  # compared, evenly chosen; all are counted
 MAX_CELLS = 8_000_000  # 64 MB of counts per length
 SIGMAS = 3.0
-
-
-class Measured(Protocol):
-    """A result of a statistic."""
-
-    @property
-    def value(self) -> float:
-        """The distance."""
 
 
 class Measures(Protocol):
@@ -38,8 +30,8 @@ class Measures(Protocol):
     def name(self) -> str:
         """Its name."""
 
-    def measure(self, pair: Pair) -> Measured | None:
-        """The distance, or None."""
+    def values(self, bins: Bins, table: Table) -> FloatArray:
+        """The distance of every row of a table over these bins; NaN where it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +130,26 @@ class PeriodCounts:
             start = self._starts[name]
             own = table[places, :, start : start + self._sizes[name]]
             whole = table[:, :, start : start + self._sizes[name]].sum(axis=0)
-            pairs = [_pair(bins, whole - one, one, std) for one in own]
-            found += self._column(name, pairs, statistics)
+            found += self._column(name, bins, _table(bins, whole, own, std), statistics)
         absent = "" if found else "too few rows in a period for any statistic"
         return PeriodSet(self.seconds, len(slots), absent), found
 
-    def _column(self, name: str, pairs: Sequence[Pair], statistics: Sequence[Measures]) -> Iterator[Level]:
+    def _column(self, name: str, bins: Bins, table: Table, statistics: Sequence[Measures]) -> Iterator[Level]:
         for statistic in statistics:
-            found = [result.value for pair in pairs if (result := statistic.measure(pair)) is not None]
+            values = statistic.values(bins, table)
+            found = values[~np.isnan(values)]
             if len(found) >= LEAST_PERIODS:
                 mean, std = float(np.mean(found)), float(np.std(found, ddof=1))
                 yield Level(name, statistic.name, self.seconds, len(found), mean, std)
 
 
-def _pair(bins: Bins, rest: FloatArray, own: FloatArray, std: float | None) -> Pair:
-    """One period against the rest; sums only where there are numbers."""
-    counts = rest[0].astype(np.int64), own[0].astype(np.int64)
-    if not isinstance(bins, NumericBins):
-        return Pair(bins, *counts)
-    return Pair(bins, *counts, reference_sums=rest[1], live_sums=own[1], std=std)
+def _table(bins: Bins, whole: FloatArray, own: FloatArray, std: float | None) -> Table:
+    """A row for each period, against the rest; sums only where there are numbers."""
+    live, rest = own[:, 0].astype(np.int64), (whole - own)[:, 0].astype(np.int64)
+    numeric = isinstance(bins, NumericBins)
+    ranges = np.zeros(live.shape, np.bool_)
+    if isinstance(bins, NumericBins):
+        ranges[:, : bins.ranges] = True
+    sums = ((whole - own)[:, 1], own[:, 1]) if numeric else None
+    deviation = np.full(len(own), np.nan if std is None or not numeric else std)
+    return Table(rest, live, ranges, live.sum(axis=1).astype(np.float64), sums, deviation)

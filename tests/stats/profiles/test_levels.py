@@ -1,16 +1,15 @@
 """The reference's own level over its periods."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 
 from exporter.stats import STATISTICS
-from exporter.stats.bins import NumericBins
+from exporter.stats.bins import Bins, NumericBins
 from exporter.stats.drift import Pair
 from exporter.stats.profiles.levels import MAX_CELLS, PeriodCounts
 from exporter.stats.profiles.survey import Counted
 from exporter.stats.profiles.tally import Located, located
+from exporter.stats.table import Table
 
 HOUR = 3600
 BINS = NumericBins((-1.0, 0.0, 1.0))
@@ -79,18 +78,15 @@ def test_periods_are_bounded() -> None:
 
 
 def test_any_statistic_may_be_measured() -> None:
-    """Whatever has a name and measures pairs."""
-
-    @dataclass(frozen=True)
-    class Rows:
-        value: float
+    """Whatever has a name and measures rows of tables; a period in which it has no value takes no part."""
 
     class Counting:
         name = "rows"
 
-        def measure(self, pair: Pair) -> Rows:
-            return Rows(float(pair.live.sum()))
+        def values(self, _: Bins, table: Table) -> np.ndarray:
+            rows = table.live.sum(axis=1).astype(np.float64)
+            return np.where(rows > 1, rows, np.nan)
 
     times = np.repeat(np.arange(10.0), np.arange(1, 11)) * HOUR
     _, levels = _counted(times, np.zeros(len(times)), parts=1).levels({"x": (BINS, None)}, [Counting()])
-    assert [(level.statistic, level.mean) for level in levels] == [("rows", 5.5)]
+    assert [(level.statistic, level.mean, level.periods) for level in levels] == [("rows", 6.0, 9)]
