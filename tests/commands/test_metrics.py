@@ -12,9 +12,10 @@ from tests.house.source import ROOT
 
 
 def test_every_family_is_there() -> None:
-    """Once in the table and once on the page."""
+    """Once in the table and once on the page; a name may be the end of another."""
+    told = [line.partition("{")[0] for line in text().splitlines() if line and not line.startswith(" ")]
     for row in CATALOGUE:
-        assert text().count(f"{prometheus_name(row)}{{" if row.labels else f"{prometheus_name(row)}\n") == 1
+        assert told.count(prometheus_name(row)) == 1
         assert markdown().count(f"### {prometheus_name(row)}\n") == 1
 
 
