@@ -32,7 +32,7 @@ COLUMNS: dict[str, list[Any]] = {
 
 def write(folder: Path, name: str, content: bytes) -> str:
     path = folder / name
-    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
     return str(path)
 
 
@@ -138,8 +138,11 @@ def test_files_that_cannot_be_used(tmp_path: Path, name: str, content: bytes, ex
 
 def test_damaged_and_missing_files(tmp_path: Path) -> None:
     """A file that is cut off, and none."""
-    packed = gzip.compress(b"a,b\n" + b"1,2\n" * 10_000)
-    for name, content in (("a.csv.gz", packed), ("a.jsonl.gz", gzip.compress(b'{"a":1}\n' * 10_000))):
+    packed = gzip.compress(b"a,b\n" + b"1,2\n" * 10_000, mtime=0)
+    for name, content in (
+        ("a.csv.gz", packed),
+        ("a.jsonl.gz", gzip.compress(b'{"a":1}\n' * 10_000, mtime=0)),
+    ):
         path = tmp_path / name
         path.write_bytes(content[:-20])
         with pytest.raises(FileError, match="damaged gzip data"):

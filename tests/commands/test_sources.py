@@ -54,7 +54,7 @@ def _json(folder: Path) -> Path:
     path = folder / "rows.jsonl.gz"
     rows = zip(NUMBERS.tolist(), WORDS, FLAGS, TIMES, strict=True)
     lines = [json.dumps(dict(zip("xwft", row, strict=True))) for row in rows]
-    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    path.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
     return path
 
 
@@ -171,7 +171,7 @@ def test_types_are_settled_by_all_rows(tmp_path: Path) -> None:
         ("d.jsonl", b'{"a": 1}\n\xff\n', "line 2: not JSON"),
         ("d.jsonl", b"{}\n", "no rows with columns"),
         ("d.jsonl", b'{"a": ' + b"[" * 200_000, "line 1: not JSON"),
-        ("d.jsonl", gzip.compress(b'{"a": 1}\n' * 999)[:-9], "damaged gzip"),
+        ("d.jsonl", gzip.compress(b'{"a": 1}\n' * 999, mtime=0)[:-9], "damaged gzip"),
         ("d.parquet", b"PAR1 and no more", "not readable as Parquet"),
         ("d.npy", b"\x93NUMPY\x01\x00", "not readable as a NumPy file"),
         ("d.npz", b"PK\x03\x04", "not readable as a NumPy file"),
@@ -293,7 +293,7 @@ def test_events_without_a_path(tmp_path: Path, protocol: str | None) -> None:
         del event["path"]
         if protocol:
             event["protocol"] = protocol
-    packed = base64.b64encode(gzip.compress(json.dumps(events[0]["data"]).encode())).decode()
+    packed = base64.b64encode(gzip.compress(json.dumps(events[0]["data"]).encode(), mtime=0)).decode()
     events[0] |= {"data": None, "data_base64": packed, "contentencoding": "gzip"}
     found = profile(_lines(tmp_path / "log.jsonl", events))
     assert (found.rows, found.names) == (100, ("age", "city", "prediction"))
@@ -311,7 +311,7 @@ def test_the_payload_log_of_a_sidecar_is_read(tmp_path: Path, undone: bool) -> N
             request_head=b"POST /v2/models/m/infer HTTP/1.1\r\nContent-Type: application/json\r\n"
             b"Content-Encoding: gzip\r\n\r\n",
             response_head=b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n",
-            request_body=gzip.compress(json.dumps({"inputs": inputs}).encode()),
+            request_body=gzip.compress(json.dumps({"inputs": inputs}).encode(), mtime=0),
             response_body=json.dumps({"model_name": "m", "outputs": outputs}).encode(),
             request_captured=True,
             response_captured=True,
