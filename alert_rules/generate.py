@@ -16,6 +16,7 @@ from alert_rules import (
     drift,
     drift_long,
     drift_pairs,
+    figures,
     gpu,
     life,
     performance,
@@ -36,6 +37,7 @@ FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("drift_pairs.yaml", drift_pairs.group),
     ("quality.yaml", quality.group),
     ("performance.yaml", performance.group),
+    ("figures.yaml", figures.group),
     ("gpu.yaml", gpu.group),
     ("sidecar.yaml", sidecar.group),
 )

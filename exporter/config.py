@@ -21,6 +21,7 @@ from exporter.records.catalogue import LATENCY_BUCKETS
 from exporter.records.custom import Custom, CustomError
 from exporter.records.routes import SHARED_PATH
 from exporter.records.rule import Rule, RuleError
+from exporter.records.segment import Segment
 
 
 class ConfigError(Exception):
@@ -59,6 +60,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     time_unit: str = ""
     rules: tuple[Rule, ...] = ()
     join_keys: tuple[str, ...] = JOIN_KEYS
+    label_groups: tuple[Segment, ...] = ()
     label_store: str = "none"
     label_rows: int = 1_000_000
     label_age: float = 30.0

@@ -20,10 +20,17 @@ from exporter.analysis.known import Known
 from exporter.analysis.performance.cohorts import due, periods
 from exporter.analysis.performance.joining import Joining
 from exporter.analysis.performance.judged import told
+from exporter.analysis.performance.label import label_bytes
 from exporter.analysis.performance.margins import Margins
 from exporter.analysis.performance.outcome import Joined, Performance
-from exporter.analysis.performance.report import band_samples, label_samples, performance_samples
-from exporter.analysis.performance.scored import label_bytes
+from exporter.analysis.performance.report import (
+    band_samples,
+    coverage_samples,
+    label_samples,
+    performance_samples,
+    target_samples,
+)
+from exporter.analysis.performance.segments import marks
 from exporter.analysis.performance.table import Reading
 from exporter.config import Config
 from exporter.decode import feedback, seldon_feedback
@@ -61,7 +68,6 @@ _ROW_BYTES: Final = 256  # that a row may take in a store, key and all
 _STATES: Final = ("predictions", "joined", "pending", "expired", "evicted", "repeated", "parked", "released")
 # What can become of a label, besides what stores say.
 SAMPLED_OUT, INVALID = "sampled_out", "invalid"
-EXPECTED: Final = {"several_classes": "one class, or one number: several of one row are not judged"}
 Result = TypeVar("Result")
 # What became of one item: of each of its labels; or why it was refused.
 Answer = tuple[str, ...] | str
@@ -118,6 +124,7 @@ class Labels:
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._released: deque[Released] = deque()
         self._guarded = Guarded(store, self._released.extend)
+        self._segments = known.label_groups
         self._margins = Margins(config.label_unlabelled)
         self._sampler = Sampler(config.label_sample)
         self.joining = Joining(known, self._sampler, self._guarded.offer, self._margins)
@@ -144,7 +151,7 @@ class Labels:
         async def take(body: bytes, form: str) -> list[Answer]:
             return await self.take(body, form, time.time())
 
-        return resource(take, {**feedback.EXPECTED, **EXPECTED})
+        return resource(take, feedback.EXPECTED)
 
     async def stop(self, seconds: float) -> None:
         """Hand over what is here, and close the store."""
@@ -188,14 +195,13 @@ class Labels:
         outcomes = [""] * len(labels)
         asked: list[tuple[int, Label]] = []
         for place, one in enumerate(labels):
-            if isinstance(one.label, tuple):
-                outcomes[place] = "several_classes"
-                continue
             name = key(request_digest(one.output, one.id), one.row)
             if not self._sampler.keeps(name):
                 outcomes[place] = SAMPLED_OUT
                 continue
-            value = label_bytes(one.label, one.weight, self.joining.words.id(one.label))
+            number = 0 if isinstance(one.label, tuple) else self.joining.words.id(one.label)
+            groups = marks(self._segments, one.groups) if one.groups else ()
+            value = label_bytes(one.label, one.weight, number, groups, one.grades)
             asked.append((place, Label(name, value, one.time)))
         taken = await self._taken([label for _, label in asked], now)
         for (place, _), found in zip(asked, taken, strict=True):
@@ -205,7 +211,7 @@ class Labels:
             if found.outcome == "joined" and labels[place].outcomes:
                 self._performance.outcomes(found.rows, labels[place].outcomes)
         for one, outcome in zip(labels, outcomes, strict=True):
-            self._count(one.source, INVALID if outcome == "several_classes" else outcome)
+            self._count(one.source, outcome)
         return outcomes
 
     async def _taken(self, labels: list[Label], now: float) -> list[Taken]:
@@ -326,7 +332,9 @@ class Labels:
         yield Sample("modeltap.labels.sample_ratio", (), self._sampler.rate)
         yield from self._store()
         yield from performance_samples(standing)
+        yield from coverage_samples(self.joining.kept, self._performance.met, self._created)
         yield from band_samples(dict(self.joining.bands))
+        yield from target_samples(dict(self.joining.targets))
 
     def _store(self) -> Iterator[Sample]:
         store, counts = self._guarded.store, self._counts

@@ -20,8 +20,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text
 
 from exporter.analysis.performance.judged import What
+from exporter.analysis.performance.label import label_bytes
 from exporter.analysis.performance.outcome import Joined
-from exporter.analysis.performance.scored import label_bytes
 from exporter.config import Config
 from exporter.pending.row import blank
 from exporter.publish.negotiation import OPENMETRICS

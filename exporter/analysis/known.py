@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from exporter.records.rule import Rule
+from exporter.records.segment import Segment
 
 TIME_UNITS = ("s", "ms", "us", "ns")
 JOIN_KEYS = ("column", "dialect", "request_id", "trace_id")
@@ -21,7 +22,8 @@ class Known:
     features; nor is `time_column`, which tells when a row happened: ISO 8601, or a number of `time_unit`.
     `warm_up` exchanges of each model version
     are left out, those with a field `warm_up_header` or `ignore_header` always; "" names no field. `drift_effects`:
-    STATISTIC=VALUE, the least distance that is called drift. `series_budget`: series of a version's profiled columns.
+    STATISTIC=VALUE, the least distance that is called drift. `label_groups`: by whose groups labels are counted.
+    `series_budget`: series of a version's profiled columns.
     """
 
     model_name: str = ""
@@ -38,6 +40,7 @@ class Known:
     time_unit: str = ""
     rules: tuple[Rule, ...] = ()
     join_keys: tuple[str, ...] = JOIN_KEYS
+    label_groups: tuple[Segment, ...] = ()
     warm_up: int = 0
     warm_up_header: str = ""
     ignore_header: str = ""

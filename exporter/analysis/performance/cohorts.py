@@ -3,6 +3,7 @@
 Refuses to know stores and clocks. Invariant: an hour is mature when all of it is older than the maturity.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -14,6 +15,7 @@ from exporter.analysis.performance.scored import SCORE_EDGES, Tally
 from exporter.pending.contract import Cohort
 
 State = Literal["open", "mature", "settled"]
+_GROUP: Final = re.compile(r"([hj])([0-3])\.(\d{1,3})")
 _BINS: Final = len(SCORE_EDGES) + 1
 
 
@@ -21,7 +23,8 @@ _BINS: Final = len(SCORE_EDGES) + 1
 class Period:
     """One output in one role over some hours. `labelled`: rows with a label; `supposed`: those without, by policy.
 
-    `predicted` rows; `classes` and `bins`: how many by predicted class (id) and score bin.
+    `predicted` rows; `classes` and `bins`: how many by predicted class (id) and score bin; `groups`: how many with a
+    label and how many in all, by segment and group.
     """
 
     what: What
@@ -31,6 +34,7 @@ class Period:
     predicted: float = 0.0
     classes: dict[int, float] = field(default_factory=dict)
     bins: list[float] = field(default_factory=lambda: [0.0] * _BINS)
+    groups: dict[tuple[int, int], list[float]] = field(default_factory=dict)
 
     def add(self, cells: Mapping[str, float]) -> None:
         """Take in the cells of one hour."""
@@ -45,6 +49,9 @@ class Period:
                 self.classes[number] = self.classes.get(number, 0.0) + value
             elif name[:1] == "q" and name[1:].isdecimal() and int(name[1:]) < _BINS:
                 self.bins[int(name[1:])] += value
+            elif (told := _GROUP.fullmatch(name)) is not None:
+                counts = self.groups.setdefault((int(told[2]), int(told[3])), [0.0, 0.0])
+                counts[told[1] == "h"] += value
 
     def whole(self) -> Tally:
         """What counts at maturity."""

@@ -14,9 +14,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from exporter.analysis.performance.coverage import Coverage
 from exporter.analysis.performance.judged import What, Words
+from exporter.analysis.performance.label import label_bytes, labels_of, readable
 from exporter.analysis.performance.margins import Margins
-from exporter.analysis.performance.scored import LABEL, Tally
+from exporter.analysis.performance.scored import Tally
 from exporter.analysis.role import ROLES
 from exporter.pending.row import ROW_BYTES, NotRows, RowArray, times, unpacked
 from exporter.records.exchange import OTHER
@@ -26,7 +28,7 @@ from exporter.stats.performance.classes import MOST_CLASSES
 
 MOST: Final = 128
 _MOST_OUTCOMES: Final = 16  # names
-_LABEL: Final = LABEL.itemsize
+_NO_LABEL: Final = label_bytes(float("nan"), 0.0, 0)
 _MOST_CLASSES: Final = 1024  # that are told apart in one output, by name or not
 Place = tuple[int, int]  # the output's id, the role's place
 
@@ -103,6 +105,7 @@ class Performance:
         self._lags: dict[tuple[str, str, str], Lag] = {}
         self._joined: Counter[tuple[str, str, str]] = Counter()
         self._outcomes: dict[tuple[str, str, str, str], Outcome] = {}
+        self.met = Coverage(words.name)
         self._named: set[str] = set()
         # Rows that a label met and that count nowhere, by reason.
         self.losses = {"unknown_version": 0, "crowded": 0, "unreadable": 0, "late": 0}
@@ -124,10 +127,8 @@ class Performance:
         if not whole or rows is None:
             return
         counts = [len(one.rows) // ROW_BYTES for one in whole]
-        none = bytes(LABEL.itemsize)
-        labels = [one.label * count for one, count in zip(whole, counts, strict=True)]
-        before = [(one.before or none) * count for one, count in zip(whole, counts, strict=True)]
-        sides = [np.frombuffer(b"".join(side), LABEL) for side in (labels, before)]
+        given = [one.label for one in whole], [one.before or _NO_LABEL for one in whole]
+        sides = [np.repeat(labels_of(side), counts) for side in given]
         with self._lock:
             self._count(rows, sides, np.repeat([one.time for one in whole], counts))
 
@@ -153,6 +154,7 @@ class Performance:
         """Rows that had no label before."""
         place = account.what.model_name, account.what.model_version, account.role
         self._joined[place] += len(rows)
+        self.met.add(account.what, account.role, rows)
         lag = self._lags.setdefault(place, Lag())
         for seconds in (moments - times(rows)).tolist():
             # A clock that is behind must not make a sum fall.
@@ -218,8 +220,8 @@ class Performance:
 
 def _whole(one: Joined) -> bool:
     """Whether its bytes have lengths that can be right."""
-    sizes = len(one.label), len(one.before)
-    return bool(one.rows) and not len(one.rows) % ROW_BYTES and sizes in ((_LABEL, 0), (_LABEL, _LABEL))
+    told = readable(one.label) and (not one.before or readable(one.before))
+    return bool(one.rows) and not len(one.rows) % ROW_BYTES and told
 
 
 def _rows(joined: Sequence[Joined]) -> RowArray | None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from exporter.analysis.performance.cohorts import Period
 from exporter.analysis.performance.judged import What, Words, told
+from exporter.analysis.performance.label import label_bytes, labels_of
 from exporter.analysis.performance.margins import named, parted
-from exporter.analysis.performance.scored import LABEL, Tally, label_bytes, shortest, table
+from exporter.analysis.performance.scored import Tally, shortest, table
 from exporter.pending.row import RowArray, blank, version_id
 
 FORMS = {
@@ -38,7 +39,7 @@ def pairs(listed: list[tuple[Any, ...]]) -> tuple[RowArray, Any]:
     raw = [
         label_bytes(label, weight, words.id(label if label != "" else None)) for *_, label, weight in listed
     ]
-    return rows, np.frombuffer(b"".join(raw), LABEL)
+    return rows, labels_of(raw)
 
 
 def tally(what: What, listed: list[tuple[Any, ...]]) -> Tally:
