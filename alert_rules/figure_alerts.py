@@ -40,7 +40,8 @@ def alerts() -> tuple[Alert, ...]:
             f'{_UPPER}{{statistic="interval_coverage", {_MATURE}}} < {values.INTERVAL_COVERAGE} {rows}',
             "Predicted intervals hold the truth too seldom.",
             f"Intervals of output {{{{ $labels.output }}}} of model {NAMED} held at most "
-            f"{{{{ $value | humanizePercentage }}}} of the truths of the last {_W}; {values.INTERVAL_COVERAGE:.0%} is expected.",
+            f"{{{{ $value | humanizePercentage }}}} of the truths of the last {_W}; the limit is "
+            f"{values.INTERVAL_COVERAGE:.0%}.",
         ),
         Alert("GroupsApart", "warning", "6h", *_apart()),
         Alert(
@@ -72,6 +73,6 @@ def _apart() -> tuple[str, str, str]:
         f"{least} / ({most} > 0) < {values.PARITY_RATIO}",
         "A model chooses groups at very different rates.",
         f"Class {{{{ $labels.class }}}} of output {{{{ $labels.output }}}} of model {NAMED}: the group of "
-        "{{ $labels.segment }} that is chosen least is chosen at most {{ $value | humanizePercentage }} as often as the "
-        f"one chosen most, over the last {_W}; the limit is {values.PARITY_RATIO:.0%}.",
+        "{{ $labels.segment }} that is chosen least is chosen at most {{ $value | humanizePercentage }} as often as "
+        f"the one chosen most, over the last {_W}; the limit is {values.PARITY_RATIO:.0%}.",
     )

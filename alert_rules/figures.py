@@ -62,6 +62,7 @@ def group() -> Group:
 
 def _agreement() -> tuple[Record, ...]:
     """Cohen's kappa; Matthews' coefficient of any number of classes (Gorodkin, 2004)."""
+    true = total(CELLS, *_OUTPUT, "truth")
     n, right = f"({total(CELLS, *_OUTPUT)} > 0)", total(f'{CELLS}{{outcome="right"}}', *_OUTPUT)
     # A class that is on one side alone adds nothing to the sum over both.
     chance = f"({total(f'{TRUTH} * {CALLED}', *_OUTPUT)} or 0 * {n})"
@@ -69,7 +70,7 @@ def _agreement() -> tuple[Record, ...]:
     over = f"({n} * ({right} or 0 * {n}) - {chance})"
     weighted = total(f"{F1} * {TRUTH}", *_OUTPUT)
     return (
-        Record(TRUTH, total(f'label_replace({CELLS}, "class", "$1", "truth", "(.+)")', *_OUTPUT, "class")),
+        Record(TRUTH, total(f'label_replace({true}, "class", "$1", "truth", "(.+)")', *_OUTPUT, "class")),
         Record(CALLED, total(CELLS, *_OUTPUT, "class")),
         Record(F1_WEIGHTED, f"({weighted} or 0 * {n}) / {n}"),
         Record(KAPPA, f"{over} / ({n} * {n} - {chance} > 0)"),

@@ -8,7 +8,19 @@ over replicas before anything is computed from them.
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards import access, drift, generation, gpu, life, machine, payloads, performance, quality, server
+from dashboards import (
+    access,
+    drift,
+    figures,
+    generation,
+    gpu,
+    life,
+    machine,
+    payloads,
+    performance,
+    quality,
+    server,
+)
 from dashboards.panels import (
     Panel,
     Query,
@@ -45,6 +57,8 @@ def build() -> dict[str, Any]:
         ("Drift", drift.panels()),
         ("Data quality", quality.panels()),
         ("Performance", performance.panels()),
+        ("Groups", figures.groups()),
+        ("Several answers", figures.several()),
         ("Labels", performance.labels()),
         ("Server", server.panels()),
         ("Resources", machine.resources()),

@@ -20,7 +20,13 @@ from exporter.analysis.known import Known
 from exporter.analysis.performance.cohorts import due, periods
 from exporter.analysis.performance.joining import Joining
 from exporter.analysis.performance.judged import told
-from exporter.analysis.performance.label import label_bytes
+from exporter.analysis.performance.label import (
+    MOST_CLASSES,
+    MOST_GRADE,
+    MOST_GRADED,
+    label_bytes,
+    several_bytes,
+)
 from exporter.analysis.performance.margins import Margins
 from exporter.analysis.performance.outcome import Joined, Performance
 from exporter.analysis.performance.report import (
@@ -30,7 +36,7 @@ from exporter.analysis.performance.report import (
     performance_samples,
     target_samples,
 )
-from exporter.analysis.performance.segments import marks
+from exporter.analysis.performance.segments import named
 from exporter.analysis.performance.table import Reading
 from exporter.config import Config
 from exporter.decode import feedback, seldon_feedback
@@ -68,6 +74,9 @@ _ROW_BYTES: Final = 256  # that a row may take in a store, key and all
 _STATES: Final = ("predictions", "joined", "pending", "expired", "evicted", "repeated", "parked", "released")
 # What can become of a label, besides what stores say.
 SAMPLED_OUT, INVALID = "sampled_out", "invalid"
+EXPECTED: Final = {
+    "too_many_classes": f"at most {MOST_CLASSES} classes of a row, or {MOST_GRADED} items with grades 0 to {MOST_GRADE}"
+}
 Result = TypeVar("Result")
 # What became of one item: of each of its labels; or why it was refused.
 Answer = tuple[str, ...] | str
@@ -151,7 +160,7 @@ class Labels:
         async def take(body: bytes, form: str) -> list[Answer]:
             return await self.take(body, form, time.time())
 
-        return resource(take, feedback.EXPECTED)
+        return resource(take, {**feedback.EXPECTED, **EXPECTED})
 
     async def stop(self, seconds: float) -> None:
         """Hand over what is here, and close the store."""
@@ -199,9 +208,10 @@ class Labels:
             if not self._sampler.keeps(name):
                 outcomes[place] = SAMPLED_OUT
                 continue
-            number = 0 if isinstance(one.label, tuple) else self.joining.words.id(one.label)
-            groups = marks(self._segments, one.groups) if one.groups else ()
-            value = label_bytes(one.label, one.weight, number, groups, one.grades)
+            value = self._value(one)
+            if value is None:
+                outcomes[place] = "too_many_classes"
+                continue
             asked.append((place, Label(name, value, one.time)))
         taken = await self._taken([label for _, label in asked], now)
         for (place, _), found in zip(asked, taken, strict=True):
@@ -211,8 +221,15 @@ class Labels:
             if found.outcome == "joined" and labels[place].outcomes:
                 self._performance.outcomes(found.rows, labels[place].outcomes)
         for one, outcome in zip(labels, outcomes, strict=True):
-            self._count(one.source, outcome)
+            self._count(one.source, INVALID if outcome in EXPECTED else outcome)
         return outcomes
+
+    def _value(self, one: Feedback) -> bytes | None:
+        """A label as the store keeps it; None if it has no room."""
+        if isinstance(one.label, tuple):
+            return several_bytes(one.label, one.weight, one.grades)
+        groups = named(self._segments, one.groups) if one.groups else None
+        return label_bytes(one.label, one.weight, self.joining.words.id(one.label), groups)
 
     async def _taken(self, labels: list[Label], now: float) -> list[Taken]:
         if not labels:

@@ -31,6 +31,7 @@ from exporter.records.exchange import Exchange
 from exporter.records.messages import Ack, Learned, decode_control
 from exporter.records.queue import Frames, Sender
 from exporter.records.rule import Rule
+from exporter.records.segment import parse_all
 from exporter.records.status import Status
 from exporter.records.totals import Layout, Writer
 from exporter.stats import save
@@ -368,8 +369,12 @@ def label(telemetry: Telemetry) -> None:
     assert telemetry._labels is not None
     joining = telemetry._labels.joining
     joining.bands["iris", "1", "live"] = "0a1b2c3d", (Band("accuracy", "", 86400, 8, 0.9, 0.01),)
-    for form in ("binary", "interval"):
-        what = What("iris", "1", form, form, "1" if form == "binary" else "", 0.5)
+    joining.targets["iris", "1", "binary", "live"] = "0a1b2c3d", {"0": 60, "1": 40}
+    segments = parse_all(["sex=F|M"])
+    for form in ("binary", "interval", "labels"):
+        positive = "1" if form == "binary" else ""
+        classes = ("1", "2") if form == "labels" else ()
+        what = What("iris", "1", form, form, positive, 0.5, classes, segments)
         joining.whats[what.id] = what
         row = blank(1, 1_700_000_000.0)
         row["version"], row["value"], row["bins"] = (

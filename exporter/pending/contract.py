@@ -27,8 +27,9 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from exporter.pending.row import RowArray
 
-# Longest label value, in bytes: its owner decides what is in it (a float64, groups, several classes with their grades).
-LABEL_BYTES: Final = 560
+# Longest label value, in bytes: its owner decides what is in it (a float64, groups, a set of classes, several). With
+# its time and how long it waits, a label is shorter than a row, by which slots tell the two apart.
+LABEL_BYTES: Final = 27
 # Versions and shadows that may have answered one key; more are evicted.
 MAX_ROWS_PER_KEY: Final = 8
 # Longest name of a cell, and longest text of a version.

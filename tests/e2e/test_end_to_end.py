@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
-from dashboards import access, generation, gpu, payloads, performance
+from dashboards import access, figures, generation, gpu, payloads, performance
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
 from tests.e2e import mlserver, sidecar, telemetry
@@ -48,7 +48,7 @@ WITHOUT_DATA = {
     **{panel["title"]: "the access log is off here" for panel in access.panels()},
     **{
         panel["title"]: "labels are joined in test_labels.py"
-        for panel in (*performance.panels(), *performance.labels())
+        for panel in (*performance.panels(), *performance.labels(), *figures.groups(), *figures.several())
     },
     "Turned away at the admin side": "there is no web.config here",
     "Cold start": "the model is there before its sidecar",

@@ -241,7 +241,12 @@ def _fitting(names: Sequence[str], most: int) -> bool:
     """Whether a `What` has room for these names, and they tell classes apart."""
     size = len(json.dumps(names, ensure_ascii=False).encode())
     free = OTHER in names or any(map(is_free, names))
-    return len(names) <= most and len(set(names)) == len(names) and size <= _NAMES_BYTES and not free
+    return (
+        len(names) <= most
+        and len({*map(class_mark, names)}) == len(names)
+        and size <= _NAMES_BYTES
+        and not free
+    )
 
 
 def _labels(table: FloatTable | None, places: list[str], known: Known, words: Words) -> list[Answers] | str:
@@ -286,7 +291,7 @@ def _ranking(columns: dict[str, Any], kinds: dict[str, str]) -> list[Answers] | 
 
 def _item(cell: Any) -> int:
     name = canonical(cell)
-    return 0 if name is None else class_mark(name) or 1
+    return 0 if name is None else class_mark(name)
 
 
 def _numbers(columns: dict[str, Any], kinds: dict[str, str], task: str, known: Known) -> list[Answers] | str:

@@ -1,12 +1,13 @@
-"""A label as stores keep it: a class, a number, or both, and a weight; behind them what only some labels have.
+"""A label as stores keep it, in at most 27 bytes; which form it has is told by how many there are.
 
-    offset  bytes  field
-    0       20     LABEL      class (id), number, weight
-    20      1      groups     how many segments it names; 4 bytes of each follow (`segments.mark`)
-    …       1      several    0: one class; 1: several, 4 bytes each; 2: items with grades, 4 bytes and a float32 each
+    bytes  form
+    20     LABEL: class (id), number, weight
+    27     LABEL, the place of its group in each of four segments, 24 bits of what these segments are
+    26     several classes: weight, how many (128 more where they have grades), three bytes of each, and of items of a
+           ranking one more, the grade
 
-Refuses to know rows. Invariant: labels without groups and several classes are 20 bytes, and are read at once; bytes of
-any other form are told as unreadable, never guessed.
+Refuses to know rows. Invariant: bytes of no form are told as unreadable, never guessed; two classes share three bytes
+in one of 17 millions.
 """
 
 import struct
@@ -16,113 +17,93 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.pending.contract import LABEL_BYTES
+from exporter.analysis.performance.segments import Named
 from exporter.pending.row import version_id
 from exporter.records.feedback import Truth
 from exporter.records.segment import MAX_SEGMENTS
 from exporter.stats import canonical
 
+MOST_CLASSES: Final = 7
+MOST_GRADED: Final = 5
+MOST_GRADE: Final = 255
 LABEL: Final = np.dtype([("klass", "<u8"), ("number", "<f8"), ("weight", "<f4")])
-MOST_CLASSES: Final = 64
 # With groups; and with several classes besides: `count` of them, -1 where the label is one class or number.
-GROUPED: Final = np.dtype([*LABEL.descr, ("groups", "<u4", (MAX_SEGMENTS,))])
+GROUPED: Final = np.dtype([*LABEL.descr, ("groups", "u1", (MAX_SEGMENTS,)), ("segments", "<u4")])
 SEVERAL: Final = np.dtype(
-    [
-        *GROUPED.descr,
-        ("count", "<i2"),
-        ("classes", "<u4", (MOST_CLASSES,)),
-        ("grades", "<f4", (MOST_CLASSES,)),
-    ]
+    [*GROUPED.descr, ("count", "i1"), ("classes", "<u4", (MOST_CLASSES,)), ("grades", "u1", (MOST_CLASSES,))]
 )
 _LABEL: Final = struct.Struct("<Qdf")
-_GRADED: Final = np.dtype([("item", "<u4"), ("grade", "<f4")])
-_CLASSES, _GRADES = 1, 2
+_GROUPS: Final = struct.Struct("<4s3s")
+_SEVERAL: Final = struct.Struct("<fB21s")
+_GRADES: Final = 128
+_SIZES: Final = (_LABEL.size, _LABEL.size + _GROUPS.size, _SEVERAL.size)
 
 
-def label_bytes(
-    label: Truth, weight: float, number: int, groups: Sequence[int] = (), grades: Sequence[float] = ()
-) -> bytes:
-    """`number`: the id of the label as a class; `groups`: marks; `grades`: of each class, where they have any."""
-    if isinstance(label, tuple):
-        return _LABEL.pack(0, float("nan"), weight) + _tail(groups, label, grades)
+def label_bytes(label: Truth, weight: float, number: int, named: Named | None = None) -> bytes:
+    """Of one class or number. `number`: the id of the label as a class; `named`: the groups that it tells."""
     real = label if isinstance(label, float) else _real(label)
-    return _LABEL.pack(number, real, weight) + (_tail(groups, None, ()) if groups else b"")
+    found = _LABEL.pack(number, real, weight)
+    return found + _GROUPS.pack(named.places, named.segments) if named is not None else found
+
+
+def several_bytes(label: Sequence[str], weight: float, grades: Sequence[float] = ()) -> bytes | None:
+    """Of several classes, or of items with grades; None for more of them, or other grades, than have room."""
+    marks = [class_mark(canonical(name) or "").to_bytes(3, "little") for name in label]
+    if not grades:
+        return _SEVERAL.pack(weight, len(marks), b"".join(marks)) if len(marks) <= MOST_CLASSES else None
+    if len(marks) > MOST_GRADED or not all(0 <= one <= MOST_GRADE and one == int(one) for one in grades):
+        return None
+    pairs = [mark + bytes((int(grade),)) for mark, grade in zip(marks, grades, strict=True)]
+    return _SEVERAL.pack(weight, _GRADES | len(marks), b"".join(pairs))
 
 
 def class_mark(name: str) -> int:
-    """32 bits of a class: those of its id; 0 of none."""
-    return version_id(name) & 0xFFFFFFFF
+    """24 bits of a class or an item, never 0."""
+    return version_id(name) & 0xFFFFFF or 1
 
 
-def _tail(groups: Sequence[int], classes: tuple[str, ...] | None, grades: Sequence[float]) -> bytes:
-    found = bytes((len(groups),)) + np.array(groups, "<u4").tobytes()
-    if classes is None:
-        return found + b"\0"
-    marks = [class_mark(canonical(name) or "") for name in classes]
-    if not grades:
-        return found + bytes((_CLASSES,)) + np.array(marks, "<u4").tobytes()
-    return found + bytes((_GRADES,)) + np.array(list(zip(marks, grades, strict=True)), _GRADED).tobytes()
-
-
-def _real(label: str) -> float:
+def _real(label: Truth) -> float:
     try:
-        return float(label) if "_" not in label else float("nan")
+        return float(label) if isinstance(label, str) and "_" not in label else float("nan")
     except ValueError:
         return float("nan")
 
 
 def readable(raw: bytes) -> bool:
     """Whether these bytes are a label."""
-    size = LABEL.itemsize
-    if len(raw) <= size:
-        return len(raw) == size
-    groups = raw[size]
-    at = size + 1 + 4 * groups
-    if groups > MAX_SEGMENTS or at >= len(raw) or len(raw) > LABEL_BYTES:
-        return False
-    width, rest = {0: 0, _CLASSES: 4, _GRADES: 8}.get(raw[at]), len(raw) - at - 1
-    if not width:
-        return width == 0 == rest
-    return rest % width == 0 and rest // width <= MOST_CLASSES
+    if len(raw) != _SEVERAL.size:
+        return len(raw) in _SIZES
+    return raw[4] <= MOST_CLASSES or _GRADES <= raw[4] <= _GRADES | MOST_GRADED
 
 
 def labels_of(listed: Sequence[bytes]) -> NDArray[Any]:
     """Readable labels side by side; of a type that has no more than any of them needs."""
-    size = LABEL.itemsize
-    if all(len(raw) == size for raw in listed):
+    sizes = {len(raw) for raw in listed}
+    if sizes <= {_LABEL.size}:
         return np.frombuffer(b"".join(listed), LABEL)
-    several = any(len(raw) > size and raw[size + 1 + 4 * raw[size]] for raw in listed)
-    found = np.zeros(len(listed), SEVERAL if several else GROUPED)
-    head = np.frombuffer(b"".join([raw[:size] for raw in listed]), LABEL)
-    for name in ("klass", "number", "weight"):
-        found[name] = head[name]
-    if several:
+    found = np.zeros(len(listed), SEVERAL if _SEVERAL.size in sizes else GROUPED)
+    if found.dtype == SEVERAL:
         found["count"] = -1
     for place, raw in enumerate(listed):
-        if len(raw) > size:
-            _read(found[place : place + 1], raw)
+        one = found[place]
+        if len(raw) == _SEVERAL.size:
+            _read_several(one, raw)
+            continue
+        one["klass"], one["number"], one["weight"] = _LABEL.unpack_from(raw)
+        if len(raw) > _LABEL.size:
+            groups, check = _GROUPS.unpack_from(raw, _LABEL.size)
+            one["groups"], one["segments"] = np.frombuffer(groups, "u1"), int.from_bytes(check, "little")
     return found
 
 
-def _read(one: NDArray[Any], raw: bytes) -> None:
-    size = LABEL.itemsize
-    groups, at = raw[size], size + 1 + 4 * raw[size]
-    one["groups"][0, :groups] = np.frombuffer(raw, "<u4", groups, size + 1)
-    if not raw[at]:
-        return
-    if raw[at] == _CLASSES:
-        marks = np.frombuffer(raw, "<u4", -1, at + 1)
-        grades = np.ones(len(marks), np.float32)
-    else:
-        told = np.frombuffer(raw, _GRADED, -1, at + 1)
-        marks, grades = told["item"], told["grade"]
-    one["count"][0] = len(marks)
-    one["classes"][0, : len(marks)], one["grades"][0, : len(marks)] = marks, grades
-
-
-def group_marks(labels: NDArray[Any]) -> NDArray[np.uint32] | None:
-    """The groups that labels name; None if these are of a type that names none."""
-    return labels["groups"] if "groups" in (labels.dtype.names or ()) else None
+def _read_several(one: Any, raw: bytes) -> None:
+    weight, count, packed = _SEVERAL.unpack(raw)
+    graded, number = count >= _GRADES, count & (_GRADES - 1)
+    width = 4 if graded else 3
+    cells = np.frombuffer(packed, "u1", number * width).reshape(number, width).astype(np.uint32)
+    one["number"], one["weight"], one["count"] = np.nan, weight, number
+    one["classes"][:number] = cells[:, 0] | cells[:, 1] << 8 | cells[:, 2] << 16
+    one["grades"][:number] = cells[:, 3] if graded else 1
 
 
 def named_classes(labels: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[np.float64]]:
@@ -130,13 +111,12 @@ def named_classes(labels: NDArray[Any]) -> tuple[NDArray[np.uint32], NDArray[np.
 
     One class is a list of one.
     """
+    marks = np.maximum(labels["klass"] & np.uint64(0xFFFFFF), 1).astype(np.uint32)
     if "count" not in (labels.dtype.names or ()):
-        marks = (labels["klass"] & np.uint64(0xFFFFFFFF)).astype(np.uint32)[:, None]
-        return marks, (marks > 0).astype(np.float64)
-    most = max(1, int(labels["count"].max(initial=1)))
-    marks = labels["classes"][:, :most].copy()
-    grades = labels["grades"][:, :most].astype(np.float64)
-    alone = labels["count"] < 0
-    marks[alone, 0] = (labels["klass"][alone] & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    grades[alone, 0] = marks[alone, 0] > 0
-    return marks, grades
+        found = np.where(labels["klass"] != 0, marks, np.uint32(0)).astype(np.uint32)[:, None]
+        return found, (found > 0).astype(np.float64)
+    found, grades = labels["classes"].copy(), labels["grades"].astype(np.float64)
+    alone = (labels["count"] < 0) & (labels["klass"] != 0)
+    found[alone, 0] = marks[alone]
+    grades[alone, 0] = 1.0
+    return found, grades

@@ -67,11 +67,11 @@ def sums_of(what: What, rows: RowArray, labels: NDArray[Any]) -> FloatArray:
             np.column_stack(side).astype(np.float64) for side in ((truth, foreign), (predicted, none))
         )
         return layout.sums(Labelled(true, called, weights))
-    items, known = packing.ranking(rows), packing.shortened(named)
-    found = (items[:, :, None] == known[:, None, :]) & (items != 0)[:, :, None]
+    items = packing.ranking(rows)
+    found = (items[:, :, None] == named[:, None, :]) & (items != 0)[:, :, None]
     relevance = (found * grades[:, None, :]).max(axis=2, initial=0.0)
     relevance[items == 0] = np.nan
-    return RANKING.sums(Ranked(relevance, np.where(known != 0, grades, np.nan), weights))
+    return RANKING.sums(Ranked(relevance, np.where(named != 0, grades, np.nan), weights))
 
 
 def chance_sums(what: What, rows: RowArray, places: IntArray, weights: FloatArray) -> FloatArray:

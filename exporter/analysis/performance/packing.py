@@ -20,7 +20,6 @@ TOP: Final = 5  # of more classes the likeliest; of a ranking the first
 NONE: Final = 255
 _ABSENT, _NEVER = 65535, 65534
 _STEP: Final = -np.log(CLIP) / (_NEVER - 1)
-_ITEM_BITS: Final = 0xFFFFFF
 Bytes = NDArray[np.uint8]
 
 
@@ -89,21 +88,15 @@ def marks(rows: RowArray, labels: int) -> NDArray[np.bool_]:
 
 
 def ranked(items: NDArray[np.uint32]) -> Bytes:
-    """The first five items of each row by their marks (0: none), three bytes each."""
+    """The first five items of each row by their marks of 24 bits (0: none), three bytes each."""
     found = np.zeros((len(items), ROOM), np.uint8)
-    short = shortened(items[:, :TOP])
+    short = items[:, :TOP]
     for byte in range(3):
         found[:, byte : 3 * short.shape[1] : 3] = (short >> np.uint32(8 * byte)) & np.uint32(0xFF)
     return found
 
 
 def ranking(rows: RowArray) -> NDArray[np.uint32]:
-    """The same again, (n, 5), as `shortened` makes them."""
+    """The same again, (n, 5)."""
     raw = taken(rows)[:, : 3 * TOP].astype(np.uint32)
     return np.asarray(raw[:, 0::3] | raw[:, 1::3] << 8 | raw[:, 2::3] << 16, np.uint32)
-
-
-def shortened(items: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Marks of items in the 24 bits that a row keeps: two items share one in 17 millions."""
-    low = items & np.uint32(_ITEM_BITS)
-    return np.asarray(np.where((low == 0) & (items != 0), np.uint32(1), low), np.uint32)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from exporter.analysis.performance import grouped, listed, packing
 from exporter.analysis.performance.judged import NO_CLASS, What
-from exporter.analysis.performance.label import group_marks
 from exporter.analysis.performance.segments import Places, settled
 from exporter.pending.row import RowArray, version_id
 from exporter.records.exchange import OTHER
@@ -83,7 +82,7 @@ class Tally:
         """Count rows, with a label each."""
         self.rows += float(len(rows))
         weights = labels["weight"].astype(np.float64)
-        groups = settled(self.what.segments, rows["groups"], group_marks(labels))
+        groups = settled(self.what.segments, rows["groups"], labels)
         if self.what.form in CLASSIFIED:
             self._classes(rows, labels["klass"], weights, groups)
         elif self.listed is not None:

@@ -1,24 +1,22 @@
 """Segments of rows and of labels: cells -> places of groups, and those again from what a label says of its row.
 
-A row keeps a place for each segment, of those that its `What` names; a label keeps 32 bits of each group's name, since
-who takes it need not know its rows. Refuses to know names of models. Invariant: nothing raises for any cells; a cell
-that is missing is in no group.
+A row keeps a place for each segment, of those that its `What` names; a label keeps places too, and what they are places
+of, since who takes it need not know its rows. Refuses to know names of models. Invariant: nothing raises for any cells;
+a cell that is missing is in no group.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporter.pending.row import version_id
-from exporter.records.exchange import OTHER
 from exporter.records.observation import Column
 from exporter.records.segment import MAX_SEGMENTS, Segment
 from exporter.stats import canonical
 
 NONE: Final = 255
-_BITS: Final = 0xFFFFFFFF
 Places = NDArray[np.uint8]
 
 
@@ -59,32 +57,40 @@ def _named(segment: Segment, column: Column) -> Places:
     return np.array([told.get(cell, NONE) for cell in cells], np.uint8)
 
 
-def marks(segments: Sequence[Segment], groups: Iterable[tuple[str, str]]) -> list[int]:
-    """What a label keeps of the groups that it names: of those that are segments."""
-    named = {segment.column: segment for segment in segments}
-    return [mark(named[name], group(named[name], value)) for name, value in groups if name in named]
+class Named(NamedTuple):
+    """The groups that a label tells: a place in each of four segments, and three bytes of what these are."""
+
+    places: bytes
+    segments: bytes
 
 
-def group(segment: Segment, value: str) -> str:
-    """The group that a value is in; `<other>` also for a text where numbers were expected."""
+def named(segments: Sequence[Segment], groups: Iterable[tuple[str, str]]) -> Named | None:
+    """What a label keeps of the groups that it tells; None if it tells of no segment."""
+    told = dict(groups)
+    found = [NONE] * MAX_SEGMENTS
+    for number, segment in enumerate(segments):
+        if segment.column in told:
+            found[number] = place_of(segment, told[segment.column])
+    return Named(bytes(found), digest(segments).to_bytes(3, "little")) if {*found} > {NONE} else None
+
+
+def place_of(segment: Segment, value: str) -> int:
+    """The group that a value is in; none for a text where numbers were expected."""
     if not segment.edges:
         name = canonical(value)
-        return name if name in segment.words else OTHER
+        return segment.words.index(name) if name in segment.words else len(segment.words)
     number = _number(value)
-    return segment.groups[int(np.searchsorted(segment.edges, number))] if number == number else OTHER
+    return int(np.searchsorted(segment.edges, number)) if number == number else NONE
 
 
-def mark(segment: Segment, name: str) -> int:
-    """32 bits of a group's name, never 0."""
-    return version_id(f"{segment.column}\0{name}") & _BITS or 1
+def digest(segments: Sequence[Segment]) -> int:
+    """24 bits of what segments are, never 0: places of others say nothing here."""
+    return version_id("\0".join(segment.text for segment in segments)) & 0xFFFFFF or 1
 
 
-def settled(segments: Sequence[Segment], rows: Places, told: NDArray[np.uint32] | None) -> Places:
+def settled(segments: Sequence[Segment], rows: Places, labels: NDArray[Any]) -> Places:
     """The groups of rows whose labels may say better: what a label says of a segment is so."""
-    if told is None or not told.any():
+    if not segments or "groups" not in (labels.dtype.names or ()):
         return rows
-    found = rows.copy()
-    for number, segment in enumerate(segments):
-        for place, name in enumerate(segment.groups):
-            found[(told == mark(segment, name)).any(axis=1), number] = place
-    return found
+    told = (labels["segments"] == digest(segments))[:, None] & (labels["groups"] != NONE)
+    return np.where(told, labels["groups"], rows)
