@@ -155,9 +155,12 @@ def _scores(sums: FloatArray) -> Iterator[_Sum]:
     for truth, rows in (("positive", bins.positives), ("negative", bins.negatives)):
         for name, weight in zip(BINS, rows[WEIGHT].tolist(), strict=True):
             yield "model.performance.score", (truth, name), weight
-    for family, rows in (("negatives", bins.negatives), ("positives", bins.positives)):
+    for family, rows in (
+        ("model.performance.score_negatives", bins.negatives),
+        ("model.performance.score_positives", bins.positives),
+    ):
         for name, weight in zip(BINS, np.cumsum(rows[WEIGHT]).tolist(), strict=True):
-            yield f"model.performance.score_{family}", (name,), weight
+            yield family, (name,), weight
     for name, total in zip(BINS, bins.scores.tolist(), strict=True):
         yield "model.performance.score_sum", (name,), total
     yield "model.performance.error", ("brier",), float(bins.squared_errors.sum())

@@ -13,12 +13,19 @@ from exporter.analysis.performance.label import label_bytes, labels_of
 from exporter.analysis.performance.margins import named, parted
 from exporter.analysis.performance.scored import Tally, shortest, table
 from exporter.pending.row import RowArray, blank, version_id
+from exporter.records.segment import parse_all
 
 FORMS = {
     "classes": What("m", "1", "y", "classes"),
     "binary": What("m", "1", "y", "binary", "1"),
     "number": What("m", "1", "y", "number", scale=0.5),
     "interval": What("m", "1", "y", "interval"),
+    "labels": What("m", "1", "y", "labels", classes=("cat", "0", "1")),
+    "chances": What("m", "1", "y", "chances", classes=("cat", "0", "1")),
+    "likeliest": What("m", "1", "y", "chances", classes=("cat", *map(str, range(9)))),
+    "ranking": What("m", "1", "y", "ranking", segments=parse_all(["sex=F|M"])),
+    "grouped": What("m", "1", "y", "classes", segments=parse_all(["sex=F|M", "age<=30"])),
+    "errors by group": What("m", "1", "y", "number", segments=parse_all(["sex=F|M"])),
 }
 CLASSES = ("0", "1", "true", "cat", "")
 ROW = st.tuples(
@@ -35,6 +42,7 @@ def pairs(listed: list[tuple[Any, ...]]) -> tuple[RowArray, Any]:
     rows = blank(len(listed), 0.0)
     ids = np.array([words.id(klass or None) for klass, *_ in listed], "<u8")
     rows["bins"] = ids.view("u1").reshape(-1, 8) if listed else rows["bins"]
+    rows["groups"] = [(len(str(klass)) % 3, 1, 255, 255) for klass, *_ in listed]
     rows["value"] = [value for _, value, _, _ in listed]
     raw = [
         label_bytes(label, weight, words.id(label if label != "" else None)) for *_, label, weight in listed
@@ -53,7 +61,10 @@ def alike(one: Tally, other: Tally) -> None:
     assert one.pairs.keys() == other.pairs.keys()
     for pair, planes in one.pairs.items():
         assert planes == pytest.approx(other.pairs[pair])
-    for part in ("scores", "errors", "ranges"):
+    assert one.groups.keys() == other.groups.keys()
+    for cell, sums in one.groups.items():
+        assert sums == pytest.approx(other.groups[cell])
+    for part in ("scores", "errors", "ranges", "listed"):
         mine, theirs = getattr(one, part), getattr(other, part)
         assert (mine is None) is (theirs is None)
         if mine is not None:
