@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from exporter.analysis.performance.judged import What
-from exporter.analysis.performance.segments import NONE, Places
+from exporter.analysis.performance.segments import Places
 from exporter.stats.bins import FloatArray
 from exporter.stats.performance.classes import Table
 from exporter.stats.performance.fairness import fairness, group_rates
@@ -33,10 +33,10 @@ Pairs = Mapping[tuple[int, int], FloatArray]
 
 def parts(what: What, places: Places) -> Iterator[tuple[int, int, Any]]:
     """(segment, group, the rows that are in it)."""
-    for number in range(len(what.segments)):
+    for number, segment in enumerate(what.segments):
         own = places[:, number]
         for place in np.unique(own).tolist():
-            if place != NONE:
+            if place < len(segment.groups):  # not NONE, nor what a broken store hands out
                 yield number, place, own == place
 
 
@@ -102,7 +102,7 @@ def _error_figures(cells: Cells, at: tuple[int, int]) -> list[Figure]:
     weight = np.maximum(cells.get((*at, 0, 0), np.zeros(3)), 0.0)
     if weight[0] <= 0:
         return []
-    over, under, squares = (np.maximum(cells[(*at, 0, number)], 0.0) for number in (1, 2, 3))
+    over, under, squares = (np.maximum(cells.get((*at, 0, number), np.zeros(3)), 0.0) for number in (1, 2, 3))
     whole = (float(weight[WEIGHT]), float(weight[SQUARES]))
     basis = Basis(int(weight[0]), effective(*whole))
     absolute = over + under

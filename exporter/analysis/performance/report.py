@@ -198,6 +198,8 @@ def _groups(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
     heads = [(segment.column, group) for segment in what.segments for group in segment.groups]
     sums = {(*head, *end): 0.0 for head in heads for end in ends}
     for (segment, group, number, outcome), planes in tally.groups.items():
+        if segment >= len(what.segments) or group >= len(what.segments[segment].groups):
+            continue
         own = what.segments[segment]
         name = kept.get(number, OTHER)
         name = name if name in names else OTHER

@@ -115,8 +115,8 @@ class Tally:
         near = order[np.minimum(np.searchsorted(ids, truth, sorter=order), len(ids) - 1)]
         places = np.where(ids[near] == truth, near, -1)
         self.listed += listed.chance_sums(self.what, rows, places, weights)
-        best, shares = packing.likeliest(rows, len(ids))
-        right = np.where(truth == NO_CLASS, np.nan, ids[best[:, 0]] == truth)
+        _, shares = packing.likeliest(rows, len(ids))
+        right = np.where(truth == NO_CLASS, np.nan, predicted_classes(rows, self.what) == truth)
         self.scores += SCORES.sums(Scored(right, shares[:, 0], weights))
 
     def _numbers(self, rows: RowArray, truth: FloatArray, weights: FloatArray, groups: Places) -> None:
@@ -208,7 +208,9 @@ def predicted_classes(rows: RowArray, what: What) -> NDArray[np.uint64]:
     """The id of the class of each row."""
     if what.form == "chances":
         best, _ = packing.likeliest(rows, len(what.classes))
-        return np.asarray(what.class_ids[best[:, 0]], np.uint64)
+        # A place that is none is what a broken store hands out: no class, and no end of the analysis.
+        places = np.minimum(best[:, 0], len(what.classes))
+        return np.append(what.class_ids, np.uint64(NO_CLASS))[places]
     found: NDArray[np.uint64] = np.ascontiguousarray(rows["bins"]).view("<u8").ravel()
     return found
 
