@@ -60,7 +60,6 @@ COLLECTORS: Final[tuple[Build, ...]] = (
     container.build,
     container.build_own,
     system.build,
-    network.build,
     health.build,
     server.build,
 )

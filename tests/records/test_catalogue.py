@@ -34,6 +34,7 @@ VOCABULARY = {
     *("truth", "maturity"),  # the true class; whether labels are complete
     *("champion", "owner"),  # the live version that a challenger is compared with; whom a KPI belongs to
     *("phase", "token_type", "resource", "purpose", "task", "task_source", "kind", "hash"),
+    *("job_name", "stream", "level"),  # of a batch job; of a wrapped server's lines
     *("cgroup", "view"),  # the version of control groups; how they are seen
 }
 FIXED = {
