@@ -34,8 +34,8 @@ ROOT = Path(__file__).parents[1]
 ROUND_SECONDS = 0.05
 REFERENCE_ROWS = 5000
 PEER_COLUMNS, PEER_ROWS = 20, 5000
-# Columns, rows, and the goal in millions of values a second (0: none).
-UPDATES = ((100, 500, 10.0), (50, 500, 10.0), (50, 20, 0.0), (13, 20, 0.0), (13, 1, 0.0))
+# Columns, rows, and the goal in millions of values a second (0: none). Small batches are those of little traffic.
+UPDATES = ((100, 500, 10.0), (50, 500, 10.0), (50, 20, 0.0), (13, 100, 0.0), (13, 10, 0.0), (13, 1, 0.0))
 # Columns, and the goal in milliseconds.
 TICKS = ((10, 0.0), (100, 5.0), (1000, 0.0))
 # Exchanges that one flush counts: few where traffic is low, some hundred at thousands a second.

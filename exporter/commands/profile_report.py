@@ -68,7 +68,7 @@ def _besides(profile: Profile) -> Iterator[str]:
     for column in profile.payload:
         if column.effective_rows is not None:
             worth = f"{profile.rows} rows are worth {column.effective_rows:.6g} equal ones"
-            yield f"weighted by {column.name!r}: {worth}; no precision matrix of weighted rows"
+            yield f"weighted by {column.name!r}: {worth}"
     for pair in profile.pairs:
         if pair.correlation is not None:
             yield f"pair {pair.a}, {pair.b}: correlation {pair.correlation:+.3f}"

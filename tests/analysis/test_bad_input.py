@@ -16,7 +16,7 @@ from exporter.stats.profiles.build import Column as Data
 from exporter.stats.profiles.build import ProfileConfig, build
 from tests.analysis.world import NOW, column
 
-PAGE = (Path(__file__).parents[2] / "docs" / "observations.md").read_text()
+ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(1)
 PROFILE = build(
     {
@@ -134,21 +134,117 @@ def test_truth_values_written_as_words_are_numbers_where_numbers_are_expected() 
     assert bins(made, "number") == bins(plain, "number")
 
 
-def test_the_page_has_the_table() -> None:
-    """Every case here is told there."""
-    section = re.search(r"^## Bad input$(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+def test_predictions_without_a_reference() -> None:
+    """A profile of features alone: answers have windows, and no statistic says how far they are from nothing."""
+    made = series()
+    inputs = (numbers([float(n % 20) for n in range(200)]), column(["red"] * 200, name="word"))
+    answers = Column("score", "numeric", np.linspace(0.0, 1.0, 200))
+    made.add(Observation("p", 200, inputs, (answers,)))
+    assert made.flush(NOW) == {}
+    samples = gauges([made.state(NOW)])
+    counted = [one for one in samples if one.name == "model.window.rows" and one.labels[2] == "score"]
+    assert [one.value for one in counted] == [200]
+    assert {one.labels[2:4] for one in samples if one.name == "model.drift"} == {("", "number"), ("", "word")}
+
+
+@pytest.mark.parametrize(
+    ("cells", "drifted"),
+    [([7.0] * 60, False), ([7.0] * 30 + [8.0] * 30, True), ([6.0] * 60, False), ([3.0] * 60, True)],
+)
+def test_one_distinct_value_in_the_reference(cells: list[float], drifted: bool) -> None:
+    """The same value is no drift, nor one within half its size below it; others are, and every number is finite."""
+    made = series(build({"number": Data(np.full(900, 7.0))}, ProfileConfig()))
+    for cell in cells:  # of one request they would be worth one row
+        made.add(Observation("p", 1, (numbers([cell]),), ()))
+    assert made.flush(NOW) == {}
+    samples = gauges([made.state(NOW)])
+    shares = [one.value for one in samples if one.name == "model.drift.drifted_columns"]
+    assert shares
+    assert any(shares) == drifted
+    assert all(np.isfinite(one.value) for one in samples if isinstance(one.value, float))
+
+
+# Every line of both tables of bad input, and the tests that would fail if it were wrong.
+PAGES = {
+    "observations.md": {
+        "`-0.0`": ["test_bad_input.test_negative_zero_is_zero"],
+        "±inf, 1e308, integers beyond 64 bits": ["test_bad_input.test_numbers"],
+        "NaN; null": ["test_bad_input.test_numbers"],
+        "columns reordered": ["test_bad_input.test_columns"],
+        "columns renamed": ["test_bad_input.test_columns"],
+        "columns missing, extra": ["test_bad_input.test_columns"],
+        "of another type": ["test_bad_input.test_columns"],
+        "truth values as words": [
+            "test_bad_input.test_categories",
+            "test_bad_input.test_truth_values_written_as_words_are_numbers_where_numbers_are_expected",
+        ],
+        "mixed types in a column": ["test_bad_input.test_columns"],
+        "categories that the reference does not have": ["test_bad_input.test_categories"],
+        "an empty batch": ["test_bad_input.test_numbers"],
+        "any, of a model or version that no profile is for": [
+            "test_engine.test_most_specific_profile_is_chosen_and_how_it_was_found_is_told"
+        ],
+        "predictions, where the profile has none": ["test_bad_input.test_predictions_without_a_reference"],
+        "a column of which the reference has one distinct value": [
+            "test_bad_input.test_one_distinct_value_in_the_reference"
+        ],
+    },
+    "profile.md": {
+        "a newer `schema`, wrong JSON, duplicate edges, a hash that does not fit, any key that is wrong": [
+            "test_profile.test_files_that_are_no_profiles",
+            "test_profile.test_all_problems_are_listed_with_place_and_expectation",
+            "test_profile.test_a_changed_file_is_noticed",
+            "test_schema.test_each_problem_is_named",
+        ],
+        "one distinct value": ["test_profile.test_bad_cells_have_a_defined_outcome"],
+        "no predictions": ["test_bad_input.test_predictions_without_a_reference"],
+        "`-0.0`": ["test_profile.test_bad_cells_have_a_defined_outcome"],
+        "±inf, 1e308, integers beyond 64 bits": ["test_profile.test_bad_cells_have_a_defined_outcome"],
+        "booleans as strings": ["test_profile.test_bad_cells_have_a_defined_outcome"],
+        "mixed types": ["test_profile.test_bad_cells_have_a_defined_outcome"],
+        "cells that are not of the type a schema declares": [
+            "test_types.test_a_wrong_cell_is_named",
+            "test_profile.test_a_schema_fixes_types",
+        ],
+        "a weight that is negative, missing, NaN, infinite, no number, or beyond 1e-12 to 1e12": [
+            "test_profile_weights.test_bad_weights_are_refused"
+        ],
+        "a weight of 0": ["test_profile_weights.test_rows_without_weight_are_as_if_not_there"],
+        "keys first seen after 100,000 rows: of JSON lines, within nested Parquet columns, names in captured traffic": [
+            "test_late.test_late_keys_are_told",
+            "test_late.test_names_are_bounded",
+        ],
+        "a row of CSV that is shorter or longer than the header": [
+            "test_profile.test_bad_files_end_with_status_2"
+        ],
+        "images in files: base64 columns": ["test_profile.test_images_in_files_are_words"],
+        "images in files: paths": ["test_profile.test_images_in_files_are_words"],
+        "no rows, a header alone": ["test_profile.test_bad_files_end_with_status_2"],
+        "only missing cells, only NaN": ["test_profile.test_bad_cells_have_a_defined_outcome"],
+        "lists of several widths, objects without columns": [
+            "test_sources.test_lists_and_objects_that_are_no_columns"
+        ],
+        "vectors of another width than the earlier profile's": ["test_compare.test_vectors_of_another_width"],
+        "columns renamed, missing, of another kind (compare)": [
+            "test_compare.test_every_column_of_either_side_is_in_the_result"
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_pages_have_the_tables(page: str) -> None:
+    """Each line of the tables is here with its tests, and each of these tests exists."""
+    text = (ROOT / "docs" / page).read_text()
+    section = re.search(r"^## Bad input$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert section is not None
-    for word in (
-        "-0.0",
-        "±inf",
-        "1e308",
-        "64 bits",
-        "NaN",
-        "reordered",
-        "renamed",
-        "missing",
-        "another type",
-    ):
-        assert word in section[1]
-    for word in ("truth values as words", "mixed", "empty batch"):
-        assert word in section[1].lower()
+    rows = [
+        line.split(" | ")[0].removeprefix("| ") for line in section[1].splitlines() if line.startswith("|")
+    ]
+    assert rows[2:] == list(PAGES[page])
+    there = {
+        f"{file.stem}.{name}"
+        for file in ROOT.glob("tests/**/test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)
+    }
+    assert {test for tests in PAGES[page].values() for test in tests} <= there

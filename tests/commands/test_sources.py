@@ -189,6 +189,21 @@ def test_damaged_files(
     assert expected in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [[[1.0] * 70, [1.0] * 71], [[{"a": 1}] * 70, [{"a": 2}] * 70], [[], {}]],
+    ids=["several widths", "objects", "empty"],
+)
+def test_lists_and_objects_that_are_no_columns(tmp_path: Path, cells: list[Any]) -> None:
+    """They are left out with the reason, and what stands beside them is counted."""
+    path = tmp_path / "d.jsonl"
+    path.write_text("".join(json.dumps({"a": n / 7, "v": cells[n % 2]}) + "\n" for n in range(60)))
+    found = profile(path)
+    assert found.names == ("a",)
+    reasons = {one.name: one.reason for one in found.left_out}
+    assert reasons["v"] in ("lists or objects that are no vectors of one width", "no value")
+
+
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
     """Objects in a NumPy file are refused."""
     np.save(tmp_path / "d.npy", np.array([{"a": 1}], object), allow_pickle=True)

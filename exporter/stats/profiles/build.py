@@ -340,8 +340,7 @@ def _profile(
         duplicates=survey.duplicate_share,
         hashing=hashing,
         pairs=tally.pairs(),
-        # Its shrinkage is that of equal rows: of weighted ones there is none.
-        precision=None if survey.weighed else precision_of(*_features(survey, tally.choices)),
+        precision=precision_of(*_features(survey, tally.choices), survey.weights()),
         associations=tally.associations(),
         periods=periods,
         levels=levels,

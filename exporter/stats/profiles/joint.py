@@ -111,19 +111,17 @@ class Precision:
         return np.array([self.rows, self.squares, self.fourths], np.float64)
 
 
-def ledoit_wolf(table: FloatArray) -> tuple[FloatArray, float]:
+def ledoit_wolf(table: FloatArray, weights: FloatArray | None = None) -> tuple[FloatArray, float]:
     """The shrunk covariance of complete rows, and the shrinkage in [0, 1].
 
-    (1 - s) S + s (tr S / p) I, with the s that is optimal in mean square. Source: Ledoit and Wolf, "A
-    well-conditioned estimator for large-dimensional covariance matrices" (2004).
+    (1 - s) S + s (tr S / p) I, with the s that is optimal in mean square: beta / (||S||^2 - p mu^2), beta the sum of
+    the variances of S's entries, sum v_i^2 ||x_i x_i' - S||^2 with shares v of the weights (1/n each without). Source:
+    Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices" (2004).
     """
-    rows, width = table.shape
-    centred = table - table.mean(axis=0)
-    covariance = centred.T @ centred / rows
+    width = table.shape[1]
+    covariance, beta = _covariance(table) if weights is None else _weighted_covariance(table, weights)
     mu = float(np.trace(covariance)) / width
-    squares = np.square(centred)
     delta = float(np.square(covariance).sum())
-    beta = (float((squares.sum(axis=1) ** 2).sum()) / rows - delta) / rows
     spread = delta - width * mu * mu
     shrinkage = 0.0 if spread <= 0.0 else max(0.0, min(1.0, beta / spread))
     shrunk = (1.0 - shrinkage) * covariance
@@ -131,33 +129,80 @@ def ledoit_wolf(table: FloatArray) -> tuple[FloatArray, float]:
     return shrunk, shrinkage
 
 
-def precision_of(names: Sequence[str], table: FloatArray) -> Precision | None:
+def _covariance(table: FloatArray) -> tuple[FloatArray, float]:
+    """S, and the sum of the variances of its entries; of equal rows it needs no second product."""
+    rows = len(table)
+    centred = table - table.mean(axis=0)
+    covariance = centred.T @ centred / rows
+    fourths = float((np.square(centred).sum(axis=1) ** 2).sum())
+    return covariance, (fourths / rows - float(np.square(covariance).sum())) / rows
+
+
+def _weighted_covariance(table: FloatArray, weights: FloatArray) -> tuple[FloatArray, float]:
+    shares = weights / weights.sum()
+    centred = table - shares @ table
+    covariance = (centred * shares[:, None]).T @ centred
+    squares = np.square(np.square(centred).sum(axis=1))
+    crossed = np.einsum("ij,ij->i", centred @ covariance, centred)
+    away = squares - 2.0 * crossed + float(np.square(covariance).sum())
+    return covariance, float(np.square(shares) @ away)
+
+
+def precision_of(
+    names: Sequence[str], table: FloatArray, weights: FloatArray | None = None
+) -> Precision | None:
     """The precision matrix of the first 50 columns, those that vary, from complete rows.
 
-    None below 100 rows, below two per column, or where the matrix cannot be inverted.
+    None below 100 (effective) rows, below two per column, or where the matrix cannot be inverted.
     """
     names, table = list(names[:MAX_JOINT]), table[:, :MAX_JOINT]
-    complete = table[np.isfinite(table).all(axis=1)]
-    if len(complete) < max(LEAST_JOINT_ROWS, 2 * len(names)) or len(names) < 2:
+    there = np.isfinite(table).all(axis=1)
+    complete, weights = table[there], None if weights is None else weights[there]
+    # Equal weights are no weights, to the last bit.
+    if weights is not None and len(weights) and weights.min() == weights.max():
+        weights = None
+    effective = float(len(complete)) if weights is None else float(weights.sum() ** 2 / (weights @ weights))
+    if effective < max(LEAST_JOINT_ROWS, 2 * len(names)) or len(names) < 2:
         return None
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, scale = complete.mean(axis=0), complete.std(axis=0)
+    mean, scale = _standard(complete, weights)
     varied = np.isfinite(scale) & (scale > 1e-12 * np.maximum(np.abs(mean), 1e-300))
     if int(varied.sum()) < 2:
         return None
     mean, scale, complete = mean[varied], scale[varied], complete[:, varied]
-    shrunk, shrinkage = ledoit_wolf((complete - mean) / scale)
+    shrunk, shrinkage = ledoit_wolf((complete - mean) / scale, weights)
     try:
         matrix = np.linalg.inv(shrunk)
         np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:  # columns that are copies of each other, and no shrinkage to part them
         return None
     matrix = (matrix + matrix.T) / 2.0
-    chosen = tuple(name for name, there in zip(names, varied.tolist(), strict=True) if there)
+    chosen = tuple(name for name, own in zip(names, varied.tolist(), strict=True) if own)
     rows = tuple(map(tuple, matrix.tolist()))
     bare = Precision(chosen, tuple(mean.tolist()), tuple(scale.tolist()), rows, shrinkage, 0, 0.0, 0.0)
-    n, squares, fourths = bare.space().sums(complete).tolist()
-    return replace(bare, rows=int(n), squares=squares, fourths=fourths)
+    n, squares, fourths = _distances(bare.space(), complete, weights, effective)
+    return replace(bare, rows=n, squares=squares, fourths=fourths)
+
+
+def _standard(table: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """Mean and deviation of the columns."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if weights is None:
+            return table.mean(axis=0), table.std(axis=0)
+        shares = weights / weights.sum()
+        mean = shares @ table
+        return mean, np.sqrt(shares @ np.square(table - mean))
+
+
+def _distances(
+    space: Space, table: FloatArray, weights: FloatArray | None, effective: float
+) -> tuple[int, float, float]:
+    """The reference's own sums; of weighted rows those of so many effective ones."""
+    if weights is None:
+        n, squares, fourths = space.sums(table).tolist()
+        return int(n), squares, fourths
+    found, rows = space.squared(table), round(effective)
+    shares = weights / weights.sum()
+    return rows, rows * float(shares @ found), rows * float(shares @ np.square(found))
 
 
 @dataclass(frozen=True, slots=True)

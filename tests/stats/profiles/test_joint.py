@@ -46,6 +46,54 @@ def test_precision_equals_scikit_learn_on_standardised_columns(load: object) -> 
     assert found.sums == pytest.approx([len(data), distances.sum(), distances @ distances], rel=1e-6)
 
 
+def test_a_weighted_covariance_is_numpys() -> None:
+    """Without shrinkage; equal weights change nothing, the scale of weights neither."""
+    table = RNG.normal(size=(500, 4)) @ RNG.normal(size=(4, 4))
+    weights = RNG.random(500) + 0.1
+    shrunk, shrinkage = ledoit_wolf(table, weights)
+    covariance = np.cov(table.T, aweights=weights, ddof=0)
+    mu = np.trace(covariance) / 4
+    assert shrunk == pytest.approx((1.0 - shrinkage) * covariance + shrinkage * mu * np.eye(4))
+    for other in (np.full(500, 3.0), None):
+        assert ledoit_wolf(table, other)[1] == pytest.approx(ledoit_wolf(table)[1])
+    assert ledoit_wolf(table, weights * 1e6)[1] == pytest.approx(shrinkage)
+
+
+def test_weighted_shrinkage_is_best_for_what_weights_are_worth() -> None:
+    """Nearest to the truth in mean square among its neighbours, over many samples of unequal weights."""
+    rng = np.random.default_rng(5)
+    mixing = np.diag([1.0, 1.2, 0.8, 1.1, 0.9])
+    truth, errors = mixing @ mixing.T, dict.fromkeys((0.0, 1.0, 3.0), 0.0)
+    for _ in range(200):
+        table = rng.normal(size=(60, 5)) @ mixing
+        weights = rng.choice([1.0, 10.0], 60, p=[0.8, 0.2])
+        _, shrinkage = ledoit_wolf(table, weights)
+        covariance = np.cov(table.T, aweights=weights, ddof=0)
+        target = np.trace(covariance) / 5 * np.eye(5)
+        for times in errors:
+            s = min(1.0, times * shrinkage)
+            errors[times] += float(np.square((1 - s) * covariance + s * target - truth).sum())
+    assert errors[1.0] < min(errors[0.0], errors[3.0])
+    # Whoever takes the rows for equal shrinks less, and errs more.
+    assert ledoit_wolf(table, weights)[1] > ledoit_wolf(table)[1]
+
+
+def test_weighted_distances_are_of_effective_rows() -> None:
+    """Live rows like those of large weight are as expected; those of small weight are not."""
+    own, other = RNG.normal(size=(1500, 3)), RNG.normal(4.0, 1.0, size=(1500, 3))
+    weights = np.repeat([1.0, 1e-6], 1500)
+    found = precision_of("abc", np.concatenate((own, other)), weights)
+    assert found is not None
+    assert found.rows == 1500
+    space, live = found.space(), RNG.normal(size=(500, 3))
+    same, moved = (multivariate(space.sums(rows), 3, found.sums) for rows in (live, live + 4.0))
+    assert same is not None
+    assert moved is not None
+    assert same.value < same.critical
+    assert moved.value > moved.critical
+    assert precision_of("abc", own, np.repeat([1e6, 1.0], [50, 1450])) is None  # worth 50 rows
+
+
 def test_live_rows_are_compared_with_the_references_own_distances() -> None:
     """Rows of the same kind are near what is expected, shifted ones beyond the critical value."""
     base = RNG.normal(size=(3000, 5)) @ RNG.normal(size=(5, 5))

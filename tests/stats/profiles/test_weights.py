@@ -72,6 +72,7 @@ def test_equal_weights_are_no_weights() -> None:
         [a.cramer for a in plain.associations[2:]]
     )
     assert equal.payload[-1].effective_rows == pytest.approx(ROWS)
+    assert equal.precision == plain.precision is not None
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e3])
@@ -113,7 +114,22 @@ def test_whole_weights_are_repeated_rows() -> None:
     assert own.pairs[0].correlation == pytest.approx(again.pairs[0].correlation)
     strengths = [a.cramer for a in again.associations]
     assert [a.cramer for a in own.associations] == pytest.approx(strengths, abs=0.05)
-    assert own.precision is None
+    assert own.precision is not None
+    assert again.precision is not None
+    assert own.precision.names == again.precision.names
+    assert (own.precision.mean, own.precision.scale) == (
+        pytest.approx(again.precision.mean),
+        pytest.approx(again.precision.scale),
+    )
+    # Its shrinkage is that of fewer rows.
+    assert own.precision.shrinkage > again.precision.shrinkage
+    complete = np.isfinite(data["x"])
+    assert own.precision.rows == round(weights[complete].sum() ** 2 / np.square(weights[complete]).sum())
+    ours, theirs = (
+        (np.linalg.inv(np.array(one.matrix)) - one.shrinkage * np.eye(3)) / (1.0 - one.shrinkage)
+        for one in (own.precision, again.precision)
+    )
+    assert ours == pytest.approx(theirs)
 
 
 def test_deciles_hold_equal_weight() -> None:
