@@ -22,7 +22,7 @@ help:
   '  make audit       known weaknesses of the runtime packages, as PyPI tells them (needs the network)' \
   '  make soak        mixed traffic with faults: make soak MINUTES=60 (default 10)' \
   '  make fuzz        followers, then decoders, under atheris: make fuzz SECONDS=3600 (default 600 each)' \
-  '  make bench       the sidecar against HAProxy, nginx and others (about 20 minutes)' \
+  '  make bench       the sidecar against HAProxy, nginx and others (about 25 minutes)' \
 	  'Make it:' \
 	  '  make golden      rewrite the golden files; read the difference like code' \
 	  '  make dashboards  write dashboards/*.json' \
@@ -104,8 +104,8 @@ endef
 	else echo 'plain Python: it could not be compiled, see .venv/compile.log'; fi > $@
 
 compiled: .venv/compiled.stamp
-	$(COMPILED) $(BIN)/python -m pytest $(BESIDE) -m 'not replaces' tests/wire tests/proxy tests/records
-	$(COMPILED) $(BIN)/python -m pytest -m 'not replaces' tests/faults tests/app/test_drain.py tests/app/test_root.py
+	$(COMPILED) $(BIN)/python -m pytest $(BESIDE) -m 'not replaces' tests/wire tests/records
+	$(COMPILED) $(BIN)/python -m pytest -m 'not replaces' tests/proxy tests/faults tests/app/test_drain.py tests/app/test_root.py
 
 check: .venv/tests
 	$(BIN)/ruff format --check --quiet .
@@ -119,8 +119,8 @@ check: .venv/tests
 	$(BIN)/python -m tests.audit --soft
 	$(BIN)/modeltap metrics --markdown | diff - docs/metrics.md || { echo 'stale: run make golden'; exit 1; }
 
-# Whole deployments, and faults with their deadlines, one after the other; all else a file at a time on each core.
-ALONE := tests/e2e tests/app tests/faults
+# What has deadlines and rates runs by itself, one after the other; all else a file at a time on each core.
+ALONE := tests/e2e tests/app tests/faults tests/proxy tests/bench tests/demo tests/supervise
 BESIDE := -n $(or $(JOBS),2) --dist loadfile
 
 test: environments check

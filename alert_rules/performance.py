@@ -55,7 +55,8 @@ def _classes() -> tuple[Record, ...]:
     whole = total(CELLS, *_OUTPUT)
     by_class = total(CELLS, *_OUTPUT, "class")
     hits = total(right, *_OUTPUT, "class")
-    named = total(f'label_replace({CELLS}, "class", "$1", "truth", "(.+)")', *_OUTPUT, "class")
+    true = total(CELLS, *_OUTPUT, "truth")
+    named = total(f'label_replace({true}, "class", "$1", "truth", "(.+)")', *_OUTPUT, "class")
     n = f"({ROWS} > 0)"
     half = f"{_Z} * sqrt({ACCURACY} * (1 - {ACCURACY}) / {n} + {_Z**2 / 4} / ({n} * {n}))"
     rest = f"({by_class} * 0 + on ({', '.join(_OUTPUT)}) group_left () {whole})"

@@ -161,10 +161,10 @@ def test_peers_take_part_where_they_tell_something() -> None:
 
 
 def test_a_whole_run_is_bounded() -> None:
-    """With everything left as it is, a run is planned for about twenty minutes."""
+    """With everything left as it is, a run is planned for about twenty-five minutes."""
     made = plan.parse([])
     assert made is not None
-    assert 900 < made.estimate_seconds < 1320
+    assert 900 < made.estimate_seconds < 1560
 
 
 def test_peers_are_warmed_once_for_each_way_they_stand() -> None:

@@ -85,7 +85,7 @@ def test_the_fixed_names_exist() -> None:
 def test_row(row: Metric) -> None:
     """Well-formed names, known words as labels, a help sentence, and buckets only on histograms, sorted."""
     assert re.fullmatch(
-        r"(?:model|modeltap|process|container|system|hw|gen_ai)(?:\.[a-z][a-z0-9_]*)+", row.name
+        r"(?:model|modeltap|process|container|system|hw|gen_ai)(?:\.[a-z0-9][a-z0-9_]*)+", row.name
     )
     assert re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", prometheus_name(row))
     assert set(row.labels) <= VOCABULARY

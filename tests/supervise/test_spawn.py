@@ -44,7 +44,8 @@ def test_signals_are_as_they_were() -> None:
     """No signal is blocked or ignored in the child, though an interpreter ignores some and we block others."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     try:
-        assert told(How(100)) == ["0" * 16] * 2
+        # The C library keeps 32 and 33 to itself: whoever started us may have them ignored, and nobody can change it.
+        assert [int(mask, 16) & ~(0b11 << 31) for mask in told(How(100))] == [0, 0]
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
