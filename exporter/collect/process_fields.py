@@ -5,6 +5,7 @@ that goes through the whole memory map is read on a kernel that would make the p
 are counted up to MOST_THREADS, above which what needs each of them is absent.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ import psutil
 from exporter.collect.accumulate import MonotonicSum
 from exporter.collect.files import Files, number, stat, table
 
-MOST_THREADS = 1024
+MOST_THREADS = 512
 PSS_SECONDS = 60.0  # at least, between two looks at one process's shared pages
 PSS_COST = 200.0  # and so many times what a look took
+# The last two lines of a status, in this order; to take all sixty apart costs twice as much.
+_SWITCHES = re.compile(r"^(?:non)?voluntary_ctxt_switches:\t([0-9]{1,20})$", re.MULTILINE)
 # Before 5.10 smaps_rollup holds the map's lock to the end, and every mmap of the process waits.
 _PSS_KERNEL = (5, 10)
 
@@ -71,11 +74,9 @@ class Fields:
             return None
         found: dict[str, Values] = {}
         for thread in threads:
-            told = table(self._files.text(f"proc/{process.pid}/task/{thread}/status"), ":")
-            switches = [told.get(f"{kind}_ctxt_switches") for kind in ("voluntary", "nonvoluntary")]
-            known = tuple(float(each) for each in switches if each is not None)
-            if len(known) == len(switches):
-                found[thread] = known
+            told = _SWITCHES.findall(self._files.text(f"proc/{process.pid}/task/{thread}/status") or "")
+            if len(told) == 2:
+                found[thread] = float(told[0]), float(told[1])
         return self._switches.setdefault(process, MonotonicSum(2)).update(found) if found else None
 
     def _faults(self, process: psutil.Process) -> Values | None:
