@@ -7,12 +7,18 @@ import os
 import sys
 
 from exporter import __version__
+from exporter.blas import single_threaded
 from exporter.signals import bind_to_parent, end_when_told
 
 COMMANDS = (
     *("run", "wrap", "job", "check", "drain", "observe", "feedback", "performance"),
     *("demo", "profile", "compare", "decode", "metrics"),
 )
+
+NUMERIC = (
+    "profile",
+    "compare",
+)  # no other process is started by these, which would inherit what is set for them
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         return child(arguments[1], int(arguments[2]), "promptly" in arguments)
     if first in ("run", "wrap"):
         end_when_told()
+    if first in NUMERIC:
+        single_threaded()
     return _command(first, arguments)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
+from exporter.blas import single_threaded
 from exporter.tree import MEMORY_EXIT
 
 log = logging.getLogger("modeltap.analysis")
@@ -99,6 +100,7 @@ def _small_stacks() -> None:
     """For the threads of every library; those that are missing the call keep theirs, which costs address space."""
     # libuv insists on 8 MiB for each of the four threads in which it resolves names: here one does.
     os.environ.setdefault("UV_THREADPOOL_SIZE", "1")
+    single_threaded()
     attributes = ctypes.create_string_buffer(_ATTRIBUTES_BYTES)
     with suppress(AttributeError, OSError):
         library = ctypes.CDLL(None)
