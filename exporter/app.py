@@ -11,6 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
 
 import msgspec
 import uvloop
@@ -24,11 +25,13 @@ from exporter.records import status, totals
 from exporter.reload import Reload, reload
 from exporter.signals import reload_asked
 from exporter.sockets import Sockets, address
-from exporter.supervise.model import Model
 from exporter.supervise.signals import PASSED
 from exporter.suspects import OFF_SECONDS, Suspects
 from exporter.tree import CHECK_SECONDS, Child, Keeper, Progress, cpu_seconds, reap
 from exporter.wrapping import Wrapped
+
+if TYPE_CHECKING:
+    from exporter.supervise.model import Model
 
 log = logging.getLogger("modeltap")
 # What the end of telemetry may take out of the grace: workers that leave, then the last flush.
@@ -122,7 +125,7 @@ class Root:
         self._end(loop)
         return self._exit_status
 
-    def _start_model(self, model: Model, loop: asyncio.AbstractEventLoop) -> None:
+    def _start_model(self, model: "Model", loop: asyncio.AbstractEventLoop) -> None:
         """First of all: it takes longest."""
         for number in PASSED:
             loop.add_signal_handler(number, self._pass_on, number)

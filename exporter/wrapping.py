@@ -1,17 +1,18 @@
 """The wrapped model of a root, put together from the configuration; nothing where no command is given."""
 
+from __future__ import annotations
+
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from exporter.config import Config, upstream_of
 from exporter.records import model_process
-from exporter.supervise.levels import level
-from exporter.supervise.model import Model, Plan
-from exporter.supervise.output import copying
-from exporter.supervise.policy import Policy
-from exporter.supervise.starting import Place
+
+if TYPE_CHECKING:
+    from exporter.supervise.model import Model
 
 _STOP_SECONDS = 5.0  # of the grace, for the model after the last exchange; a quarter of a short grace
 
@@ -35,6 +36,13 @@ class Wrapped:
         """Not started yet."""
         if not self.command:
             return None
+        # Loaded only for a command: every data plane comes by here, and most wrap nothing.
+        from exporter.supervise.levels import level
+        from exporter.supervise.model import Model, Plan
+        from exporter.supervise.output import copying
+        from exporter.supervise.policy import Policy
+        from exporter.supervise.starting import Place
+
         upstream = upstream_of(config.upstream)
         counts = model_process.Page(page)
         plan = Plan(

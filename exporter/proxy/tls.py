@@ -2,7 +2,7 @@
 
 New files take effect whole or not at all, for new handshakes only: a context is made of them beside the one in use,
 and replaces it if all is well. If it is not, the log says so once, and what was read before serves on. So does a
-certificate whose time is over: peers that do not look still get through, and what is over is said once.
+certificate whose time is over: peers that do not look still get through; the analysis tells of it (certificates.py).
 """
 
 import logging

@@ -44,13 +44,12 @@ class OomKills:
         for line in lines:
             _, _, rest = line.partition(":")
             controllers, _, path = rest.partition(":")
+            # A container sees its own cgroup as the root of the tree.
+            places = (path.lstrip("/"), "")
             if "memory" in controllers.split(","):
-                for place in (
-                    path.lstrip("/"),
-                    "",
-                ):  # a container sees its own cgroup as the root of the tree
+                for place in places:
                     yield self._cgroups / "memory" / place / "memory.oom_control"
             elif not controllers:
-                for place in (path.lstrip("/"), ""):
+                for place in places:
                     yield self._cgroups / place / "memory.events"
         yield self._proc / "vmstat"

@@ -13,9 +13,9 @@ import pytest
 from exporter.publish.exposition import readings
 from tests.app.command import Metrics, python_path
 from tests.app.test_drain import pid_one
-from tests.e2e.processes import LOOPBACK, Program, free_ports, running, wait_until
-from tests.environments.single import single
+from tests.e2e.processes import LOOPBACK, free_ports, wait_until
 from tests.receivers.otlp import OtlpReceiver
+from tests.receivers.pushgateway import gateway_in
 
 # Tells rows in both ways, uses memory, and ends as it is told.
 SCRIPT = """
@@ -34,10 +34,7 @@ sys.exit(int(sys.argv[1]))
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Pushgateway."""
-    (port,) = free_ports(1)
-    url = f"http://{LOOPBACK}:{port}"
-    command = [single("pushgateway"), f"--web.listen-address={LOOPBACK}:{port}"]
-    with running(Program("pushgateway", command, tmp_path_factory.mktemp("gateway"), {}), f"{url}/-/ready"):
+    with gateway_in(tmp_path_factory.mktemp("gateway")) as url:
         yield url
 
 

@@ -13,8 +13,8 @@ import pytest
 from exporter.publish.exposition import readings
 from exporter.publish.pushgateway import Gateway, GatewayPusher
 from exporter.records.sample import Sample
-from tests.e2e.processes import LOOPBACK, Program, free_ports, running, wait_until
-from tests.environments.single import single
+from tests.e2e.processes import LOOPBACK, free_ports, wait_until
+from tests.receivers.pushgateway import gateway_in
 
 PATHS = (
     ("http://h", "nightly", {}, "/metrics/job/nightly"),
@@ -42,10 +42,7 @@ def test_urls_that_cannot_be(url: str) -> None:
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real one."""
-    (port,) = free_ports(1)
-    url = f"http://{LOOPBACK}:{port}"
-    command = [single("pushgateway"), f"--web.listen-address={LOOPBACK}:{port}"]
-    with running(Program("pushgateway", command, tmp_path_factory.mktemp("gateway"), {}), f"{url}/-/ready"):
+    with gateway_in(tmp_path_factory.mktemp("gateway")) as url:
         yield url
 
 

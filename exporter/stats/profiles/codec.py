@@ -101,11 +101,13 @@ def _optional(kind: Any) -> set[str]:
     return {field.name for field in dataclasses.fields(kind) if _later(field)}
 
 
-def _is_count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
+    """Whether it is a whole number from 0 that 64 bits hold."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     try:
@@ -117,8 +119,8 @@ def _is_number(value: Any) -> bool:
 _SCALARS: dict[Any, tuple[Any, str, dict[str, Any]]] = {
     str: (lambda value: isinstance(value, str), "a string", {"type": "string"}),
     bool: (lambda value: isinstance(value, bool), "true or false", {"type": "boolean"}),
-    int: (_is_count, "a whole number >= 0", {"type": "integer", "minimum": 0}),
-    float: (_is_number, "a finite number", {"type": "number"}),
+    int: (is_count, "a whole number >= 0", {"type": "integer", "minimum": 0}),
+    float: (is_number, "a finite number", {"type": "number"}),
 }
 
 

@@ -6,13 +6,12 @@ without problems can be turned into a `Profile` without an exception.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from exporter.stats.bins import OTHER, SPECIAL, UNSEEN
-from exporter.stats.profiles.codec import problems, schema_of, shown
+from exporter.stats.profiles.codec import is_count, is_number, problems, schema_of, shown
 from exporter.stats.profiles.column import PAYLOAD_ROLES, ROLES, TYPES, Hashing, LeftOut, PayloadColumn
 from exporter.stats.profiles.joint import Association, CoMoments, Precision
 from exporter.stats.profiles.levels import Level, PeriodSet
@@ -48,25 +47,12 @@ def _text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-
-
-def _number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:
-        return False
-
-
 def _pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_number, value))
+    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
 
 
 def _number_or_null(value: Any) -> bool:
-    return value is None or _number(value)
+    return value is None or is_number(value)
 
 
 def _list_of(check: Check) -> Check:
@@ -81,15 +67,15 @@ def _left_out(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {"name", "reason"} and all(map(_text, value.values()))
 
 
-_COUNTS: tuple[Check, str] = (_list_of(_count), "a list of whole numbers >= 0")
+_COUNTS: tuple[Check, str] = (_list_of(is_count), "a list of whole numbers >= 0")
 _NUMBER: tuple[Check, str] = (_number_or_null, "a finite number or null")
 _TEXT: tuple[Check, str] = (_text, "a string")
 _Keys = dict[str, tuple[Check, str]]
 _TOP: _Keys = {
-    "schema": (lambda value: _count(value) and value in SCHEMAS, "1 or 2"),
+    "schema": (lambda value: is_count(value) and value in SCHEMAS, "1 or 2"),
     "model_name": _TEXT,
     "model_version": _TEXT,
-    "rows": (_count, "a whole number >= 0"),
+    "rows": (is_count, "a whole number >= 0"),
     "columns": (_is_list, "a list of columns"),
     "left_out": (_list_of(_left_out), "a list of objects with name and reason"),
 }
@@ -98,11 +84,11 @@ _COLUMN: _Keys = {
     "role": (lambda value: value in ROLES, f"one of {', '.join(ROLES)}"),
     "kind": (lambda value: value in KINDS, f"one of {', '.join(KINDS)}"),
     "counts": _COUNTS,
-    "n": (_count, "a whole number >= 0"),
-    "missing": (_count, "a whole number >= 0"),
+    "n": (is_count, "a whole number >= 0"),
+    "missing": (is_count, "a whole number >= 0"),
 }
 _NUMERIC: _Keys = {
-    "edges": (_list_of(_number), "a list of finite numbers"),
+    "edges": (_list_of(is_number), "a list of finite numbers"),
     "discrete": (lambda value: isinstance(value, bool), "true or false"),
     "mean": _NUMBER,
     "std": _NUMBER,
@@ -120,7 +106,7 @@ _COLUMN_2: _Keys = {
 }
 _NUMERIC_2: _Keys = {
     "skewness": _NUMBER,
-    "sums": (_list_of(_number), "a list of finite numbers"),
+    "sums": (_list_of(is_number), "a list of finite numbers"),
 }
 
 
@@ -279,14 +265,14 @@ def _sums(column: dict[str, Any], place: str) -> list[str]:
     if isinstance(column.get(own), list) and len(counts) != len(column[own]) + specials:
         expected = f"{len(column[own]) + specials} ({len(column[own])} {own} and {specials} more bins)"
         found.append(f"{place}counts: {len(counts)} numbers, expected {expected}")
-    if _count(column.get("n")) and column["n"] != sum(counts):
+    if is_count(column.get("n")) and column["n"] != sum(counts):
         found.append(f"{place}n: {column['n']}, expected {sum(counts)}, the sum of counts")
     if column.get("sums") and _NUMERIC_2["sums"][0](column["sums"]) and len(column["sums"]) != len(counts):
         found.append(
             f"{place}sums: {len(column['sums'])} numbers, expected {len(counts)}, one for each bin, or none"
         )
     null = -2 if column.get("kind") == "numeric" else -1
-    if _count(column.get("missing")) and len(counts) >= 2 and column["missing"] != counts[null]:
+    if is_count(column.get("missing")) and len(counts) >= 2 and column["missing"] != counts[null]:
         found.append(f"{place}missing: {column['missing']}, expected {counts[null]}, the count of <null>")
     return found
 
