@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.publish import Pusher, read_config
 from exporter.publish.prometheus import render
-from exporter.records.catalogue import metric
+from exporter.records.catalogue import CATALOGUE, metric, prometheus_name
 from exporter.records.sample import Exponential, Histogram, Sample
 from tests.e2e.monitoring import Prometheus
 from tests.e2e.processes import LOOPBACK, Program, free_ports, running, wait_until
@@ -136,8 +136,8 @@ def scraped(samples: list[Sample]) -> Series:
 OTHERS = {
     "hw_gpu_utilization": "hw_gpu_utilization_ratio",
     "hw_status": "hw_status_ratio",
-    "modeltap_build_info": "modeltap_build",
-    "modeltap_config_info": "modeltap_config",
+    # The scrape's suffix is Prometheus' own; over OTLP such a row is a gauge under its own name.
+    **{prometheus_name(row): row.name.replace(".", "_") for row in CATALOGUE if row.kind == "info"},
 }
 
 

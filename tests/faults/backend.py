@@ -1,7 +1,6 @@
 """A telemetry backend that misbehaves: OTLP over HTTP on one port, whose manners change while the sidecar lives."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 
@@ -46,10 +45,8 @@ class Backend:
 
     @asynccontextmanager
     async def behaving(self, manner: str) -> AsyncIterator[None]:
-        """Within, every connection meets that manner; those from before are closed."""
+        """Within, every connection meets that manner; all are closed at its end."""
         self.manner = manner
-        for end in self._ends:
-            end.close()
         with ExitStack() as stack:
             accepting = None
             if manner == "refused":
@@ -65,20 +62,22 @@ class Backend:
                     task.cancel()
                     with suppress(asyncio.CancelledError):
                         await task
+                while self._ends:
+                    self._ends.pop().close()
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             sock, _ = await loop.sock_accept(self.listener)
-            task = loop.create_task(self._serve(sock))
+            toxics = _TOXICS.get(self.manner, ())
+            limit_buffer(sock, toxics)
+            # Known before its task begins: one that is cancelled until then would never close it.
+            self._ends.add(end := End(sock, toxics))
+            task = loop.create_task(self._serve(end))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, sock: socket.socket) -> None:
-        toxics = _TOXICS.get(self.manner, ())
-        limit_buffer(sock, toxics)
-        end = End(sock, toxics)
-        self._ends.add(end)
+    async def _serve(self, end: End) -> None:
         try:
             await self._answer(end)
         except (ConnectionError, TimeoutError):

@@ -69,14 +69,14 @@ class Model:
         loop = asyncio.get_running_loop()
         while True:
             sock, _ = await loop.sock_accept(self.sock)
-            task = loop.create_task(self._run(sock))
+            sock.setblocking(False)
+            # Known before its task begins: one that is cancelled until then would never close it.
+            self._open.add(end := End(sock))
+            task = loop.create_task(self._run(sock, end))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
-        end = End(sock)
-        self._open.add(end)
+    async def _run(self, sock: socket.socket, end: End) -> None:
         try:
             await end.send(self.greeting)
             part, end = await self._meet(sock)
