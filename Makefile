@@ -105,7 +105,7 @@ endef
 
 compiled: .venv/compiled.stamp
 	$(COMPILED) $(BIN)/python -m pytest $(BESIDE) -m 'not replaces' tests/wire tests/records
-	$(COMPILED) $(BIN)/python -m pytest -m 'not replaces' tests/proxy tests/faults tests/app/test_drain.py tests/app/test_root.py
+	$(COMPILED) $(BIN)/python -m pytest -m 'not replaces' tests/proxy $(COMPILED_ONLY) tests/app/test_drain.py tests/app/test_root.py
 
 check: .venv/tests
 	$(BIN)/ruff format --check --quiet .
@@ -119,12 +119,14 @@ check: .venv/tests
 	$(BIN)/python -m tests.audit --soft
 	$(BIN)/modeltap metrics --markdown | diff - docs/metrics.md || { echo 'stale: run make golden'; exit 1; }
 
-# What has deadlines and rates runs by itself, one after the other; all else a file at a time on each core.
-ALONE := tests/e2e tests/app tests/faults tests/proxy tests/bench tests/demo tests/supervise
+# What has deadlines and rates runs by itself, one after the other; all else a file at a time on each core. The fault
+# matrix runs once, in the form that wheels and images have.
+ALONE := tests/e2e tests/app tests/proxy tests/bench tests/demo tests/supervise
+COMPILED_ONLY := tests/faults
 BESIDE := -n $(or $(JOBS),2) --dist loadfile
 
 test: environments check
-	$(BIN)/python -m pytest $(BESIDE) $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(BESIDE) $(patsubst %,--ignore=%,$(ALONE) $(COMPILED_ONLY))
 	$(BIN)/python -m pytest $(ALONE)
 	$(MAKE) --silent compiled
 

@@ -77,7 +77,8 @@ async def run(args: argparse.Namespace) -> None:
             await web.TCPSite(runner, "127.0.0.1", int(address.rpartition(":")[2])).start()
         if os.environ.get("MODELTAP_STANDIN") == "late":
             await asyncio.sleep(0.5)
-            sys.exit("the stand-in ends of itself")
+            print("the stand-in ends of itself", file=sys.stderr, flush=True)
+            os._exit(1)  # at once: requests under way would have last words of their own
         await asyncio.Event().wait()
 
 
