@@ -163,7 +163,6 @@ def options_of(args: argparse.Namespace) -> Options:
         problems.append("--split and --test-rows: expected one of the two")
     if (args.split or args.test_rows) and not args.target:
         problems.append("test rows: expected --target, and --prediction or --score, besides them")
-    problems += _unweighted(args)
     if args.hash_key and not args.hash_categories:
         problems.append("--hash-key: expected --hash-categories besides it")
     key = None
@@ -178,15 +177,6 @@ def options_of(args: argparse.Namespace) -> Options:
     )
     problems += config.validate()
     return Options(config, lengths or LENGTHS, split, tuple(problems))
-
-
-def _unweighted(args: argparse.Namespace) -> Iterator[str]:
-    """What cannot be had of weighted rows."""
-    given = [flag for flag in ("time", "split", "test_rows") if args.weight and getattr(args, flag)]
-    if given:
-        shown = ", ".join("--" + flag.replace("_", "-") for flag in given)
-        expected = "expected rows without weights for levels and performance: leave one of the two out"
-        yield f"--weight with {shown}: {expected}, or --ignore {args.weight}"
 
 
 def _pairs(texts: Sequence[str], problems: list[str]) -> tuple[tuple[str, str], ...]:
@@ -235,7 +225,8 @@ def performance_of(
 ) -> Performance | None:
     """What a file of test rows says; it has the target, and predictions or scores. Raises DataError.
 
-    Where it has the column of time too, its periods of `lengths` seconds give bands.
+    Where it has the column of time too, its periods of `lengths` seconds give bands; where it has that of weights, its
+    rows are weighted.
     """
     names = source.names()
     wanted = [plan for plan in plans if plan.role in ("target", "prediction", "score")]
@@ -243,12 +234,12 @@ def performance_of(
     if missing:
         raise DataError(f"{source.path}: no column {', '.join(missing)}; there are {', '.join(names)}")
     by_role: dict[str, str] = {}
-    wanted += [plan for plan in plans if plan.role == "time" and plan.name in names]
+    wanted += [plan for plan in plans if plan.role in ("time", "weight") and plan.name in names]
     for plan in wanted:
         by_role.setdefault(plan.role, plan.name)
     tally = TestRows(positive, lengths if "time" in by_role else ())
     for chunk in typed_parts(source, wanted):
-        roles = ("prediction", "score", "time")
+        roles = ("prediction", "score", "time", "weight")
         sides = [chunk[by_role[role]].values if role in by_role else None for role in roles]
         tally.update(chunk[by_role["target"]].values, *sides)
     return tally.result()

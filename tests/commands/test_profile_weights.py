@@ -1,6 +1,7 @@
 """`modeltap profile --weight`: applied, or refused with a reason."""
 
 import argparse
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -69,12 +70,31 @@ def test_bad_weights_are_refused(
     assert not out.exists()
 
 
-@pytest.mark.parametrize(
-    "flags", [("--time", "x"), ("--split", "word=a", "--target", "x"), ("--test-rows", "t", "--target", "x")]
-)
-def test_what_cannot_be_weighted_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...]
-) -> None:
-    """Levels and performance are of rows without weights."""
-    assert _run("--data", _file(tmp_path / "d.csv", ["1"]), "--weight", "w", *flags) == 2
-    assert f"--weight with {flags[0]}: expected" in capsys.readouterr().err
+def test_levels_and_performance_are_weighted(tmp_path: Path) -> None:
+    """A file whose rows of weight 3 are right and whose others are wrong: three of four effective rows are right.
+
+    The same by the reference's own split and by a file of test rows; the periods have bands and levels.
+    """
+    header = "when,x,w,kind,truth,said"
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = []
+    for i in range(288 * 9):
+        when, truth, right = (start + i * timedelta(minutes=5)).isoformat(), i // 2 % 2, i % 2
+        rows.append(f"{when},{i % 7},{3 if right else 1},test,{'ab'[truth]},{'ab'[(truth + right + 1) % 2]}")
+    data, tested = tmp_path / "d.csv", tmp_path / "t.csv"
+    data.write_text("\n".join([header, *rows]) + "\n")
+    tested.write_text("\n".join([header, *rows, "2026-01-01T00:00:00Z,1,0,test,b,a"]) + "\n")
+    common = f"--data {data} --weight w --target truth --prediction said --time when --period 1d".split()
+    for flags in (("--split", "kind=test"), ("--test-rows", str(tested), "--ignore", "kind")):
+        out = tmp_path / "p.json"
+        assert _run(*common, *flags, "--out", str(out)) == 0
+        profile = load(str(out))
+        performance = profile.performance
+        assert performance is not None
+        assert performance.confusion is not None
+        # 9 days of 144 rows of weight 3 and as many of 1: (9 * 576)^2 / (9 * 1440) = 2073.6 rows.
+        assert performance.rows == 288 * 9
+        assert performance.confusion.counts == ((778, 259), (259, 778))
+        (accuracy,) = (band for band in performance.bands if band.figure == "accuracy")
+        assert accuracy.mean == pytest.approx(0.75, abs=0.01)
+        assert any(level.column == "x" for level in profile.levels)

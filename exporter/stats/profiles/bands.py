@@ -43,10 +43,15 @@ class TestRows:
         return self._whole.rows
 
     def update(
-        self, target: Values, prediction: Values | None, score: Values | None, times: FloatArray | None = None
+        self,
+        target: Values,
+        prediction: Values | None,
+        score: Values | None,
+        times: FloatArray | None = None,
+        weights: FloatArray | None = None,
     ) -> None:
-        """Add rows of one chunk; `times` in unix seconds, not finite: in no period."""
-        self._whole.update(target, prediction, score)
+        """Add rows of one chunk; `times` in unix seconds, not finite: in no period. `weights`: above 0; else 1."""
+        self._whole.update(target, prediction, score, weights)
         if times is None:
             return
         for length, tallies in self._periods.items():
@@ -56,7 +61,7 @@ class TestRows:
                     tallies.clear()
                     break
                 own = tallies.setdefault(slot, PerformanceTally(self._whole.positive))
-                sides = (side if side is None else side[rows] for side in (prediction, score))
+                sides = (side if side is None else side[rows] for side in (prediction, score, weights))
                 own.update(target[rows], *sides)
 
     def result(self) -> Performance | None:

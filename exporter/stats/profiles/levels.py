@@ -2,7 +2,8 @@
 
 What a model's data does from week to week without anything being wrong is the least that a live window must exceed.
 Refuses to know statistics: they are given. Invariants: a period's counts are exact; a level exists from eight
-measured periods on, and where it does not, `PeriodSet` says why.
+measured periods on, and where it does not, `PeriodSet` says why; weighted rows are worth their effective ones in each
+period.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from exporter.stats.bins import Bins, FloatArray, IntArray, NumericBins
+from exporter.stats.profiles.weights import Weighed
 from exporter.stats.table import Table
 
 LENGTHS = (3600, 86_400, 604_800)
@@ -86,10 +88,13 @@ class PeriodCounts:
         self._sizes = dict(sizes)
         self._size = ends[-1]
         self._slots: dict[int, FloatArray] = {}
+        self._weighed: dict[int, Weighed] = {}
         self.full = False
 
-    def update(self, times: FloatArray, cells: Mapping[str, Cells]) -> None:
-        """Add rows: unix seconds (not finite: left out) and the cells of every column."""
+    def update(
+        self, times: FloatArray, cells: Mapping[str, Cells], weights: FloatArray | None = None
+    ) -> None:
+        """Add rows: unix seconds (not finite: left out), the cells of every column, and what each row weighs."""
         timed = np.isfinite(times) & (np.abs(times) < 1e12)
         slots, inverse = np.unique(np.floor_divide(times[timed], self.seconds), return_inverse=True)
         new = len(set(slots.astype(np.int64).tolist()) - set(self._slots))
@@ -97,15 +102,28 @@ class PeriodCounts:
         if self.full:
             self._slots.clear()
             return
+        own_weights = None if weights is None else weights[timed]
+        self._weigh(slots.astype(np.int64).tolist(), inverse, own_weights)
         for name, found in cells.items():
             size, start = self._sizes[name], self._starts[name]
             places, shape = inverse * size + found.codes[timed], (len(slots), size)
-            counts = np.bincount(places, minlength=len(slots) * size).reshape(shape)
-            sums = np.bincount(places, found.values[timed], minlength=len(slots) * size).reshape(shape)
+            values = found.values[timed] if own_weights is None else found.values[timed] * own_weights
+            counts = np.bincount(places, own_weights, minlength=len(slots) * size).reshape(shape)
+            sums = np.bincount(places, values, minlength=len(slots) * size).reshape(shape)
             for row, slot in enumerate(slots.tolist()):
                 own = self._at(int(slot))
                 own[0, start : start + size] += counts[row]
                 own[1, start : start + size] += sums[row]
+
+    def _weigh(self, slots: Sequence[int], inverse: IntArray, weights: FloatArray | None) -> None:
+        """Rows without weights weigh 1."""
+        totals = np.bincount(inverse, weights, minlength=len(slots)).tolist()
+        squares = totals
+        if weights is not None:
+            squares = np.bincount(inverse, weights**2, minlength=len(slots)).tolist()
+        for slot, total, square in zip(slots, totals, squares, strict=True):
+            own = self._weighed.setdefault(slot, Weighed())
+            own.total, own.squares = own.total + total, own.squares + square
 
     def _at(self, slot: int) -> FloatArray:
         if slot not in self._slots:
@@ -125,12 +143,15 @@ class PeriodCounts:
         places = np.unique(np.linspace(0, len(slots) - 1, min(len(slots), MAX_PERIODS)).round()).astype(
             np.intp
         )
+        worth = np.array([(self._weighed[slot].total, self._weighed[slot].squares) for slot in slots])
+        scales = np.stack([_scale(worth[places]), _scale(worth.sum(axis=0) - worth[places])])
         found: list[Level] = []
         for name, (bins, std) in columns.items():
             start = self._starts[name]
             own = table[places, :, start : start + self._sizes[name]]
             whole = table[:, :, start : start + self._sizes[name]].sum(axis=0)
-            found += self._column(name, bins, _table(bins, whole, own, std), statistics)
+            sides = own * scales[0, :, None, None], (whole - own) * scales[1, :, None, None]
+            found += self._column(name, bins, _table(bins, sides, std), statistics)
         absent = "" if found else "too few rows in a period for any statistic"
         return PeriodSet(self.seconds, len(slots), absent), found
 
@@ -143,13 +164,21 @@ class PeriodCounts:
                 yield Level(name, statistic.name, self.seconds, len(found), mean, std)
 
 
-def _table(bins: Bins, whole: FloatArray, own: FloatArray, std: float | None) -> Table:
-    """A row for each period, against the rest; sums only where there are numbers."""
-    live, rest = own[:, 0].astype(np.int64), (whole - own)[:, 0].astype(np.int64)
+def _scale(worth: FloatArray) -> FloatArray:
+    """What makes sums of weights effective rows, (n,); `worth`: their totals and squares, (n, 2). 0 without rows."""
+    totals, squares = worth.T
+    found: FloatArray = np.divide(totals, squares, out=np.zeros(len(worth)), where=squares > 0.0)
+    return found
+
+
+def _table(bins: Bins, sides: tuple[FloatArray, FloatArray], std: float | None) -> Table:
+    """A row for each period, against the rest, both in effective rows; sums only where there are numbers."""
+    own, others = sides
+    live, rest = np.rint(own[:, 0]).astype(np.int64), np.rint(others[:, 0]).astype(np.int64)
     numeric = isinstance(bins, NumericBins)
     ranges = np.zeros(live.shape, np.bool_)
     if isinstance(bins, NumericBins):
         ranges[:, : bins.ranges] = True
-    sums = ((whole - own)[:, 1], own[:, 1]) if numeric else None
+    sums = (others[:, 1], own[:, 1]) if numeric else None
     deviation = np.full(len(own), np.nan if std is None or not numeric else std)
     return Table(rest, live, ranges, live.sum(axis=1).astype(np.float64), sums, deviation)

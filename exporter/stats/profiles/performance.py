@@ -2,12 +2,11 @@
 
 Rows that the model was fitted on say nothing here, so nothing is taken from rows that were not declared. Refuses to
 know files. Invariant: every row with both values is in every table that exists; a table that would outgrow its bound
-is absent, with the reason.
+is absent, with the reason. Tables of weighted rows are of effective ones (`weights.py`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +15,7 @@ from exporter.stats.bins import FloatArray, Values, canonical
 from exporter.stats.performance.band import Band
 from exporter.stats.profiles.codec import LATER
 from exporter.stats.profiles.levels import PeriodSet
+from exporter.stats.profiles.weights import Weighed, apportioned
 
 MAX_CLASSES = 64
 SCORE_EDGES = tuple(step / 20 for step in range(1, 21))
@@ -82,22 +82,31 @@ class PerformanceTally:
     def __init__(self, positive: str | None = None) -> None:
         self.rows = 0
         self.positive = positive
-        self._cells: Counter[tuple[str, str]] = Counter()
+        self._weighed = Weighed()
+        self._cells: dict[tuple[str, str], float] = {}
         self._many = False
         self._by_class: dict[str, FloatArray] = {}
         self._unfit = False
         self._errors = np.zeros(6)
 
-    def update(self, target: Values, prediction: Values | None, score: Values | None) -> None:
-        """Add rows of one chunk."""
+    def update(
+        self,
+        target: Values,
+        prediction: Values | None,
+        score: Values | None,
+        weights: FloatArray | None = None,
+    ) -> None:
+        """Add rows of one chunk; `weights` above 0, or all weigh 1."""
+        own = np.ones(len(target)) if weights is None else weights
         self.rows += len(target)
+        self._weighed.update(own)
         truth = [canonical(cell) for cell in target.tolist()]
         if prediction is not None:
-            self._confuse(truth, prediction)
+            self._confuse(truth, prediction, own)
             if target.dtype.kind == "f" and prediction.dtype.kind == "f":
-                self._measure(target, prediction)
+                self._measure(target, prediction, own)
         if score is not None and score.dtype.kind == "f":
-            self._calibrate(truth, score)
+            self._calibrate(truth, score, own)
 
     def result(self) -> Performance | None:
         """The tables; None if no row was declared."""
@@ -105,12 +114,13 @@ class PerformanceTally:
             return None
         return Performance(self.rows, self._confusion(), self._calibration(), self._error_sums())
 
-    def _confuse(self, truth: list[str | None], prediction: Values) -> None:
+    def _confuse(self, truth: list[str | None], prediction: Values, weights: FloatArray) -> None:
         if self._many:
             return
         answers = [canonical(cell) for cell in prediction.tolist()]
-        pairs = zip(truth, answers, strict=True)
-        self._cells.update((t, p) for t, p in pairs if t is not None and p is not None)
+        for t, p, weight in zip(truth, answers, weights.tolist(), strict=True):
+            if t is not None and p is not None:
+                self._cells[t, p] = self._cells.get((t, p), 0.0) + weight
         self._many = len({name for pair in self._cells for name in pair}) > MAX_CLASSES
         if self._many:
             self._cells.clear()
@@ -119,10 +129,11 @@ class PerformanceTally:
         classes = sorted({name for pair in self._cells for name in pair})
         if not classes:
             return None
-        table = tuple(tuple(self._cells[t, p] for p in classes) for t in classes)
-        return Confusion(tuple(classes), table)
+        table = np.array([[self._cells.get((t, p), 0.0) for p in classes] for t in classes])
+        counts = apportioned(table, self._weighed.scale).tolist()
+        return Confusion(tuple(classes), tuple(tuple(row) for row in counts))
 
-    def _calibrate(self, truth: list[str | None], score: FloatArray) -> None:
+    def _calibrate(self, truth: list[str | None], score: FloatArray, weights: FloatArray) -> None:
         there = np.isfinite(score) & np.array([cell is not None for cell in truth], np.bool_)
         values = score[there]
         self._unfit = self._unfit or bool(((values < 0.0) | (values > 1.0)).any())
@@ -134,36 +145,42 @@ class PerformanceTally:
                 self._unfit = True
                 return
             sums = self._by_class.setdefault(name, np.zeros((3, len(SCORE_EDGES))))
-            for row, weights in enumerate((None, values[own], values[own] ** 2)):
-                sums[row] += np.bincount(places[own], weights, minlength=len(SCORE_EDGES))
+            weighted = weights[there][own]
+            for row, power in enumerate((1.0, values[own], values[own] ** 2)):
+                sums[row] += np.bincount(places[own], weighted * power, minlength=len(SCORE_EDGES))
 
     def _calibration(self) -> Calibration | None:
         named = [self.positive] if self.positive is not None else list(POSITIVE)
         positive = next((name for name in named if name in self._by_class), None)
         if self._unfit or positive is None:
             return None
-        whole = sum(self._by_class.values(), np.zeros((3, len(SCORE_EDGES))))
-        own = self._by_class[positive]
+        others = (sums for name, sums in self._by_class.items() if name != positive)
+        by_truth = np.stack([sum(others, np.zeros((3, len(SCORE_EDGES)))), self._by_class[positive]])
+        counts = apportioned(by_truth[:, 0], self._weighed.scale)
+        # Sums of a bin are of as many rows as it says, so that no figure of them leaves its range.
+        worth = np.divide(counts, by_truth[:, 0], out=np.zeros(counts.shape), where=by_truth[:, 0] > 0.0)
+        sums = by_truth * worth[:, None]
         return Calibration(
             positive,
             SCORE_EDGES,
-            tuple(whole[0].astype(np.int64).tolist()),
-            tuple(own[0].astype(np.int64).tolist()),
-            tuple(whole[1].tolist()),
-            tuple(whole[2].tolist()),
-            tuple(own[1].tolist()),
+            tuple(counts.sum(axis=0).tolist()),
+            tuple(counts[1].tolist()),
+            tuple(sums[:, 1].sum(axis=0).tolist()),
+            tuple(sums[:, 2].sum(axis=0).tolist()),
+            tuple(sums[1, 1].tolist()),
         )
 
-    def _measure(self, target: FloatArray, prediction: FloatArray) -> None:
+    def _measure(self, target: FloatArray, prediction: FloatArray, weights: FloatArray) -> None:
         both = np.isfinite(target) & np.isfinite(prediction)
-        y, error = target[both], prediction[both] - target[both]
+        y, error, w = target[both], prediction[both] - target[both], weights[both]
         with np.errstate(over="ignore"):
-            sums = [len(y), error.sum(), error @ error, np.abs(error).sum(), y.sum(), y @ y]
+            sums = [w.sum(), w @ error, w @ error**2, w @ np.abs(error), w @ y, w @ y**2]
         self._errors += np.array(sums, np.float64)
 
     def _error_sums(self) -> Errors | None:
         few = 0 < len({name for pair in self._cells for name in pair}) <= 20
         if not self._errors[0] or few or not np.isfinite(self._errors).all():
             return None
-        n, *sums = self._errors.tolist()
-        return Errors(int(n), *sums)
+        n = int(np.rint(self._errors[0] * self._weighed.scale))
+        sums = self._errors * (n / self._errors[0])
+        return Errors(n, *sums[1:].tolist()) if n else None

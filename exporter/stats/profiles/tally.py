@@ -153,11 +153,11 @@ class Tally:
                     found[a].codes, found[b].codes, (table.shape[0], table.shape[1]), weights
                 )
         for period in self._periods:
-            period.update(chunk[str(self.extras.time)].values, found)
+            period.update(chunk[str(self.extras.time)].values, found, weights)
         if self.extras.test:
-            self._test(chunk)
+            self._test(chunk, weights)
 
-    def _test(self, chunk: Mapping[str, Typed]) -> None:
+    def _test(self, chunk: Mapping[str, Typed], weights: FloatArray | None) -> None:
         target = next((plan.name for plan in self.plans if plan.role == "target"), None)
         if target is None:
             return
@@ -168,7 +168,8 @@ class Tally:
             sides[role] = chunk[name].values[rows] if name is not None else None
         if rows.any():
             times = None if self.extras.time is None else chunk[self.extras.time].values[rows]
-            self.performance.update(chunk[target].values[rows], **sides, times=times)
+            own = None if weights is None else weights[rows]
+            self.performance.update(chunk[target].values[rows], **sides, times=times, weights=own)
 
     def _declared(self, chunk: Mapping[str, Typed], rows: int) -> BoolArray:
         if self.extras.split is None:

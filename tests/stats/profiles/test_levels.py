@@ -15,10 +15,17 @@ HOUR = 3600
 BINS = NumericBins((-1.0, 0.0, 1.0))
 
 
-def _counted(times: np.ndarray, values: np.ndarray, seconds: int = HOUR, parts: int = 3) -> PeriodCounts:
+def _counted(
+    times: np.ndarray,
+    values: np.ndarray,
+    seconds: int = HOUR,
+    parts: int = 3,
+    weights: np.ndarray | None = None,
+) -> PeriodCounts:
     counts = PeriodCounts(seconds, {"x": BINS.size})
     for chosen in np.array_split(np.arange(len(times)), parts):
-        counts.update(times[chosen], {"x": located(BINS, Counted(values[chosen]))})
+        own = None if weights is None else weights[chosen]
+        counts.update(times[chosen], {"x": located(BINS, Counted(values[chosen]))}, own)
     return counts
 
 
@@ -45,6 +52,27 @@ def test_a_level_is_the_mean_and_sigma_over_periods_each_against_the_rest() -> N
             by_hand.append(statistic.measure(pair).value)  # type: ignore[union-attr]
         assert (level.mean, level.std) == pytest.approx((np.mean(by_hand), np.std(by_hand, ddof=1)))
         assert level.limit == pytest.approx(level.mean + 3 * level.std)
+
+
+def test_weighted_periods_are_of_effective_rows() -> None:
+    """Equal weights change nothing; others give the level of as many rows as each period and its rest are worth."""
+    rng = np.random.default_rng(2)
+    times, values = rng.uniform(0, 12 * HOUR, 9000), rng.normal(size=9000)
+    plain = _counted(times, values).levels({"x": (BINS, 1.0)}, STATISTICS)
+    assert _counted(times, values, weights=np.full(9000, 4.0)).levels({"x": (BINS, 1.0)}, STATISTICS) == plain
+    weights = rng.choice([1.0, 4.0], 9000)
+    psi = next(statistic for statistic in STATISTICS if statistic.name == "psi")
+    _, (level,) = _counted(times, values, weights=weights).levels({"x": (BINS, 1.0)}, [psi])
+    by_hand = []
+    for slot in range(12):
+        sides = []
+        for chosen in (times // HOUR != slot, times // HOUR == slot):
+            own, codes = weights[chosen], located(BINS, Counted(values[chosen])).codes
+            sides.append(
+                np.rint(np.bincount(codes, own, BINS.size) * own.sum() / (own @ own)).astype(np.int64)
+            )
+        by_hand.append(psi.measure(Pair(BINS, sides[0], sides[1])).value)  # type: ignore[union-attr]
+    assert (level.mean, level.std) == pytest.approx((np.mean(by_hand), np.std(by_hand, ddof=1)))
 
 
 @pytest.mark.parametrize(

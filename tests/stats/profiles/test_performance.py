@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, confusion_matrix, mean_squared_error
+from sklearn.metrics import brier_score_loss, confusion_matrix, mean_absolute_error, mean_squared_error
 
 from exporter.stats.profiles.performance import PerformanceTally
 
@@ -26,6 +26,58 @@ def test_classes_and_scores_equal_scikit_learn() -> None:
     assert sum(found.calibration.n) == 500
     assert sum(found.calibration.positives) == truth.sum()
     assert found.errors is None
+
+
+def test_weighted_rows_are_effective_ones() -> None:
+    """Shares and Brier score are scikit-learn's of the weights; tables add up to what the rows are worth."""
+    rng = np.random.default_rng(5)
+    truth = rng.integers(0, 2, 4000).astype(np.float64)
+    score = np.clip(0.6 * truth + 0.5 * rng.random(4000), 0, 1)
+    label, weights = (score >= 0.5).astype(np.float64), rng.choice([1.0, 2.0, 7.0], 4000)
+    tally = PerformanceTally()
+    for part in (slice(0, 1234), slice(1234, None)):
+        tally.update(truth[part], label[part], score[part], weights[part])
+    found = tally.result()
+    assert found is not None
+    effective = weights.sum() ** 2 / (weights @ weights)
+    assert found.rows == 4000
+    assert found.confusion is not None
+    cells = np.array(found.confusion.counts)
+    assert cells.sum() == round(effective)
+    expected = confusion_matrix(truth, label, sample_weight=weights) * effective / weights.sum()
+    assert np.abs(cells - expected).max() < 1.0
+    assert found.calibration is not None
+    assert sum(found.calibration.n) == round(effective)
+    # Forty bins are rounded, each by less than a row.
+    brier = brier_score_loss(truth, score, sample_weight=weights)
+    assert found.calibration.brier == pytest.approx(brier, abs=40 / effective)
+    assert found.calibration.brier > 0.0
+
+
+def test_equal_weights_change_no_performance() -> None:
+    """Whatever they are."""
+    rng = np.random.default_rng(6)
+    truth = rng.integers(0, 2, 300).astype(np.float64)
+    score = rng.random(300)
+    plain, equal = PerformanceTally(), PerformanceTally()
+    plain.update(truth, (score > 0.5).astype(np.float64), score)
+    equal.update(truth, (score > 0.5).astype(np.float64), score, np.full(300, 0.25))
+    assert plain.result() == equal.result()
+
+
+def test_weighted_errors_are_scikit_learns() -> None:
+    """MSE and MAE of weighted rows, as means of effective ones."""
+    rng = np.random.default_rng(7)
+    target = rng.normal(size=900)
+    prediction, weights = target + rng.normal(size=900), rng.choice([1.0, 5.0], 900)
+    tally = PerformanceTally()
+    tally.update(target, prediction, None, weights)
+    errors = tally.result().errors  # type: ignore[union-attr]
+    assert errors is not None
+    mean_squares = mean_squared_error(target, prediction, sample_weight=weights)
+    assert errors.squares / errors.n == pytest.approx(mean_squares)
+    magnitude = mean_absolute_error(target, prediction, sample_weight=weights)
+    assert errors.magnitude / errors.n == pytest.approx(magnitude)
 
 
 def test_scores_fall_into_bins_with_inclusive_upper_edges() -> None:
