@@ -2,8 +2,11 @@
 
 It knows comparisons, no thresholds. PromQL cannot read a number from a label; but `histogram_quantile` can: the
 quantile 1 of a histogram with one bound is that bound. So no replica exports an order, and profiles that were made long
-ago have one. The sum up to each edge is that over the lowest one, two, three ... edges.
+ago have one. The sum up to each edge is that over the lowest one, two, three ... edges: places are labels, so that
+Prometheus finds those bins in its index, and what an edge that a column does not have would add is never read.
 """
+
+from collections.abc import Iterable, Sequence
 
 from alert_rules.comparison import (
     COLUMN,
@@ -29,38 +32,55 @@ ROBUST = 1.8  # Deequ's: about 0.3 %
 MOST_EDGES = 21
 EDGE = "column_bin:model_edge:value"
 PLACE = "column_bin:model_edge:place"
+# What chance makes of the distance at one edge is at most half of HALF_NORMAL: more than that at many edges unless bins
+# are as concentrated as this.
+CONCENTRATED = (KOLMOGOROV_MEAN - HALF_NORMAL / 2) / DISCRETE
 BY = ", ".join(COLUMN)
+PLACED = f"on ({BY}, bin) group_left (place, edges) {PLACE}"
 
 
 def edges() -> tuple[Record, ...]:
-    """Upper bounds of numeric bins, and their places from 1 on; categorical columns have no `<nan>`, and no order.
+    """Upper bounds of numeric bins, with a label `edges`, how many there are; and 1 for each bin, with its `place`.
 
-    Of live bins, which all bins of a profile are among: a column without one has an order as well.
+    Places are 1, 2 ... and `last`. Categorical columns have no `<nan>`, and no order. Of live bins, which all bins of a
+    profile are among: a column without one has an order as well.
     """
-    bins, ordered = (f"{Live(PANE).bins}{{{chosen}}}" for chosen in ('bin!~"<.*>|[+]Inf"', 'bin="<nan>"'))
-    numeric = f"(0 * {bins} + 1 and {ON} {ordered})"
-    last = f'label_replace({numeric}, "le", "+Inf", "", "")'
-    within = (
-        f'label_replace(0 * bottomk by ({BY}) ({n}, {EDGE}) + 1, "edge", "{n}", "", "")'
-        for n in range(1, MOST_EDGES + 1)
+    bins, last, ordered = (
+        f"{Live(PANE).bins}{{{chosen}}}" for chosen in ('bin!~"<.*>|[+]Inf"', 'bin="+Inf"', 'bin="<nan>"')
     )
+    numeric = f"(0 * {bins} + 1 and {ON} {ordered})"
+    bound = f'label_replace({numeric}, "le", "$1", "bin", "(.*)") or label_replace({numeric}, "le", "+Inf", "", "")'
+    several = f'{ON} group_left (edges) count_values by ({BY}) ("edges", count by ({BY}) ({numeric}))'
+    places = {
+        str(n): f"topk by ({BY}) (1, bottomk by ({BY}) ({n}, {EDGE}{{{_having(n)}}})) ^ 0"
+        for n in range(1, MOST_EDGES + 1)
+    }
+    places["last"] = f"(0 * {last} + 1 and {ON} {ordered})"
     return (
-        Record(EDGE, f'histogram_quantile(1, label_replace({numeric}, "le", "$1", "bin", "(.*)") or {last})'),
-        Record(PLACE, f"{MOST_EDGES + 1} - sum by ({BY}, bin) ({' or '.join(within)})"),
+        Record(EDGE, f"histogram_quantile(1, {bound}) * {several}"),
+        Record(PLACE, _united("place", places.items())),
     )
 
 
 def kolmogorov_smirnov(it: Comparison) -> tuple[Record, ...]:
-    """Over finite numbers; as large a share of them is independent as of all rows."""
+    """Over finite numbers; as large a share of them is independent as of all rows.
+
+    The floor, over the root of the noise: a maximum at discrete places, or at the one that matters.
+    """
     name = "kolmogorov_smirnov"
     difference, noise = it.part("numbers_difference", "column_bin"), it.part("numbers_noise")
     several = f"(count by ({BY}) ({difference}) > bool 1)"
     value = f"max by ({BY}) (abs({_each_edge(difference)}))"
+    many = f"{KOLMOGOROV_MEAN} - {DISCRETE} * {it.part('numbers_concentration')}"
+    # b (1 - b) is largest where b, the pooled share up to an edge, is nearest to a half.
+    nearest = f"min by ({BY}) (abs(({_each_edge(it.part('numbers_pooled', 'column_bin'))}) - 0.5))"
+    one = f"{HALF_NORMAL} * sqrt(0.25 - {nearest} ^ 2)"
     distance = f'{it.part(VALUE)}{{statistic="{name}"}}'
     return (
         *_numbers(it),
         it.told(VALUE, name, f"{value} and {noise}"),
-        it.told(FLOOR, name, f"{several} * {_mean(it)} * sqrt({noise})"),
+        *_concentrated(it),
+        it.told(FLOOR, name, f"{several} * ({many} >= {one} or {one} or {many}) * sqrt({noise})"),
         it.told(CRITICAL, name, f"{several} * {KOLMOGOROV_999} * sqrt({noise})"),
         it.told("drift_robust_excess", name, f"clamp_min({distance} - {ON} {ROBUST} * sqrt({noise}), 0)"),
     )
@@ -89,7 +109,7 @@ def _numbers(it: Comparison) -> tuple[Record, ...]:
         Record(effective, f"{it.live.effective} * {rows} / {it.live.rows}"),
         Record(
             difference,
-            f"{live} / {MANY} ({rows} and {it.bins}) - {base} / {MANY} ({base_rows} and {it.bins})",
+            f"({live} / {MANY} ({rows} and {it.bins}) - {base} / {MANY} ({base_rows} and {it.bins})) * {PLACED}",
         ),
         Record(
             it.part("numbers_noise"), f"1 / ({effective} >= {least}) + 1 / ({independent} >= {least}) {known}"
@@ -97,20 +117,40 @@ def _numbers(it: Comparison) -> tuple[Record, ...]:
     )
 
 
-def _mean(it: Comparison) -> str:
-    """Without drift, over the root of the noise: a maximum at discrete places, or at the one that matters."""
+def _concentrated(it: Comparison) -> tuple[Record, ...]:
+    """The root of the sum of squared pooled shares; the shares themselves of the few columns that one edge may rule."""
     live, base = _sides(it)
-    both = f"({it.live.bins} + {it.base})"
+    both = f"({live} + {base})"
     rows = f"({it.part('numbers')} + {it.part('base_numbers')})"
-    apart = f"sqrt({total(f'({live} + {base}) ^ 2', *COLUMN)}) / {rows}"
-    # b (1 - b) is largest where b, the pooled share up to an edge, is nearest to a half.
-    nearest = f"min by ({BY}) (abs(({_each_edge(both)}) / {MANY} {rows} - 0.5))"
-    many, one = f"{KOLMOGOROV_MEAN} - {DISCRETE} * {apart}", f"{HALF_NORMAL} * sqrt(0.25 - {nearest} ^ 2)"
-    return f"({many} >= {one} or {one})"
+    concentration = it.part("numbers_concentration")
+    few = f"({rows} and {concentration} > {CONCENTRATED:.6f})"
+    return (
+        Record(concentration, f"sqrt({total(f'{both} ^ 2', *COLUMN)}) / {rows}"),
+        Record(it.part("numbers_pooled", "column_bin"), f"{both} / {MANY} {few} * {PLACED}"),
+    )
 
 
 def _each_edge(per_bin: str) -> str:
-    """The sum up to each edge, told by a label `edge`."""
-    lowest = (f"sum by ({BY}) ({per_bin} and {PLACE} <= {n})" for n in range(1, MOST_EDGES + 1))
-    named = (f'label_replace({each}, "edge", "{n}", "", "")' for n, each in enumerate(lowest, start=1))
-    return " or ".join(named)
+    """The sum up to each edge, told by a label `edge`; `per_bin`: a series with places."""
+    sums = {}
+    for n in range(1, MOST_EDGES + 1):
+        lowest = "|".join(map(str, range(1, n + 1)))
+        sums[str(n)] = f'sum by ({BY}) ({per_bin}{{place=~"{lowest}", {_having(n)}}})'
+    return _united("edge", sums.items())
+
+
+def _having(n: int) -> str:
+    """Columns that have so many edges."""
+    return f'edges=~"{"|".join(map(str, range(n, MOST_EDGES + 1)))}"'
+
+
+def _united(label: str, expressions: Iterable[tuple[str, str]]) -> str:
+    """All of them, told by this label; halves of halves, since `or` reads its left side again each time."""
+    return _halves([f'label_replace({each}, "{label}", "{value}", "", "")' for value, each in expressions])
+
+
+def _halves(terms: Sequence[str]) -> str:
+    if len(terms) == 1:
+        return terms[0]
+    middle = len(terms) // 2
+    return f"({_halves(terms[:middle])} or {_halves(terms[middle:])})"

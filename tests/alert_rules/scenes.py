@@ -93,8 +93,11 @@ class Column:
         """Its edges, as the group of the hour records them."""
         edges = [label for label in self.bins if label[0] not in "+<"]
         for place, label in enumerate(edges, start=1):
-            yield self._told("column_bin:model_edge:value", f"{label}x{self.steps}", bin=label)
-            yield self._told("column_bin:model_edge:place", f"{place}x{self.steps}", bin=label)
+            known = {"bin": label, "edges": str(len(edges))}
+            yield self._told("column_bin:model_edge:value", f"{label}x{self.steps}", **known)
+            yield self._told("column_bin:model_edge:place", f"1x{self.steps}", place=str(place), **known)
+        if edges:
+            yield self._told("column_bin:model_edge:place", f"1x{self.steps}", bin="+Inf", place="last")
 
     def _told(self, name: str, values: str, **more: str) -> Json:
         return {"series": selector(name, {**self.labels, **more}), "values": values}
