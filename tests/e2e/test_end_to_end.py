@@ -4,14 +4,12 @@ MLServer, the sidecar, Prometheus, Alertmanager, an OTLP receiver. The client ke
 and saw; what the parts report is held against it. The tests share one deployment; the last kills the model.
 """
 
-import json
 import subprocess
 import time
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,10 @@ import pytest
 
 from alert_rules.generate import FILES
 from dashboards import access, containers, generation, gpu, payloads, performance, worth, wrapped
+from dashboards.boards import BOARDS
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
+from tests.dashboards.linter import panels
 from tests.e2e import mlserver, sidecar, telemetry
 from tests.e2e.client import Ledger, Row, connected, inference_request, read_rows
 from tests.e2e.deployment import Deployment, deployed
@@ -30,7 +30,6 @@ from tests.publish.test_prometheus import LINT_ACCEPTED
 from tests.receivers.otlp import OtlpReceiver
 
 ROOT = Path(__file__).resolve().parents[2]
-DASHBOARD = ROOT / "dashboards" / "model.json"
 MODEL_DOWN = "ModeltapModelDown"
 DURATION = "model_request_duration_seconds"
 REQUESTS = 240
@@ -257,12 +256,13 @@ def test_every_panel_has_data(deployment: Deployment, traffic: Traffic) -> None:
 
 
 def _panel_queries() -> list[tuple[str, str]]:
-    panels = json.loads(DASHBOARD.read_text())["panels"]
-    inner = chain.from_iterable(panel.get("panels", []) for panel in panels)
+    """Of all dashboards but that of batch jobs, of which there are none here."""
     return [
         (panel["title"], interpolate(target["expr"], VARIABLES))
-        for panel in (*panels, *inner)
-        for target in panel.get("targets", [])
+        for name, build in BOARDS
+        if name != "jobs.json"
+        for panel in panels(build())
+        for target in panel["targets"]
     ]
 
 
