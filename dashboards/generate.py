@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from alert_rules.generate import FILES
-from dashboards.boards import BOARDS as DASHBOARDS
+from dashboards.boards import BOARDS
 from dashboards.promql import FOREIGN, interpolate, undeclared_in
 
 HERE = Path(__file__).resolve().parent
+DASHBOARDS = BOARDS
 
 
 def queries(dashboard: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -118,7 +118,6 @@ def _datasource() -> dict[str, Any]:
         "name": "datasource",
         "label": "Data source",
         "query": "prometheus",
-        "current": {},
         "regex": "",
         "hide": 0,
     }
@@ -145,8 +144,8 @@ def _query(name: str, label: str, query: str, everything: str) -> dict[str, Any]
 
 def _one(variable: dict[str, Any]) -> dict[str, Any]:
     """Choose exactly one value, the first to begin with."""
-    rest = {key: value for key, value in variable.items() if key != "allValue"}
-    return {**rest, "multi": False, "includeAll": False, "current": {}}
+    rest = {key: value for key, value in variable.items() if key not in ("allValue", "current")}
+    return {**rest, "multi": False, "includeAll": False}
 
 
 def _choice(name: str, label: str, values: tuple[str, ...], chosen: str) -> dict[str, Any]:
@@ -168,6 +167,8 @@ def _link() -> dict[str, Any]:
     return {
         "type": "dashboards",
         "title": "modeltap",
+        "icon": "apps",
+        "tooltip": "The other dashboards, with what is chosen here",
         "tags": [TAG],
         "asDropdown": True,
         "includeVars": True,
