@@ -7,19 +7,16 @@ while a query names a metric that the catalogue does not declare.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from alert_rules.generate import FILES
-from dashboards import jobs, model
+from dashboards.boards import BOARDS
 from dashboards.promql import FOREIGN, interpolate, undeclared_in
 
 HERE = Path(__file__).resolve().parent
-DASHBOARDS: tuple[tuple[str, Callable[[], dict[str, Any]]], ...] = (
-    ("model.json", model.build),
-    ("jobs.json", jobs.build),
-)
+DASHBOARDS = BOARDS
 
 
 def queries(dashboard: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -5,9 +5,10 @@ It knows which question each panel answers. Invariant: each says that there is n
 
 from collections.abc import Sequence
 
-from dashboards.panels import Panel, Query, empty, stacked, timeseries
-from dashboards.queries import increase, latency, quantile, quantiles, rate, total
-from dashboards.variables import SERIES, TARGET
+from dashboards.panels import Panel, Query, empty, judged, stacked, stat, timeseries
+from dashboards.queries import gauge, increase, latency, quantile, quantiles, rate, total
+from dashboards.server import SILENT
+from dashboards.variables import FIRST_TOKEN_TARGET, MODEL, SERIES, TARGET
 
 NONE = "No generative model"
 NEWER = "Not asked for by OTEL_SEMCONV_STABILITY_OPT_IN"
@@ -18,6 +19,54 @@ _INFERENCE = "gen_ai.client.inference"
 def panels() -> Sequence[Panel]:
     """All of them."""
     return (*_times(), *_tokens(), *_endings(), *_newer())
+
+
+def now() -> Sequence[Panel]:
+    """One glance."""
+    asked = total(rate("gen_ai.server.time_to_first_token", NAMED, "_count"))
+    quick = total(rate("gen_ai.server.time_to_first_token", f"{NAMED}, {FIRST_TOKEN_TARGET}", "_bucket"))
+    first, each = (
+        Query(quantile(0.95, f"gen_ai.server.time_{part}", NAMED))
+        for part in ("to_first_token", "per_output_token")
+    )
+    tokens = [
+        Query(total(rate("model.generation.tokens", f'{SERIES}, gen_ai_token_type="{kind}"')), kind)
+        for kind in ("input", "output")
+    ]
+    running = total(gauge("model.server.requests.running", MODEL))
+    cache = f"max({gauge('model.server.kv_cache.usage', MODEL)})"
+    found = (
+        stat("First token, p95", "95 % of streamed answers began no later.", "s", first),
+        judged(
+            stat(
+                "Within target",
+                "Share of streamed answers that began no later than the target chosen above.",
+                "percentunit",
+                Query(f"{quick} / ({asked} > 0)"),
+            ),
+            *(("red", None), ("orange", 0.95), ("green", 0.99)),
+        ),
+        stat("By token, p95", "95 % of answers took no longer by token after the first.", "s", each),
+        stat("Input tokens", "Tokens of prompts per second.", "short", tokens[0]),
+        stat("Output tokens", "Tokens of answers per second.", "short", tokens[1]),
+        empty(
+            stat("At work", "Requests that the server works on, as it tells.", "short", Query(running)),
+            SILENT,
+        ),
+        judged(
+            empty(
+                stat(
+                    "KV cache",
+                    "Share of the KV cache in use, of the fullest engine.",
+                    "percentunit",
+                    Query(cache),
+                ),
+                SILENT,
+            ),
+            *(("green", None), ("orange", 0.9)),
+        ),
+    )
+    return found
 
 
 def _times() -> Sequence[Panel]:

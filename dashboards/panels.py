@@ -61,7 +61,7 @@ def stat(title: str, text: str, unit: str, *queries: Query) -> Panel:
         "graphMode": "area",
         "textMode": "auto",
     }
-    return sized(panel, 4, 4)
+    return sized(panel, 3, 4)
 
 
 def heatmap(title: str, text: str, unit: str, query: Query) -> Panel:
@@ -117,6 +117,26 @@ def table(title: str, text: str, labels: Sequence[str], columns: Mapping[str, tu
         },
     ]
     panel["options"] = {"showHeader": True, "cellHeight": "sm"}
+    return panel
+
+
+def linked(panel: Panel, column: str, title: str, uid: str) -> Panel:
+    """A column of a table leads to another dashboard, narrowed to the model of the row."""
+    chosen = "".join(
+        f"&${{{name}:queryparam}}" for name in ("datasource", "job", "namespace", "instance", "role")
+    )
+    model = "".join(f"&var-{name}=${{__data.fields.{name}}}" for name in ("model_name", "model_version"))
+    link = {"title": title, "url": f"/d/{uid}?${{__url_time_range}}{chosen}{model}", "targetBlank": False}
+    panel["fieldConfig"]["overrides"].append(override(column, "links", [link]))
+    return panel
+
+
+def tinted(panel: Panel, column: str, *steps: tuple[str, float | None]) -> Panel:
+    """Colour a column of a table by its values: (colour, from) pairs, the first from nothing."""
+    judged_by = {"mode": "absolute", "steps": [{"color": colour, "value": value} for colour, value in steps]}
+    shown = override(column, "thresholds", judged_by)
+    shown["properties"].append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
+    panel["fieldConfig"]["overrides"].append(shown)
     return panel
 
 
@@ -182,22 +202,51 @@ def override(name: str, key: str, value: Any) -> dict[str, Any]:
     return {"matcher": {"id": "byName", "options": name}, "properties": [{"id": key, "value": value}]}
 
 
-def layout(rows: Sequence[tuple[str, Sequence[Panel]]]) -> list[Panel]:
-    """Row headers and panels in Grafana's flat list, packed left to right, ids counted from 1."""
+def layout(rows: Sequence[tuple[str, Sequence[Panel]]], folded: Iterable[str] = ()) -> list[Panel]:
+    """Row headers and panels in Grafana's flat list, packed left to right, ids counted from 1.
+
+    Panels of folded rows stand inside their header, and are asked for only when somebody opens it.
+    """
     placed: list[Panel] = []
+    closed = set(folded)
     top = 0
     for title, panels in rows:
-        placed.append(_row(title, top))
-        top += 1
-        left = tallest = 0
-        for panel in panels:
-            width, height = panel["gridPos"]["w"], panel["gridPos"]["h"]
-            if left + width > COLUMNS:
-                top, left, tallest = top + tallest, 0, 0
-            placed.append({**panel, "gridPos": {"x": left, "y": top, "w": width, "h": height}})
-            left, tallest = left + width, max(tallest, height)
-        top += tallest
-    return [{"id": number, **panel} for number, panel in enumerate(placed, start=1)]
+        number = len(placed) + sum(len(row["panels"]) for row in placed if row["type"] == "row") + 1
+        header = {"id": number, **_row(title, top, title in closed)}
+        inside, below = _packed(panels, top + 1)
+        inside = [{"id": number + at, **panel} for at, panel in enumerate(inside, start=1)]
+        if title in closed:
+            placed.append({**header, "panels": inside})
+            top += 1
+        else:
+            placed += [header, *inside]
+            top = below
+    return placed
+
+
+def _packed(panels: Sequence[Panel], top: int) -> tuple[list[Panel], int]:
+    """Panels at their places, and where the next row begins; a line is as wide as the page and of one height."""
+    lines: list[list[Panel]] = []
+    left = COLUMNS
+    for panel in panels:
+        width = panel["gridPos"]["w"]
+        if left + width > COLUMNS or "repeat" in panel:
+            lines.append([])
+            left = 0
+        lines[-1].append(panel)
+        left = COLUMNS if "repeat" in panel else left + width
+    placed = []
+    for line in lines:
+        height = max(panel["gridPos"]["h"] for panel in line)
+        given = sum(panel["gridPos"]["w"] for panel in line)
+        left = taken = 0
+        for panel in line:
+            taken += panel["gridPos"]["w"]
+            right = taken * COLUMNS // given
+            placed.append({**panel, "gridPos": {"x": left, "y": top, "w": right - left, "h": height}})
+            left = right
+        top += height
+    return placed, top
 
 
 def _panel(kind: str, title: str, text: str, queries: Sequence[Query]) -> Panel:
@@ -242,6 +291,6 @@ def _letters() -> str:
     return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def _row(title: str, top: int) -> Panel:
+def _row(title: str, top: int, collapsed: bool) -> Panel:
     place = {"x": 0, "y": top, "w": COLUMNS, "h": 1}
-    return {"type": "row", "title": title, "collapsed": False, "gridPos": place, "panels": []}
+    return {"type": "row", "title": title, "collapsed": collapsed, "gridPos": place, "panels": []}

@@ -14,7 +14,8 @@ from exporter.records.catalogue import CATALOGUE, metric, prometheus_name
 
 HISTOGRAM_PARTS = ("_bucket", "_count", "_sum")
 # Series that Prometheus itself makes.
-SYNTHETIC = frozenset({"up", "ALERTS"})
+ALERTS = "ALERTS"
+SYNTHETIC = frozenset({"up", ALERTS})
 # dcgm-exporter's series that panels take where a sidecar sees no GPU; no alert does.
 FOREIGN = frozenset(
     f"DCGM_FI_DEV_{name}"
@@ -23,10 +24,11 @@ FOREIGN = frozenset(
         *("GPU_TEMP", "POWER_USAGE", "XID_ERRORS"),
     )
 )
-# What stands for a duration; the first three as Grafana fills them for a data source scraped each 15 s.
+# What stands for a time; the first three as Grafana fills them for a data source scraped each 15 s.
 DURATIONS = {
     **{"__rate_interval": "1m", "__range": "1h", "__interval": "15s"},
     **{"window": "1h", "fleet_window": "1h"},
+    **{"latency_target": "1", "first_token_target": "0.5"},
 }
 # `${1}` of label_replace is no variable, in Grafana neither.
 _VARIABLE = re.compile(r"\$(?:\{([a-zA-Z_]\w*)(?::\w+)?\}|([a-zA-Z_]\w*))")

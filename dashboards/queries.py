@@ -26,9 +26,9 @@ def total(expr: str, *labels: str) -> str:
     return f"sum by ({', '.join(labels)}) ({expr})" if labels else f"sum({expr})"
 
 
-def quantile(level: float, name: str, selector: str) -> str:
+def quantile(level: float, name: str, selector: str, *labels: str) -> str:
     """A quantile over the chosen replicas; nothing where nothing was counted, since that would be NaN."""
-    return f"histogram_quantile({level}, {total(rate(name, selector, '_bucket'), 'le')}) >= 0"
+    return f"histogram_quantile({level}, {total(rate(name, selector, '_bucket'), *labels, 'le')}) >= 0"
 
 
 def quantiles(name: str, selector: str, exemplars: bool = False) -> tuple[Query, ...]:

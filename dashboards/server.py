@@ -1,4 +1,4 @@
-"""The row "Server": what the model server tells of itself, under one set of names whatever server it is.
+"""The rows "Server" and "Server of the language model": what it tells of itself, by one set of names for all servers.
 
 It knows no server. Invariant: a mean is divided by what is above zero, so that an idle server shows the empty text.
 """
@@ -15,8 +15,13 @@ _LEGEND = "{{model_name}} {{source}}"
 
 
 def panels() -> Sequence[Panel]:
-    found = (*_load(), *_time(), *_cache(), *_answers(), *_reading())
-    return tuple(empty(panel, SILENT) for panel in found)
+    """Of any server."""
+    return tuple(empty(panel, SILENT) for panel in (*_load(), *_time(), *_reading()))
+
+
+def generating() -> Sequence[Panel]:
+    """Of servers of language models."""
+    return tuple(empty(panel, SILENT) for panel in (*_cache(), *_answers()))
 
 
 def _summed(name: str, word: str) -> Query:
@@ -27,6 +32,7 @@ def _load() -> Sequence[Panel]:
     batches = f"({total(rate('model.server.batches', MODEL), *_BY)} > 0)"
     mean = f"{total(rate('model.server.inferences', MODEL), *_BY)} / {batches}"
     now = f"max by (model_name, source) ({gauge('model.server.batch.size', MODEL)})"
+    used = f"max by (model_name, resource) ({gauge('model.server.utilization', MODEL)})"
     return (
         timeseries(
             "Server queue",
@@ -41,6 +47,12 @@ def _load() -> Sequence[Panel]:
             "short",
             Query(now, f"{_LEGEND} now"),
             Query(mean, f"{_LEGEND} mean"),
+        ),
+        timeseries(
+            "Load reports",
+            "Utilization that the last load report told.",
+            "percentunit",
+            Query(used, "{{model_name}} {{resource}}"),
         ),
     )
 
@@ -86,7 +98,6 @@ def _answers() -> Sequence[Panel]:
     phases = total(rate("model.server.phase.duration", MODEL, "_bucket"), "phase", "le")
     tail = f"histogram_quantile(0.99, {phases}) >= 0"
     tokens = total(rate("model.server.tokens", MODEL), "model_name", "token_type")
-    used = f"max by (model_name, resource) ({gauge('model.server.utilization', MODEL)})"
     capacity = f"min by (model_name, source) ({gauge('model.server.token.capacity', MODEL)})"
     return (
         timeseries(
@@ -106,12 +117,6 @@ def _answers() -> Sequence[Panel]:
             "Tokens per second, from the answers' own headers.",
             "short",
             Query(tokens, "{{model_name}} {{token_type}}"),
-        ),
-        timeseries(
-            "Load reports",
-            "Utilization that the last load report told.",
-            "percentunit",
-            Query(used, "{{model_name}} {{resource}}"),
         ),
         timeseries(
             "KV cache capacity", "Tokens that fit into the KV cache.", "short", Query(capacity, _LEGEND)

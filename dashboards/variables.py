@@ -4,14 +4,22 @@ It knows the labels that every family shares and no panel. Invariant: no query n
 model or a window of its own; all come from these variables.
 """
 
+import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
+from alert_rules.values import LATENCY_P99
 from dashboards.panels import DATASOURCE, Panel
 from dashboards.promql import family
+from exporter.records.generation_metrics import FIRST_TOKEN_BUCKETS
+from exporter.records.metric import LATENCY_BUCKETS
 
 TAG = "modeltap"
+HIDDEN = 2
 ROLES = ("live", "shadow", "canary", "synthetic")
-TARGET = 'job=~"$job", instance=~"$instance"'
+# A namespace is only known in Kubernetes; an absent label is matched by the default.
+TARGET = 'job=~"$job", namespace=~"$namespace", instance=~"$instance"'
 MODEL = f'{TARGET}, model_name=~"$model_name"'
 SERIES = f'{MODEL}, model_version=~"$model_version"'
 # A job that was pushed has no instance, and its own job.
@@ -22,6 +30,9 @@ OBSERVED = f'{SERIES}, role="$role"'
 FLEET = 'job=~"$job", model_name=~"$model_name", model_version=~"$model_version", role="$role"'
 # Probes of orchestrators are no traffic.
 TRAFFIC = f'{SERIES}, operation!~"health|metadata"'
+# Prometheus 2 and 3 write a whole bound in two ways.
+LATENCY_TARGET = 'le=~"$latency_target([.]0)?"'
+FIRST_TOKEN_TARGET = 'le=~"$first_token_target([.]0)?"'
 
 
 def variables() -> list[dict[str, Any]]:
@@ -30,7 +41,13 @@ def variables() -> list[dict[str, Any]]:
     return [
         _datasource(),
         _query("job", "Job", f"label_values({up}, job)", ".+"),
-        _query("instance", "Instance", f'label_values({up}{{job=~"$job"}}, instance)', ".+"),
+        _query("namespace", "Namespace", f'label_values({up}{{job=~"$job"}}, namespace)', ".*"),
+        _query(
+            "instance",
+            "Instance",
+            f'label_values({up}{{job=~"$job", namespace=~"$namespace"}}, instance)',
+            ".+",
+        ),
         # An unnamed model has no such label, which `.+` would leave out.
         _query("model_name", "Model", f"label_values({traffic}{{{TARGET}}}, model_name)", ".*"),
         _query("model_version", "Version", f"label_values({traffic}{{{MODEL}}}, model_version)", ".*"),
@@ -39,8 +56,15 @@ def variables() -> list[dict[str, Any]]:
         _one(_query("feature", "Feature", f"label_values({feature}{{{OBSERVED}}}, feature)", ".*")),
         _choice("window", "Rolling window", ("5m", "1h"), "1h"),
         _choice("fleet_window", "Fleet window", ("1h", "24h", "7d"), "1h"),
+        _choice("latency_target", "Latency target (s)", _bounds(LATENCY_BUCKETS), f"{LATENCY_P99:g}"),
+        _choice("first_token_target", "First token target (s)", _bounds(FIRST_TOKEN_BUCKETS), "0.5"),
         {"type": "adhoc", "name": "filters", "label": "Filters", "datasource": DATASOURCE, "filters": []},
     ]
+
+
+def _bounds(buckets: Sequence[float]) -> tuple[str, ...]:
+    """A share within a target is exact only where the target is a bound of the histogram."""
+    return tuple(f"{bound:g}" for bound in buckets)
 
 
 def job_variables() -> list[dict[str, Any]]:
@@ -62,6 +86,7 @@ def dashboard(
     templates: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """A whole dashboard of the classic schema, as Grafana 10.4 and later read it."""
+    chosen = _shown(variables() if templates is None else templates, panels)
     return {
         "uid": uid,
         "title": title,
@@ -75,9 +100,16 @@ def dashboard(
         "timezone": "browser",
         "links": [_link()],
         "annotations": {"list": _annotations() if templates is None else []},
-        "templating": {"list": variables() if templates is None else templates},
+        "templating": {"list": chosen},
         "panels": panels,
     }
+
+
+def _shown(variables: list[dict[str, Any]], panels: list[Panel]) -> list[dict[str, Any]]:
+    """All of them, so that links hand every choice on; those that no panel here reads are hidden."""
+    text = json.dumps([panels, [one.get("query", "") for one in variables]])
+    used = {"datasource", "filters", *re.findall(r"\$\{?(\w+)", text)}
+    return [{**one, **({} if one["name"] in used else {"hide": HIDDEN})} for one in variables]
 
 
 def _datasource() -> dict[str, Any]:
@@ -86,7 +118,6 @@ def _datasource() -> dict[str, Any]:
         "name": "datasource",
         "label": "Data source",
         "query": "prometheus",
-        "current": {},
         "regex": "",
         "hide": 0,
     }
@@ -113,8 +144,8 @@ def _query(name: str, label: str, query: str, everything: str) -> dict[str, Any]
 
 def _one(variable: dict[str, Any]) -> dict[str, Any]:
     """Choose exactly one value, the first to begin with."""
-    rest = {key: value for key, value in variable.items() if key != "allValue"}
-    return {**rest, "multi": False, "includeAll": False, "current": {}}
+    rest = {key: value for key, value in variable.items() if key not in ("allValue", "current")}
+    return {**rest, "multi": False, "includeAll": False}
 
 
 def _choice(name: str, label: str, values: tuple[str, ...], chosen: str) -> dict[str, Any]:
@@ -136,6 +167,8 @@ def _link() -> dict[str, Any]:
     return {
         "type": "dashboards",
         "title": "modeltap",
+        "icon": "apps",
+        "tooltip": "The other dashboards, with what is chosen here",
         "tags": [TAG],
         "asDropdown": True,
         "includeVars": True,

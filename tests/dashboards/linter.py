@@ -4,26 +4,28 @@ Each takes a dashboard and returns what it finds, one line each. It knows the cl
 inside included, and nothing of our catalogue.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import promql_parser
 
-from dashboards.promql import FOREIGN, interpolate, selectors_in
+from dashboards.promql import interpolate, selectors_in
 
 Dashboard = dict[str, Any]
 Rule = Callable[[Dashboard], Iterator[str]]
 
-# Those of Grafana's list that a dashboard of ours may use; a new one is looked up there first.
-UNITS = frozenset(
-    {
-        *("none", "short", "percentunit", "percent", "s", "bytes", "Bps", "reqps", "cps", "ops"),
-        *("celsius", "watt", "joule", "bool", "hertz"),
-    }
-)
+_KNOWN = json.loads((Path(__file__).parent / "grafana.json").read_text())
+# Ids of Grafana's own lists, as `python -m dashboards.pictures --lists` prints them.
+UNITS, TRANSFORMATIONS = frozenset(_KNOWN["units"]), frozenset(_KNOWN["transformations"])
 DATASOURCES = ("$datasource", "${datasource}")
 RATES = ("rate", "irate")
+# A range that nobody writes, in the place of the variable.
+MARKED = timedelta(seconds=86_399)
+MARK = {"__rate_interval": "86399s"}
 
 
 def panels(dashboard: Dashboard) -> Iterator[dict[str, Any]]:
@@ -113,7 +115,7 @@ def target_promql_rule(dashboard: Dashboard) -> Iterator[str]:
 
 def target_rate_interval_rule(dashboard: Dashboard) -> Iterator[str]:
     for title, query in targets(dashboard):
-        if re.search(r"\bi?rate\((?:[^\[\]]*)\[(?!\$__rate_interval\])", query):
+        if not _unparsable(query) and any(span != MARKED for span in _rated(interpolate(query, MARK))):
             yield f"{title}: a rate over another range than $__rate_interval"
 
 
@@ -122,7 +124,6 @@ def target_job_rule(dashboard: Dashboard) -> Iterator[str]:
 
 
 def target_instance_rule(dashboard: Dashboard) -> Iterator[str]:
-    """Of scraped series: what a rule records of all replicas (with colons in its name) has no instance."""
     return _unmatched(dashboard, "instance")
 
 
@@ -175,10 +176,6 @@ def _unmatched(dashboard: Dashboard, label: str) -> Iterator[str]:
             continue
         # The variable itself is kept, so that the matcher can be compared with it.
         for selector in selectors_in(interpolate(query, {label: f"${label}"})):
-            if selector.name in FOREIGN:
-                continue  # another exporter's job; joined with what has the matcher
-            if label == "instance" and ":" in (selector.name or ""):
-                continue
             matchers = selector.matchers.matchers
             wanted = (label, promql_parser.MatchOp.Re, f"${label}")
             if wanted not in [(one.name, one.op, one.value) for one in matchers]:
@@ -194,6 +191,21 @@ def _counters_under_rates(query: str) -> int:
             inside = node.args[0]
             is_range = isinstance(inside, promql_parser.MatrixSelector)
             found += is_range and (inside.vector_selector.name or "").endswith("_total")
+        return True
+
+    promql_parser.walk(promql_parser.parse(query), visit)
+    return found
+
+
+def _rated(query: str) -> list[timedelta | None]:
+    """The range of each rate in a query."""
+    found: list[timedelta | None] = []
+
+    def visit(node: promql_parser.Expr) -> bool:
+        if isinstance(node, promql_parser.Call) and node.func.name in RATES:
+            inside = node.args[0]
+            if isinstance(inside, promql_parser.MatrixSelector | promql_parser.SubqueryExpr):
+                found.append(inside.range)
         return True
 
     promql_parser.walk(promql_parser.parse(query), visit)

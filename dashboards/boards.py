@@ -1,0 +1,122 @@
+"""Which rows stand on which dashboard: the one list to read, and to add a row to.
+
+It knows no query. Invariant: all dashboards have one frame: the same variables, annotations and links, so that a choice
+made on one holds on the next.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dashboards import (
+    access,
+    containers,
+    drift,
+    generation,
+    gpu,
+    jobs,
+    life,
+    machine,
+    overview,
+    payloads,
+    performance,
+    predictions,
+    quality,
+    server,
+    traffic,
+    worth,
+    wrapped,
+)
+from dashboards.panels import Panel, layout
+from dashboards.variables import dashboard
+
+Rows = Sequence[tuple[str, Sequence[Panel]]]
+
+
+def summary() -> dict[str, Any]:
+    rows = (
+        ("Now", overview.now()),
+        ("Models", overview.models()),
+        ("Alerts", overview.alerts()),
+        ("Traffic", overview.traffic()),
+        ("Drift", overview.drift()),
+    )
+    return _made("overview", "Overview", "All models behind modeltap; a row of the table leads to one.", rows)
+
+
+def model() -> dict[str, Any]:
+    rows = (
+        ("Now", traffic.now()),
+        ("Traffic", traffic.panels()),
+        ("Queue", traffic.queue()),
+        ("Versions", traffic.versions()),
+        ("Life", life.panels()),
+        ("Server", server.panels()),
+        ("Connections", traffic.connections()),
+        ("Model process", wrapped.panels()),
+    )
+    text = "Rate, errors and duration of what a model is asked; its queue, versions and life."
+    return _made("model", "Model", text, rows, "Server", "Connections", "Model process")
+
+
+def predicted() -> dict[str, Any]:
+    rows = (
+        ("Predictions", predictions.panels()),
+        ("Drift", drift.panels()),
+        ("Data quality", quality.panels()),
+    )
+    text = (
+        "What a model is given and says, how far that is from its reference, and what of it cannot be right."
+    )
+    return _made("drift", "Predictions and drift", text, rows)
+
+
+def labelled() -> dict[str, Any]:
+    rows = (
+        ("Performance", performance.panels()),
+        ("Worth", worth.panels()),
+        ("Labels", performance.labels()),
+    )
+    return _made(
+        "performance", "Performance", "What labels say of a model, and how far they can be trusted.", rows
+    )
+
+
+def generative() -> dict[str, Any]:
+    rows = (
+        ("Now", generation.now()),
+        ("Generative models", generation.panels()),
+        ("Server of the language model", server.generating()),
+    )
+    text = (
+        "Language models: time to the first token and by token, tokens, how answers end, the server's cache."
+    )
+    return _made("llm", "LLM", text, rows)
+
+
+def resources() -> dict[str, Any]:
+    rows = (
+        ("Resources", (*machine.resources(), *containers.processes())),
+        ("Containers", containers.containers()),
+        ("GPU", gpu.panels()),
+        ("Host", containers.host()),
+        ("Sidecar", machine.sidecar()),
+        ("Payload log", (*payloads.panels(), *access.panels())),
+    )
+    text = "What model, container, GPU and host use; what the sidecar costs and loses."
+    return _made("resources", "Resources", text, rows, "Host", "Payload log")
+
+
+# In the order of the menu; a name is that of the file, and of the uid.
+BOARDS = (
+    ("overview.json", summary),
+    ("model.json", model),
+    ("drift.json", predicted),
+    ("performance.json", labelled),
+    ("llm.json", generative),
+    ("resources.json", resources),
+    ("jobs.json", jobs.build),
+)
+
+
+def _made(name: str, title: str, text: str, rows: Rows, *folded: str) -> dict[str, Any]:
+    return dashboard(f"modeltap-{name}", f"modeltap / {title}", text, layout(rows, folded))
