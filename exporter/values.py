@@ -358,8 +358,10 @@ def payload_target(value: Any) -> str:
 
 
 _STORE = (
-    "expected none, memory, sqlite:/PATH, redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE][#NAME] or rediss://…"
+    "expected none, memory, sqlite:/PATH, redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE][#NAME], rediss://…, "
+    "redis+cluster://… or rediss+cluster://…"
 )
+_REDIS = ("redis", "rediss", "redis+cluster", "rediss+cluster", "unix")
 
 
 def label_store(value: Any) -> str:
@@ -376,7 +378,7 @@ def label_store(value: Any) -> str:
         raise ValueError(_STORE) from None
     plain = found.isascii() and found.isprintable() and " " not in found
     place = parts.path.strip("/") if parts.scheme == "unix" else parts.hostname
-    if parts.scheme not in ("redis", "rediss", "unix") or not place or port == 0 or not plain:
+    if parts.scheme not in _REDIS or not place or port == 0 or not plain:
         raise ValueError(_STORE)
     if find_spec("redis") is None:
         raise ValueError("expected the package redis to be installed: pip install 'modeltap[redis]'")

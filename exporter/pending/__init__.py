@@ -25,7 +25,9 @@ def open_store(where: str, limits: Limits) -> Store:
     make = _SCHEMES.get(scheme)
     if make is None:
         # The text may hold a password: no more of it is told than what it begins with.
-        known = "memory, sqlite:PATH, redis://…, rediss://… or unix://…"
+        known = (
+            "memory, sqlite:PATH, redis://…, rediss://…, redis+cluster://…, rediss+cluster://… or unix://…"
+        )
         raise BadStore(f"a store that begins with {scheme[:16]!r} (expected {known})")
     return make(where, limits)
 
@@ -63,5 +65,7 @@ _SCHEMES: Final[dict[str, Callable[[str, Limits], Store]]] = {
     "sqlite": _sqlite,
     "redis": _redis,
     "rediss": _redis,
+    "redis+cluster": _redis,
+    "rediss+cluster": _redis,
     "unix": _redis,
 }

@@ -123,7 +123,7 @@ def test_a_server_that_refuses_the_password(own: RedisServer) -> None:
 
 def test_a_cluster_takes_every_step(tmp_path_factory: pytest.TempPathFactory) -> None:
     """No step has keys of two slots: a cluster would refuse it."""
-    with RedisServer(tmp_path_factory.mktemp("r"), cluster=True) as cluster:
+    with RedisServer(tmp_path_factory.mktemp("r"), range(16384)) as cluster:
         store = Redis(cluster.url, Limits(), timeout_seconds=20.0)
         store.put(rows(*NAMES), T0)
         assert joined(store) == {"joined": 300}

@@ -3,7 +3,7 @@
     with RedisServer(folder) as server:
         ...  # connect to server.url
 
-With `cluster` it is a cluster of one node, which refuses a step over keys of two slots as any cluster does.
+With `slots` it is a node of a cluster that has those: all of them, and it is a cluster of its own.
 """
 
 import os
@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,9 +25,11 @@ DEADLINE_SECONDS = 30.0
 class RedisServer:
     """A context manager. Its data live in `folder`, written with every command, so that a killed one comes back."""
 
-    def __init__(self, folder: Path, cluster: bool = False) -> None:
+    def __init__(self, folder: Path, slots: range | None = None) -> None:
         self._folder = folder
-        self._cluster = cluster
+        self._slots = slots
+        self.port = 0 if slots is None else _free_port()
+        self.bus = 0 if slots is None else _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"unix://{folder / 'redis.sock'}"
 
@@ -34,7 +37,7 @@ class RedisServer:
         """Start it, or start it again; returns when it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
         options = {
-            "port": str(_free_port()) if self._cluster else "0",
+            "port": str(self.port),
             "bind": "127.0.0.1",
             "unixsocket": str(self._folder / "redis.sock"),
             "dir": str(self._folder),
@@ -42,17 +45,19 @@ class RedisServer:
             "appendonly": "yes",
             "appendfsync": "always",
         }
-        if self._cluster:
-            options |= {"cluster-enabled": "yes", "cluster-port": str(_free_port())}
+        if self._slots is not None:
+            options |= {"cluster-enabled": "yes", "cluster-port": str(self.bus)}
+            # What lies on other nodes stays in use, and a node that is gone is known to be within seconds.
+            options |= {"cluster-require-full-coverage": "no", "cluster-node-timeout": "2000"}
         command = [str(redis_server())]
         for name, value in options.items():
             command += [f"--{name}", value]
         with open(self._folder / "redis.log", "ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         self._wait()
-        if self._cluster:
-            self.command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            _until(lambda: self.command("CLUSTER INFO")["cluster_state"] == "ok")
+        if self._slots is not None and self.command("CLUSTER INFO")["cluster_slots_assigned"] == "0":
+            self.command("CLUSTER", "ADDSLOTSRANGE", self._slots[0], self._slots[-1])
+            until(lambda: self.command("CLUSTER INFO")["cluster_state"] == "ok")
 
     def command(self, *words: str | int) -> Any:
         """What the server answers; raises what the client raises."""
@@ -89,7 +94,7 @@ class RedisServer:
             except redis.exceptions.RedisError:
                 return False
 
-        _until(answers)
+        until(answers)
 
     def __enter__(self) -> Self:
         try:
@@ -104,7 +109,8 @@ class RedisServer:
             self.kill()
 
 
-def _until(true: Any) -> None:
+def until(true: Callable[[], bool]) -> None:
+    """Wait for it."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not true():
         assert time.monotonic() < deadline, "the server did not come up"
