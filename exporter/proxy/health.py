@@ -32,7 +32,8 @@ class Bounds:
     head_seconds: float = 5.0
     connections: int = 64
     waiting: int = 16  # of them for a drain; more are refused
-    notice_seconds: float = 2.0  # in which a drain has to begin to be waited for
+    notice_seconds: float = 2.0  # in which a drain has to begin to be waited for, unless the client says how long
+    longest_notice: int = 60
 
 
 class HealthState:
@@ -122,7 +123,7 @@ class Health(asyncio.Protocol):
             self._answer(431, "head too large")
         elif b"\r\n\r\n" in self._head:
             words = self._head.partition(b"\r\n")[0].decode("latin-1").split(" ")
-            path = words[1].partition("?")[0] if len(words) == 3 else ""
+            path, _, query = words[1].partition("?") if len(words) == 3 else ("", "", "")
             expected = "POST" if path == "/drain" else "GET"
             if len(words) != 3 or not words[2].startswith("HTTP/1."):
                 self._answer(400, f"expected GET {_PATHS} in HTTP/1.1")
@@ -132,9 +133,9 @@ class Health(asyncio.Protocol):
                 self._drain()
             else:
                 self._bare = words[0] == "HEAD"
-                self._route(path)
+                self._route(path, query)
 
-    def _route(self, path: str) -> None:
+    def _route(self, path: str, query: str) -> None:
         state = self._state
         if path == "/livez":
             self._answer(200, "ok")
@@ -142,7 +143,7 @@ class Health(asyncio.Protocol):
             ready = state.ready and not state.draining
             self._answer(*(200, "ok") if ready else (503, "draining" if state.draining else "not ready"))
         elif path == "/wait-for-drain":
-            self._wait()
+            self._wait(query)
         else:
             self._answer(404, f"not found: expected {_PATHS}")
 
@@ -157,8 +158,16 @@ class Health(asyncio.Protocol):
             state.drain()
             self._answer(*(200, "drained") if state.drained else (202, "draining"))
 
-    def _wait(self) -> None:
+    def _wait(self, query: str) -> None:
         state = self._state
+        notice = state.bounds.notice_seconds
+        if query:
+            # A hook that begins the drain from another process needs longer than a signal does.
+            name, _, value = query.partition("=")
+            if name != "notice" or not value.isascii() or not value.isdigit():
+                self._answer(400, f"expected ?notice=SECONDS, a whole number, found ?{query[:80]!a}")
+                return
+            notice = min(int(value[:9]), state.bounds.longest_notice)
         if state.drained:
             self._answer(200, "drained")
         elif not state.wait(self):
@@ -169,7 +178,7 @@ class Health(asyncio.Protocol):
             if not state.draining:
                 # Only the model's container restarts: it must not be held up for a drain that never comes.
                 loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(state.bounds.notice_seconds, self._unnoticed)
+                self._timer = loop.call_later(notice, self._unnoticed)
 
     def _unnoticed(self) -> None:
         if not self._state.draining:

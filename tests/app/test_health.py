@@ -83,6 +83,9 @@ REQUESTS = (
     (get("/drain"), 405, "expected POST, found 'GET'"),
     (get("/drain", "HEAD"), 405, "expected POST, found 'HEAD'"),
     (get("/livez", "POST"), 405, "expected GET, found 'POST'"),
+    (get("/wait-for-drain?notice=soon"), 400, "expected ?notice=SECONDS, a whole number, found ?'notice=soon'"),
+    (get("/wait-for-drain?seconds=1"), 400, "expected ?notice=SECONDS, a whole number, found ?'seconds=1'"),
+    (get("/wait-for-drain?notice=0"), 200, "not draining"),
     (b"hello\r\n\r\n", 400, "expected GET /livez, /readyz or /wait-for-drain in HTTP/1.1"),
     (b"\xff\xfe \r\n\r\n", 400, "expected GET /livez, /readyz or /wait-for-drain in HTTP/1.1"),
     (b"GET /livez HTTP/1.1\r\n" + b"x" * 9000, 431, "head too large"),
@@ -142,6 +145,18 @@ def test_no_drain_to_wait_for() -> None:
         assert await answer((await ask(get("/wait-for-drain")))[0]) == (200, "not draining")
 
     serving(HealthState(Bounds(notice_seconds=0.02)), scenario)
+
+
+def test_the_client_says_how_long_it_waits() -> None:
+    """A client's own notice counts in place of ours, up to a bound."""
+    state = HealthState(Bounds(notice_seconds=FOREVER, longest_notice=0))
+
+    async def scenario(ask: Ask) -> None:
+        for seconds in ("0", "30", "9" * 400):
+            found = await answer((await ask(get(f"/wait-for-drain?notice={seconds}")))[0])
+            assert found == (200, "not draining")
+
+    serving(state, scenario)
 
 
 def test_two_wait_for_a_drain() -> None:

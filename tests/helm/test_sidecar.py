@@ -67,15 +67,18 @@ def test_probes_can_be_chosen(chart: Chart) -> None:
 
 
 def test_drain_on_stop(chart: Chart) -> None:
-    """The model waits for the drain in both forms; a plain sidecar begins it at once, with a quiet period."""
-    hook = {"preStop": {"httpGet": {"path": "/wait-for-drain", "port": 9465}}}
-    for native in ("true", "false"):
+    """The model waits in both forms for a drain with a quiet period: SIGTERM begins it, or the native one's hook."""
+    begin = {"preStop": {"exec": {"command": ["modeltap", "drain", "--no-wait"]}}}
+    for native, begins, path in (
+        ("true", begin, "/wait-for-drain?notice=10"),
+        ("false", None, "/wait-for-drain"),
+    ):
         sidecar = chart.sidecar("--set", f"sidecar.native={native}")
-        assert "lifecycle" not in sidecar, "a hook here would wait for a drain that only SIGTERM begins"
-        quiet = [entry["value"] for entry in sidecar["env"] if entry["name"] == "MODELTAP_DRAIN_QUIET"]
-        assert quiet == ([] if native == "true" else ["10"])
+        assert sidecar.get("lifecycle") == begins
+        assert env(sidecar)["MODELTAP_DRAIN_QUIET"] == "10"
+        assert ("MODELTAP_FINAL_SCRAPE_WAIT" in env(sidecar)) == (native == "false")
         containers = chart.pod("--set", f"sidecar.native={native}")["spec"]["containers"]
-        assert containers[0]["lifecycle"] == hook
+        assert containers[0]["lifecycle"] == {"preStop": {"httpGet": {"path": path, "port": 9465}}}
 
 
 @pytest.mark.parametrize("native", ["true", "false"])
@@ -140,6 +143,7 @@ def test_settings_in_the_environment(chart: Chart) -> None:
     for name, path in (
         ("POD_NAME", "metadata.name"),
         ("POD_NAMESPACE", "metadata.namespace"),
+        ("POD_UID", "metadata.uid"),
         ("NODE_NAME", "spec.nodeName"),
     ):
         assert variables[name] == {"fieldRef": {"fieldPath": path}}

@@ -73,6 +73,8 @@ def test_schema_and_values_name_the_same_keys() -> None:
         ("podMonitor.enabled=yes", "podMonitor.enabled: Invalid type. Expected: boolean, given: string"),
         ("podMonitor.interval=often", "podMonitor.interval: Does not match pattern"),
         ("sidecar.extraEnv[0].value=x", "sidecar.extraEnv.0: name is required"),
+        ("sidecar.extraVolumes[0].emptyDir.medium=Memory", "sidecar.extraVolumes.0: name is required"),
+        ("example.probes.readyProbe.periodSeconds=1", 'Property name of "readyProbe" does not match'),
         ("config=text", "config: Invalid type. Expected: object, given: string"),
     ],
 )
@@ -92,6 +94,8 @@ def test_all_problems_at_once(chart: Chart) -> None:
     [
         ("example.enabled=true", "example.image must name the model server's image"),
         (f"{EXAMPLE},example.port=9999", "example.port is 9999, but sidecar.upstream is"),
+        (f"{EXAMPLE},example.podSpec.volumes[0].name=x", "example.podSpec.volumes is written by the chart"),
+        ("podMonitor.enabled=true,sidecar.declarePorts=false", "a PodMonitor finds no port named metrics"),
         (f"{EXAMPLE},gpu.mode=claim", "gpu.claimName must name an entry of the pod's resourceClaims"),
     ],
 )

@@ -49,6 +49,14 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
   {{- with include "modeltap.probes" $ }}
   {{- . | nindent 2 }}
   {{- end }}
+  {{- if $native }}
+  {{- /* Its SIGTERM comes after the model's end, too late for traffic: the hook begins the drain, at the same time as
+  the model's own hook begins to wait for it. A plain sidecar is told by SIGTERM. */}}
+  lifecycle:
+    preStop:
+      exec:
+        command: [modeltap, drain, --no-wait]
+  {{- end }}
   resources:
     {{- include "modeltap.resources" $ | nindent 4 }}
   securityContext:
@@ -86,10 +94,10 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
   value: {{ printf "%s:%v" $sidecar.bindAddress $sidecar.ports.metrics | quote }}
 - name: MODELTAP_HEALTH
   value: {{ printf "%s:%v" $sidecar.bindAddress $sidecar.ports.health | quote }}
-{{- if not (include "modeltap.native" .) }}
-{{- /* A native sidecar gets SIGTERM after the model ended; a plain one at once, while traffic still comes. */}}
 - name: MODELTAP_DRAIN_QUIET
   value: {{ $sidecar.drainQuiet | quote }}
+{{- if not (include "modeltap.native" .) }}
+{{- /* A native sidecar is scraped between its drain and the model's end. */}}
 - name: MODELTAP_FINAL_SCRAPE_WAIT
   value: {{ $sidecar.finalScrapeWait | quote }}
 {{- end }}
@@ -109,6 +117,10 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
   valueFrom:
     fieldRef:
       fieldPath: metadata.namespace
+- name: POD_UID
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.uid
 - name: NODE_NAME
   valueFrom:
     fieldRef:
@@ -231,7 +243,7 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
 {{- end -}}
 
 {{- define "modeltap.resourceAttributes" -}}
-{{- $pairs := list "k8s.pod.name=$(POD_NAME)" "k8s.namespace.name=$(POD_NAMESPACE)" "k8s.node.name=$(NODE_NAME)" (printf "k8s.container.name=%s" .Values.sidecar.name) -}}
+{{- $pairs := list "k8s.pod.name=$(POD_NAME)" "k8s.pod.uid=$(POD_UID)" "k8s.namespace.name=$(POD_NAMESPACE)" "k8s.node.name=$(NODE_NAME)" (printf "k8s.container.name=%s" .Values.sidecar.name) -}}
 {{- range $key, $value := .Values.otlp.resourceAttributes -}}
 {{- $pairs = append $pairs (printf "%s=%v" $key $value) -}}
 {{- end -}}
@@ -257,7 +269,8 @@ What a pod needs to carry the sidecar. In a parent chart the argument is `.Subch
 {{- if .Values.enabled -}}
 preStop:
   httpGet:
-    path: /wait-for-drain
+    {{- /* A native sidecar's drain is begun by a process that has to start first. */}}
+    path: /wait-for-drain{{ if include "modeltap.native" . }}?notice=10{{ end }}
     port: {{ .Values.sidecar.ports.health }}
 {{- end -}}
 {{- end -}}
@@ -318,7 +331,8 @@ preStop:
 {{- if include "modeltap.payloadFolder" . -}}
 {{- $volumes = append $volumes (dict "name" "modeltap-payloads" "emptyDir" (dict "sizeLimit" .Values.payloadLog.volumeSize)) -}}
 {{- end -}}
-{{- with $volumes -}}{{- toYaml . -}}{{- end -}}
+{{- /* Absent with the values of a chart from before it: `helm upgrade --reuse-values`. */ -}}
+{{- with concat $volumes (.Values.sidecar.extraVolumes | default list) -}}{{- toYaml . -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 
