@@ -83,7 +83,11 @@ REQUESTS = (
     (get("/drain"), 405, "expected POST, found 'GET'"),
     (get("/drain", "HEAD"), 405, "expected POST, found 'HEAD'"),
     (get("/livez", "POST"), 405, "expected GET, found 'POST'"),
-    (get("/wait-for-drain?notice=soon"), 400, "expected ?notice=SECONDS, a whole number, found ?'notice=soon'"),
+    (
+        get("/wait-for-drain?notice=soon"),
+        400,
+        "expected ?notice=SECONDS, a whole number, found ?'notice=soon'",
+    ),
     (get("/wait-for-drain?seconds=1"), 400, "expected ?notice=SECONDS, a whole number, found ?'seconds=1'"),
     (get("/wait-for-drain?notice=0"), 200, "not draining"),
     (b"hello\r\n\r\n", 400, "expected GET /livez, /readyz or /wait-for-drain in HTTP/1.1"),

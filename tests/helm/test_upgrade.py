@@ -42,7 +42,7 @@ def keys(node: dict[str, Any], prefix: str = "") -> dict[str, type]:
 
 @FORMS
 def test_previous_values_still_work(chart: Chart, form: str, kube: str) -> None:
-    """All values of the previous chart, given as a file, are accepted and make objects that can be upgraded in place."""
+    """All values of the previous chart are accepted, and make objects that can be upgraded in place."""
     rendered = chart.template("--values", str(PREVIOUS / "values.yaml"), "--set", EXAMPLE, kube=kube)
     assert immutable(rendered) == immutable((PREVIOUS / f"{form}.yaml").read_text())
 
