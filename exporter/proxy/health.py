@@ -32,9 +32,7 @@ class Bounds:
     head_seconds: float = 5.0
     connections: int = 64
     waiting: int = 16  # of them for a drain; more are refused
-    notice_seconds: float = (
-        2.0  # in which a drain has to begin to be waited for, unless the client says how long
-    )
+    notice_seconds: float = 2.0  # in which a drain has to begin to be waited for; a client may say how long
     longest_notice: int = 60
 
 
