@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
@@ -82,6 +83,22 @@ def test_shipped_files_render(chart: Chart) -> None:
     shipped = [path for path in (CHART / "files").glob("*/*") if path.suffix in (".json", ".yaml")]
     assert len(found) == len(shipped)
     assert len({(each["kind"], each["metadata"]["name"]) for each in found}) == len(found)
+
+
+def test_a_dashboard_too_large_is_refused(filled: Chart) -> None:
+    """A dashboard that no ConfigMap takes is refused with its name and size."""
+    (filled.path / "files" / "dashboards" / "huge.json").write_text(json.dumps("x" * 1_000_000))
+    message = filled.refusal("--set", "dashboards.enabled=true")
+    assert "huge.json has 1000002 bytes" in message and "1000000 at most" in message
+
+
+def test_a_release_fits_its_secret(chart: Chart, tmp_path: Path) -> None:
+    """Helm keeps chart and manifest, compressed and in base64 twice, in one Secret of 1 MiB at most."""
+    assert chart.run("package", str(chart.path), "--destination", str(tmp_path)).returncode == 0
+    (archive,) = tmp_path.glob("*.tgz")
+    rendered = chart.template("--set", "prometheusRule.enabled=true,dashboards.enabled=true").encode()
+    compressed = archive.stat().st_size * 4 / 3 + len(gzip.compress(rendered))
+    assert compressed * 4 / 3 < 1_048_576
 
 
 def test_podmonitor_selects_the_pods(chart: Chart) -> None:
