@@ -6,6 +6,7 @@ operator makes of them is not.
 
 from __future__ import annotations
 
+import copy
 import re
 import subprocess
 from pathlib import Path
@@ -21,7 +22,7 @@ from exporter.records.catalogue import CATALOGUE
 from tests.environments.commands import kustomize, systemd_analyze
 from tests.environments.tools import tools as peers
 
-from .conftest import CHART, REPOSITORY, Chart
+from .conftest import CHART, LOADER, REPOSITORY, Chart, shortened
 from .judges import containers, dangling, misfits, unrestricted
 from .test_sidecar import env
 
@@ -64,7 +65,7 @@ def accepted(container: dict[str, Any], **settings: str) -> Config:
 def valid(chart: Chart, folder: Path, *objects: dict[str, Any], kube: str = "1.33.0") -> str:
     """What the Kubernetes schemas find wrong; empty if nothing."""
     path = folder / "objects.yaml"
-    path.write_text(yaml.safe_dump_all(objects))
+    path.write_text(shortened([*copy.deepcopy(objects)]))
     return chart.invalid(path, kube)
 
 
@@ -309,7 +310,7 @@ def test_core_kinds(chart: Chart, tmp_path: Path) -> None:
 def test_the_dashboard_is_the_chart_s(chart: Chart) -> None:
     """The ConfigMap and its key are ones that the chart makes as release `modeltap`."""
     done = chart.run("template", "modeltap", str(CHART), "--set", "dashboards.enabled=true")
-    maps = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(done.stdout) if each}
+    maps = {each["metadata"]["name"]: each["data"] for each in yaml.load_all(done.stdout, LOADER) if each}
     named = document("operators/grafanadashboard.yaml")["spec"]["configMapRef"]
     assert named["key"] in maps[named["name"]]
 
