@@ -80,14 +80,17 @@ def test_disabled_renders_nothing(chart: Chart) -> None:
 def test_defaults_render_nothing_but_notes(chart: Chart, tmp_path: Path) -> None:
     """The bare chart makes no object, and its notes say how to put the sidecar into a pod."""
     assert chart.objects() == []
-    assert '{{- include "modeltap.initContainers" .Subcharts.modeltap' in chart.notes(tmp_path)
+    notes = chart.notes(tmp_path)
+    for name in ("initContainers", "containers", "modelLifecycle", "volumes"):
+        assert f'{{{{- include "modeltap.{name}" .Subcharts.modeltap' in notes
+    assert "prometheus.io annotations" in notes
 
 
 def test_notes_of_the_example(chart: Chart, tmp_path: Path) -> None:
     """With the example on, the notes name its Service and warn about the operator's release label."""
     notes = chart.notes(tmp_path, "--set", f"{EXAMPLE},podMonitor.enabled=true")
     assert "service/demo-modeltap-example 8080:80" in notes
-    assert "podMonitor.labels" in notes
+    assert "podMonitor.labels" in notes and "prometheus.io" not in notes
 
 
 def test_notes_of_nothing(chart: Chart, tmp_path: Path) -> None:
