@@ -18,6 +18,8 @@ from exporter.records.peak import Peak
 _LAG_SECONDS = 0.5
 # Requests under way when the listeners close: their connections look idle, and are not.
 LATE_SECONDS = 0.25
+# Clients that keep their connections never fall quiet: so much of the grace, half at most, is left to let them end.
+_FINISH_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 _WALK_SHARE = 10  # between two walks over the connections pass at least so many times the time that one takes
 
@@ -68,7 +70,7 @@ class Worker:
         """Stop accepting after the quiet period, let what is under way end, at most `grace` seconds in all."""
         plane = self.plane
         deadline = time.monotonic() + plane.settings.grace
-        await self._quiet(deadline)
+        await self._quiet(deadline - min(_FINISH_SECONDS, plane.settings.grace / 2))
         # A grace that is nearly over leaves no time to be polite.
         polite = time.monotonic() + min(LATE_SECONDS, (deadline - time.monotonic()) / 2)
         late = False

@@ -96,6 +96,28 @@ async def test_drain_accepts_until_it_is_quiet(lab: Lab) -> None:
         await lab.client()
 
 
+async def test_clients_that_never_fall_quiet(lab: Lab) -> None:
+    """Whoever keeps asking on kept connections is not cut with the grace: part of it is left for them to end."""
+    go = asyncio.Event()
+
+    async def model(peer: Peer) -> None:
+        while (await peer.read_message()).head.endswith(b"\r\n\r\n"):
+            await go.wait()
+            await peer.send(answer(b"whole"))
+
+    await lab.start(model, drain_quiet=60, grace=2)
+    busy, idle = await lab.client(), await lab.client()
+    await busy.send(request(INFER, b"{}", ID))
+    await lab.until(lambda: lab.in_flight() == 1)
+    draining = asyncio.ensure_future(_drained(lab))
+    assert await idle.receive() == b""
+    assert not draining.done()
+    go.set()
+    assert (await busy.read_message()).body == b"whole"
+    assert await busy.receive() == b""
+    await draining
+
+
 async def test_stop_without_start(lab: Lab) -> None:
     """A worker that was never started stops."""
     settings = Settings(upstreams=(Upstream(host="127.0.0.1", port=1),))
