@@ -15,12 +15,16 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.e2e.processes import LOOPBACK, Program, Running
 
 _VARIABLE = re.compile(r"\$\(([A-Z_]+)\)")
+GONE_SECONDS = 20
 FIELDS = {
     "metadata.name": "model-0",
     "metadata.namespace": "models",
@@ -87,6 +91,17 @@ class Pod:
             time.sleep(0.05)
         # What this thread started is killed with it: the kernel counts threads as parents.
         self._gone.wait()
+
+    def crash(self, name: str) -> None:
+        """Kill a container as the kernel does: with its first process all others of its namespace end."""
+        with self._lock:
+            process = self.running[name]
+            rest = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            for each in rest:
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+            assert not psutil.wait_procs(rest, GONE_SECONDS)[1], "a process outlived its container"
 
     # ---------------------------------------------------------------- the end
 
