@@ -24,6 +24,7 @@ from exporter.records.kpi import Kpi
 from exporter.records.problems import Problems
 from exporter.records.routes import SHARED_PATH
 from exporter.records.rule import Rule, RuleError
+from exporter.records.threshold import Threshold
 
 
 class ConfigError(Exception):
@@ -61,6 +62,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     time_column: str = ""
     time_unit: str = ""
     rules: tuple[Rule, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
     join_keys: tuple[str, ...] = JOIN_KEYS
     label_store: str = "none"
     label_rows: int = 1_000_000
@@ -127,6 +129,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     probe_seconds: float = 2.0
     stable_after: float = 600.0
     ready_within: float = 900.0
+    artifacts: tuple[str, ...] = ()
+    artifact_sums: tuple[str, ...] = ()
+    artifact_interval: float = 21_600.0
+    artifact_rate: int = 32 << 20
     upstream_metrics: str = ""
     upstream_metrics_interval: float = 15.0
     include_upstream: bool = False

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from exporter import label_values, values
+from exporter import description_values, label_values, values
 from exporter.analysis.known import JOIN_KEYS, STATISTIC_NAMES, TIME_UNITS
 from exporter.proxy.settings import MODES
 from exporter.records.observation import TASKS
@@ -105,6 +105,11 @@ SETTINGS: tuple[Setting, ...] = (
         "unit of such times that are numbers (default s, or the profile's)",
     ),
     Setting("rules", values.rules, "what columns must be: a list of rules (JSON on the command line)"),
+    Setting(
+        "thresholds",
+        description_values.thresholds,
+        "scores from which on something is done, with the band around each (JSON on the command line)",
+    ),
     Setting(
         "join_keys",
         values.labels(*JOIN_KEYS),
@@ -328,6 +333,29 @@ SETTINGS: tuple[Setting, ...] = (
         "ready_within",
         values.number(0.1, 604800, float),
         "seconds in which a model server that was started has to be ready (default 900)",
+    ),
+    Setting(
+        "artifacts",
+        description_values.artifacts,
+        "files of the model that are hashed: /PATH or /PATTERN, with =sha256:DIGEST where one is expected; may be "
+        "repeated",
+        repeat=True,
+    ),
+    Setting(
+        "artifact_sums",
+        description_values.places,
+        "list of such digests, as sha256sum writes it; may be repeated",
+        repeat=True,
+    ),
+    Setting(
+        "artifact_interval",
+        values.number(60, 31 * 86400, float),
+        "seconds after which an unchanged file is hashed again (default 21600)",
+    ),
+    Setting(
+        "artifact_rate",
+        values.number(65536, 1 << 36, int),
+        "bytes of such files that are read in a second at most (default 33554432)",
     ),
     Setting(
         "upstream_metrics",

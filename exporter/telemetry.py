@@ -55,6 +55,7 @@ from exporter.collect import (
 )
 from exporter.collect import run as collect
 from exporter.config import Config, owner_paths, upstream_of
+from exporter.described import Described
 from exporter.door import Door
 from exporter.drift_page import drift_page
 from exporter.guard import Guard
@@ -179,6 +180,7 @@ class Telemetry:
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
         self._begin(partial(self._keeper.run, self._engine))
         self._begin(self._life.run)
+        self._described.start()
         self._begin(self._every(config.upstream_metrics_interval, self._polling))
         await self._serve(config, admin_fd)
         self._ready = True
@@ -243,6 +245,8 @@ class Telemetry:
         self._server = next(found for found in self._built if isinstance(found, ServerSignals))
         self._included = Included(lambda: self._server.place, config.include_upstream, self._started)
         self._life.starts_told_by(lambda: self._server.started)
+        self._described = Described(config, self._happened)
+        self._built.append(self._described.artifacts)
         self._states: dict[str, State] = {}
 
     # ---------------------------------------------------------------- work
@@ -337,6 +341,7 @@ class Telemetry:
             self._tell_learned()
         self._watch()
         self._life.second(self._engine.keys, self._engine.learned, time.time())
+        self._described.second()
         if (shape := (self._traffic.shape, self._engine.shape)) != self._shape:
             self._shape = shape
             await asyncio.to_thread(self._rendering.notice, self._engine.snapshot())
@@ -427,6 +432,7 @@ class Telemetry:
         if not self._ready:
             return
         self._ready = False
+        self._described.stop()
         await self._consumer.drained(_DRAIN_SECONDS)
         if self._pusher is not None:
             await self._push(self._pusher)

@@ -25,6 +25,7 @@ from exporter.analysis.performance.outcome import Joined
 from exporter.analysis.performance.requests import Named
 from exporter.analysis.performance.scored import label_bytes
 from exporter.analysis.role import ROLES
+from exporter.collect.artifacts import LOOK_SECONDS
 from exporter.collect.container import ContainerCollector
 from exporter.collect.contract import Collector
 from exporter.collect.files import Files
@@ -41,6 +42,7 @@ from exporter.records.messages import Ack, Learned, decode_control
 from exporter.records.queue import Frames, Sender
 from exporter.records.rule import Rule
 from exporter.records.status import Status
+from exporter.records.threshold import Threshold
 from exporter.records.totals import Layout, Writer
 from exporter.stats import save
 from exporter.stats.performance.band import Band
@@ -377,6 +379,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         collectors = _collectors_of_a_tree(tmp_path / "tree")
         replaced = {each.name for each in collectors}
         telemetry._built = [*(each for each in telemetry._built if each.name not in replaced), *collectors]
+        described(telemetry)
         await telemetry._collect()
         server.close()
         await server.wait_closed()
@@ -390,9 +393,22 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     given = {"web_config": str(tmp_path / "web.yml"), "payload_log_target": str(tmp_path / "payloads")}
     given |= {"upstream_metrics": metrics, "state_dir": str(tmp_path), "access_log": str(tmp_path / "access")}
     given |= {"label_store": "memory", "join_keys": ("request_id",), "label_requests": 0.5}
+    (tmp_path / "weights").write_bytes(b"x")
+    os.utime(tmp_path / "weights", (1_600_000_000.0, 1_600_000_000.0))
+    given |= {"artifacts": (str(tmp_path / "weights"),), "thresholds": (Threshold("t", 0.5),)}
     given |= {"label_costs": (Cost("1", "0", 2.0),), "kpis": (Kpi("k", "labelled", 1.0),)}
     quality: dict[str, Any] = {"time_column": "at", "rules": (Rule("x", "not_null", "x"),)}
     run(body, reference=(str(tmp_path),), max_concurrency=4, late_spans=1, **given, **quality)
+
+
+def described(telemetry: Telemetry) -> None:
+    """A file is hashed by hand: the thread waits until nobody writes to it."""
+    artifacts = telemetry._described.artifacts
+    artifacts.stop()
+    assert artifacts._thread is not None
+    artifacts._thread.join(20)
+    while artifacts.step(time.time() + 60.0) < LOOK_SECONDS:
+        pass
 
 
 def label(telemetry: Telemetry) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from exporter.records.rule import Rule
+from exporter.records.threshold import Threshold
 
 TIME_UNITS = ("s", "ms", "us", "ns")
 JOIN_KEYS = ("column", "dialect", "request_id", "trace_id")
@@ -37,6 +38,7 @@ class Known:
     time_column: str = ""
     time_unit: str = ""
     rules: tuple[Rule, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
     join_keys: tuple[str, ...] = JOIN_KEYS
     warm_up: int = 0
     warm_up_header: str = ""

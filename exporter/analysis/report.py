@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from exporter.analysis import quality_report
+from exporter.analysis import quality_report, threshold_report
 from exporter.analysis.classes import word
 from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
@@ -38,6 +38,7 @@ def counters(states: Iterable[State]) -> Iterator[Sample]:
             yield from _sums(state, side)
             yield from _reference(state.key, side)
         yield from quality_report.samples(state)
+        yield from threshold_report.samples(state)
 
 
 def _labels(bins: Bins) -> Iterable[str]:

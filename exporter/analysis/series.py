@@ -24,6 +24,7 @@ from exporter.analysis.rows import RowFacts, Rows
 from exporter.analysis.rules import Rules, RuleState
 from exporter.analysis.side import Side, SideState, Times
 from exporter.analysis.task import PREDICTED, Outputs
+from exporter.analysis.thresholds import Thresholds, ThresholdState
 from exporter.records.observation import Observation
 from exporter.records.observation_metrics import BATCH_BUCKETS
 from exporter.stats import CategoricalBins, Profile, SnapshotError, to_bytes
@@ -64,6 +65,7 @@ class State:
     left_out: dict[str, int]
     facts: RowFacts
     rules: tuple[RuleState, ...]
+    thresholds: tuple[ThresholdState, ...]
     joint: JointState | None = None
     asked: SideState | None = None
 
@@ -85,6 +87,7 @@ class Series:
         self._wide = wide
         self._whole = Rows(known)
         self._rules = Rules(known.rules, known.missing_values)
+        self._thresholds = Thresholds(known, key.model_name)
         self._refer(profile)
         self._classes = Classes(_declared(profile))
         self._batches = [0] * (len(BATCH_BUCKETS) + 1)
@@ -161,6 +164,7 @@ class Series:
     def _predictions(self, times: Times, outputs: Batch) -> dict[str, int]:
         batch = self._outputs.placed(outputs)
         reading = self.outputs.read(batch)
+        self._thresholds.update(batch)
         problems = self._outputs.update(times, batch, reading.columns)
         for place, name in enumerate(batch.names):
             self._classes.count(name, batch.columns(place), self._outputs.nature(name))
@@ -215,6 +219,7 @@ class Series:
             left_out=left_out,
             facts=self._whole.facts(),
             rules=self._rules.states(),
+            thresholds=self._thresholds.states(),
             joint=self._joint_state(now),
             asked=self._asked.state(),
         )

@@ -8,6 +8,8 @@ alert rules and chart against this table.
 
 import re
 
+from exporter.records.artifact_metrics import ARTIFACT
+from exporter.records.description_metrics import THRESHOLD
 from exporter.records.drift_metrics import DRIFT
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.gpu_metrics import GPU
@@ -175,6 +177,7 @@ CATALOGUE: tuple[Metric, ...] = (
     ),
     # --- the model's life
     *LIFE,
+    *ARTIFACT,
     Metric(
         "model.info",
         "info",
@@ -303,6 +306,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *PERFORMANCE,
     *WORTH,
     *QUALITY,
+    *THRESHOLD,
     *RESOURCES,
     *GPU,
     *MODEL_PROCESS,

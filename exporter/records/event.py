@@ -21,6 +21,9 @@ DOWN = "model.health.down"
 UP = "model.health.up"
 MODEL_RESTARTED = "model.process.restarted"
 MODEL_STARTED = "model.process.ready"
+ARTIFACT_WRONG = "model.artifact.mismatch"
+ARTIFACT_RIGHT = "model.artifact.match"
+ARTIFACT_CHANGED = "model.artifact.changed"
 DRIFT_BEGAN = "model.drift.began"
 DRIFT_ENDED = "model.drift.ended"
 DESYNC_BURST = "modeltap.desyncs.burst"
@@ -42,6 +45,9 @@ KINDS: dict[str, tuple[Severity, str]] = {
     UP: ("INFO", "The model answers its probes again."),
     MODEL_RESTARTED: ("WARN", "The model server was started again."),
     MODEL_STARTED: ("INFO", "The model server is ready for the first time since it was started."),
+    ARTIFACT_WRONG: ("ERROR", "A file of the model is not the one that is expected."),
+    ARTIFACT_RIGHT: ("INFO", "A file of the model is the one that is expected again."),
+    ARTIFACT_CHANGED: ("INFO", "A file of the model is another one than before."),
     DRIFT_BEGAN: ("WARN", "A column has moved away from the reference."),
     DRIFT_ENDED: ("INFO", "A column is back where the reference has it."),
     DESYNC_BURST: ("WARN", "Connections go on as opaque relays, their framing being uncertain."),

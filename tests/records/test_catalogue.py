@@ -35,6 +35,12 @@ VOCABULARY = {
     *("champion", "owner"),  # the live version that a challenger is compared with; whom a KPI belongs to
     *("phase", "token_type", "resource", "purpose", "task", "task_source", "kind", "hash"),
     *("job_name", "stream", "level"),  # of a batch job; of a wrapped server's lines
+    *(
+        "artifact",
+        "digest",
+        "threshold",
+        "position",
+    ),  # a file of the model; a declared threshold, and where scores lie
     *("cgroup", "view"),  # the version of control groups; how they are seen
 }
 FIXED = {
