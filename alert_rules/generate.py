@@ -14,6 +14,7 @@ import yaml
 
 from alert_rules import (
     children,
+    description,
     drift,
     drift_long,
     drift_pairs,
@@ -34,6 +35,7 @@ HERE = Path(__file__).resolve().parent
 FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("traffic.yaml", traffic.group),
     ("life.yaml", life.group),
+    ("description.yaml", description.group),
     ("drift.yaml", drift.group),
     ("drift_long.yaml", drift_long.group),
     ("drift_pairs.yaml", drift_pairs.group),

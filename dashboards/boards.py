@@ -10,6 +10,7 @@ from typing import Any
 from dashboards import (
     access,
     containers,
+    description,
     drift,
     generation,
     gpu,
@@ -50,6 +51,7 @@ def model() -> dict[str, Any]:
         ("Queue", traffic.queue()),
         ("Versions", traffic.versions()),
         ("Life", life.panels()),
+        ("Model and files", description.panels()),
         ("Server", server.panels()),
         ("Connections", traffic.connections()),
         ("Model process", wrapped.panels()),

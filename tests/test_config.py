@@ -59,7 +59,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     ),
     "thresholds": (
         '[{"name": "a", "value": 0.5}]',
-        '[{"name": "b", "value": 1, "band": 0.1, "output": "y"}, {"name": "c", "value": -1, "class": "1", "model": "m*"}]',
+        '[{"name": "b", "value": 1, "band": 0, "output": "y"}, {"name": "c", "value": 2, "class": "1", "model": "m"}]',
         "[]",
     ),
     "join_keys": ("column", "trace_id,dialect", "request_id"),

@@ -79,6 +79,12 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.process.", lambda found: False, "modeltap wrap"),
     ("model.job.", lambda found: False, "modeltap job"),
     ("model.event.", lambda found: bool(found.config.time_column), "--time-column"),
+    (
+        "model.artifact",
+        lambda found: bool(found.config.artifacts or found.config.artifact_sums),
+        "--artifacts",
+    ),
+    ("model.threshold.", lambda found: bool(found.config.thresholds), "--thresholds"),
     ("model.rules.", lambda found: bool(found.config.rules), "rules in the file"),
     ("model.label.requested", lambda found: found.asks, "--label-requests"),
     ("model.performance.asked", lambda found: found.asks, "--label-requests"),

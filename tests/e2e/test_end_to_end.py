@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
-from dashboards import access, containers, generation, gpu, payloads, performance, worth, wrapped
+from dashboards import access, containers, description, generation, gpu, payloads, performance, worth, wrapped
 from dashboards.boards import BOARDS
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
@@ -47,6 +47,7 @@ WITHOUT_DATA = {
     "Host disk": "this machine may show none",
     "Host disk operations": "this machine may show none",
     "Host pressure": "this kernel may not tell",
+    **{panel["title"]: "no files and no thresholds are declared here" for panel in description.panels()},
     **{panel["title"]: "the model is not generative" for panel in (*generation.now(), *generation.panels())},
     **dict.fromkeys(("Firing", "Alerts by severity"), "no alert fires"),
     **{panel["title"]: "the payload log is off here" for panel in payloads.panels()},
