@@ -1,4 +1,4 @@
-"""Rules about what a model is made of: files that are not what is expected; shares of scores at declared thresholds.
+"""Rules about what a model is: files and descriptions that are not what is expected; owners; scores at thresholds.
 
 It knows files and thresholds, not what they mean. Invariant: shares are summed over replicas before they are divided,
 by the rows that have such a score.
@@ -8,14 +8,21 @@ from alert_rules.rules import MODEL, Alert, Group, Record, series, total
 from alert_rules.values import SCOPE
 
 _FILE = (*SCOPE, "artifact")
+_NAMED = (*SCOPE, "model_name")
 _AT = (*MODEL, "role", "threshold")
+OWNER = "model:model_owner:max"
 ABOVE = "threshold:model_scores_above:ratio_increase1h"
 NEAR = "threshold:model_scores_near:ratio_increase1h"
 OF = "{{ $labels.artifact }} of job {{ $labels.job }}"
 
 
 def group() -> Group:
-    return Group("modeltap-description", _shares(), _files())
+    return Group("modeltap-description", (_owner(), *_shares()), (*_files(), *_descriptions()))
+
+
+def _owner() -> Record:
+    """Once for each model, so that an alert can be joined with it."""
+    return Record(OWNER, f"max by ({', '.join((*_NAMED, 'owner', 'team'))}) ({series('model.owner')})")
 
 
 def _shares() -> tuple[Record, ...]:
@@ -48,6 +55,31 @@ def _files() -> tuple[Alert, ...]:
             _in("missing|unreadable"),
             "A file of a model is not there or cannot be read.",
             f"{OF} is missing or unreadable on {{{{ $value }}}} replicas, for five minutes.",
+        ),
+    )
+
+
+def _descriptions() -> tuple[Alert, ...]:
+    wrong = series("model.description.state", 'state="mismatch"')
+    changed = f"round(increase({series('model.description.changes')}[1h]))"
+    return (
+        Alert(
+            "DescriptionMismatch",
+            "warning",
+            "1m",
+            f"count by ({', '.join((*SCOPE, 'path'))}) ({wrong} == 1)",
+            "The description of a model is not the one that is expected.",
+            "{{ $labels.path }} of job {{ $labels.job }} says something else than is expected on {{ $value }} "
+            "replicas; model_description_info has its digest.",
+        ),
+        Alert(
+            "DescriptionChanged",
+            "info",
+            "0m",
+            f"max by ({', '.join((*_NAMED, 'section'))}) ({changed}) > 0",
+            "The description of a model says something else than before.",
+            "{{ $labels.section }} of model {{ $labels.model_name }} (job {{ $labels.job }}) changed {{ $value }} "
+            "times within an hour, while its sidecar ran.",
         ),
     )
 

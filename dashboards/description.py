@@ -1,4 +1,4 @@
-"""The row "Model and files": what the model is made of, whether it is what is expected, scores at declared thresholds.
+"""The row "Model and files": what is said of the model, whether its files are what is expected, scores at thresholds.
 
 It knows which question each panel answers. Invariant: shares of scores are summed over replicas before they are
 divided, by the rows that have such a score.
@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from dashboards.panels import Panel, Query, empty, sized, stacked, table, timeseries
 from dashboards.queries import gauge, increase, rate, total
-from dashboards.variables import OBSERVED, TARGET
+from dashboards.variables import MODEL, OBSERVED, SERIES, TARGET
 
+NO_DESCRIPTIONS = "No descriptions configured"
 NO_FILES = "No artifacts configured"
 NO_THRESHOLDS = "No thresholds declared"
 _AT = ("model_version", "threshold")
@@ -17,7 +18,31 @@ _AT = ("model_version", "threshold")
 
 def panels() -> Sequence[Panel]:
     """All of them."""
-    return (*_files(), *_hashing(), *_thresholds())
+    return (*_descriptions(), *_files(), *_hashing(), *_thresholds())
+
+
+def _descriptions() -> Sequence[Panel]:
+    """What the owner says, who that is, and whether it is what is expected."""
+    owners = f"count by (model_name, owner, team) ({gauge('model.owner', MODEL)})"
+    versions = ("model_name", "model_version", "run_id", "digest")
+    said = f"count by ({', '.join(versions)}) ({gauge('model.description', SERIES)})"
+    parts = ("model_name", "model_version", "section", "digest")
+    sections = f"count by ({', '.join(parts)}) ({gauge('model.description.section', SERIES)})"
+    states = f"count by (path, state) ({gauge('model.description.state', TARGET)})"
+    changes = total(increase("model.description.changes", MODEL), "model_name", "section")
+    found = (
+        _table("Owners", "Replicas by whom each model belongs to.", ("model_name", "owner", "team"), owners),
+        _table("Descriptions", "Replicas by what is said of each version.", versions, said),
+        _table("Sections", "Replicas by the digest of each section of a description.", parts, sections),
+        _table("Files of descriptions", "Replicas by the state of each.", ("path", "state"), states),
+        timeseries(
+            "Changes of descriptions",
+            "Sections that say something else than before.",
+            "short",
+            Query(changes, "{{model_name}} {{section}}"),
+        ),
+    )
+    return tuple(empty(panel, NO_DESCRIPTIONS) for panel in found)
 
 
 def _files() -> Sequence[Panel]:

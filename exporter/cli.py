@@ -12,7 +12,7 @@ from exporter.signals import bind_to_parent, end_when_told
 
 COMMANDS = (
     *("run", "wrap", "job", "check", "drain", "observe", "feedback", "performance"),
-    *("demo", "profile", "compare", "decode", "metrics"),
+    *("demo", "profile", "compare", "decode", "describe", "metrics"),
 )
 
 NUMERIC = (

@@ -133,6 +133,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     artifact_sums: tuple[str, ...] = ()
     artifact_interval: float = 21_600.0
     artifact_rate: int = 32 << 20
+    descriptions: tuple[str, ...] = ()
+    model_owner: str = ""
+    model_team: str = ""
     upstream_metrics: str = ""
     upstream_metrics_interval: float = 15.0
     include_upstream: bool = False

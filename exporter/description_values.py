@@ -9,6 +9,8 @@ from exporter.records.threshold import parse as parse_thresholds
 from exporter.values import texts
 
 MAX_PLACES: Final = 64
+MAX_DESCRIPTIONS: Final = 16
+MAX_LABEL: Final = 256
 _ARTIFACT: Final = re.compile(r"(/[^\0]*?)(?:=sha256:([0-9a-fA-F]{64}))?", re.DOTALL)
 _EXPECTED: Final = (
     f"expected at most {MAX_PLACES} absolute paths or patterns, each with =sha256: and 64 hexadecimal digits "
@@ -31,6 +33,17 @@ def split(artifact: str) -> tuple[str, str]:
     """Path, and digest or ""; a path of "" for what is no artifact."""
     found = _ARTIFACT.fullmatch(artifact)
     return (found[1], (found[2] or "").lower()) if found is not None else ("", "")
+
+
+def descriptions(value: Any) -> tuple[str, ...]:
+    """Files or folders of descriptions, each with the digest that is expected or without."""
+    found = artifacts(value)
+    named = all(one.isprintable() and len(split(one)[0]) <= MAX_LABEL for one in found)
+    if len(found) > MAX_DESCRIPTIONS or not named:
+        raise ValueError(
+            f"expected at most {MAX_DESCRIPTIONS} absolute paths of at most {MAX_LABEL} printable characters"
+        )
+    return found
 
 
 def places(value: Any) -> tuple[str, ...]:

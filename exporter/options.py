@@ -358,6 +358,15 @@ SETTINGS: tuple[Setting, ...] = (
         "bytes of such files that are read in a second at most (default 33554432)",
     ),
     Setting(
+        "descriptions",
+        description_values.descriptions,
+        "descriptions of the model: a file or folder (see modeltap describe), with =sha256:DIGEST where one is "
+        "expected; may be repeated",
+        repeat=True,
+    ),
+    Setting("model_owner", values.label, "whom the model belongs to (default: as described)"),
+    Setting("model_team", values.label, "the team that is responsible for it (default: as described)"),
+    Setting(
         "upstream_metrics",
         values.metrics_place,
         "the model server's own metrics: URL, /PATH, :PORT[/PATH] or off (default: looked for)",

@@ -153,6 +153,8 @@ class Telemetry:
         self._rendering = Rendering(self._traffic, hold)
         # The warm-up of a model is over when a second analysis starts to count.
         known = replace(_known(config), warm_up=0) if again else _known(config)
+        self._described = Described(config, self._happened)
+        known = await self._described.known(known)
         self._references = References(config.reference, config.learn_file, config.hash_key)
         self._engine = Engine(self._references.profiles, known, config.latency_buckets, self._started)
         if config.learn_file and not Path(config.learn_file).exists():
@@ -245,8 +247,7 @@ class Telemetry:
         self._server = next(found for found in self._built if isinstance(found, ServerSignals))
         self._included = Included(lambda: self._server.place, config.include_upstream, self._started)
         self._life.starts_told_by(lambda: self._server.started)
-        self._described = Described(config, self._happened)
-        self._built.append(self._described.artifacts)
+        self._built += self._described.collectors
         self._states: dict[str, State] = {}
 
     # ---------------------------------------------------------------- work
@@ -341,7 +342,7 @@ class Telemetry:
             self._tell_learned()
         self._watch()
         self._life.second(self._engine.keys, self._engine.learned, time.time())
-        self._described.second()
+        self._described.second(self._engine.keys)
         if (shape := (self._traffic.shape, self._engine.shape)) != self._shape:
             self._shape = shape
             await asyncio.to_thread(self._rendering.notice, self._engine.snapshot())

@@ -22,7 +22,7 @@ def test_events_of_files(tmp_path: Path) -> None:
     def hashed(now: float) -> None:
         while made.artifacts.step(now) < LOOK_SECONDS:
             pass
-        made.second()
+        made.second([])
 
     # Beyond the times of the inodes, which are those of this machine.
     hashed(now := NOW + 1e9)
@@ -32,6 +32,6 @@ def test_events_of_files(tmp_path: Path) -> None:
         (event.ARTIFACT_WRONG, {"path": str(path), "digest": sha(b"a"), "expected": "0" * 64}),
         (event.ARTIFACT_CHANGED, {"path": str(free), "digest": sha(b"c")}),
     ]
-    made.second()
+    made.second([])
     assert len(told) == 2
     made.stop()

@@ -395,6 +395,8 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     given |= {"label_store": "memory", "join_keys": ("request_id",), "label_requests": 0.5}
     (tmp_path / "weights").write_bytes(b"x")
     os.utime(tmp_path / "weights", (1_600_000_000.0, 1_600_000_000.0))
+    (tmp_path / "modeltap.json").write_text('{"name": "iris", "owner": "ada", "training": {"seed": 1}}')
+    given |= {"descriptions": (str(tmp_path / "modeltap.json"),)}
     given |= {"artifacts": (str(tmp_path / "weights"),), "thresholds": (Threshold("t", 0.5),)}
     given |= {"label_costs": (Cost("1", "0", 2.0),), "kpis": (Kpi("k", "labelled", 1.0),)}
     quality: dict[str, Any] = {"time_column": "at", "rules": (Rule("x", "not_null", "x"),)}

@@ -84,7 +84,17 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
         lambda found: bool(found.config.artifacts or found.config.artifact_sums),
         "--artifacts",
     ),
-    ("model.threshold.", lambda found: bool(found.config.thresholds), "--thresholds"),
+    ("model.description", lambda found: bool(found.config.descriptions), "--descriptions"),
+    (
+        "model.owner",
+        lambda found: bool(found.config.descriptions or found.config.model_owner or found.config.model_team),
+        "--model-owner",
+    ),
+    (
+        "model.threshold.",
+        lambda found: bool(found.config.thresholds or found.config.descriptions),
+        "--thresholds",
+    ),
     ("model.rules.", lambda found: bool(found.config.rules), "rules in the file"),
     ("model.label.requested", lambda found: found.asks, "--label-requests"),
     ("model.performance.asked", lambda found: found.asks, "--label-requests"),

@@ -9,7 +9,7 @@ alert rules and chart against this table.
 import re
 
 from exporter.records.artifact_metrics import ARTIFACT
-from exporter.records.description_metrics import THRESHOLD
+from exporter.records.description_metrics import DESCRIPTION, THRESHOLD
 from exporter.records.drift_metrics import DRIFT
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.gpu_metrics import GPU
@@ -178,6 +178,7 @@ CATALOGUE: tuple[Metric, ...] = (
     # --- the model's life
     *LIFE,
     *ARTIFACT,
+    *DESCRIPTION,
     Metric(
         "model.info",
         "info",

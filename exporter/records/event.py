@@ -24,6 +24,8 @@ MODEL_STARTED = "model.process.ready"
 ARTIFACT_WRONG = "model.artifact.mismatch"
 ARTIFACT_RIGHT = "model.artifact.match"
 ARTIFACT_CHANGED = "model.artifact.changed"
+DESCRIPTION_CHANGED = "model.description.changed"
+DESCRIPTION_WRONG = "model.description.mismatch"
 DRIFT_BEGAN = "model.drift.began"
 DRIFT_ENDED = "model.drift.ended"
 DESYNC_BURST = "modeltap.desyncs.burst"
@@ -48,6 +50,8 @@ KINDS: dict[str, tuple[Severity, str]] = {
     ARTIFACT_WRONG: ("ERROR", "A file of the model is not the one that is expected."),
     ARTIFACT_RIGHT: ("INFO", "A file of the model is the one that is expected again."),
     ARTIFACT_CHANGED: ("INFO", "A file of the model is another one than before."),
+    DESCRIPTION_CHANGED: ("INFO", "The description of a model says something else than before."),
+    DESCRIPTION_WRONG: ("WARN", "The description of a model is not the one that is expected."),
     DRIFT_BEGAN: ("WARN", "A column has moved away from the reference."),
     DRIFT_ENDED: ("INFO", "A column is back where the reference has it."),
     DESYNC_BURST: ("WARN", "Connections go on as opaque relays, their framing being uncertain."),

@@ -20,6 +20,7 @@ ROOMS: dict[str, set[str]] = {
     "publish": {"records"},
     "pending": {"records"},
     "supervise": {"records"},
+    "describe": {"records"},
 }
 # Library -> the rooms, and modules beside them, that may import it.
 CONFINED = {
@@ -42,7 +43,7 @@ CONFINED = {
     "requests": set(),
 }
 # Sans-io: bytes, arrays and values in and out; time is an argument.
-SANS_IO = ("records", "wire", "decode", "stats")
+SANS_IO = ("records", "wire", "decode", "stats", "describe")
 WORLD = {
     "asyncio",
     "socket",

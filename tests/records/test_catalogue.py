@@ -38,6 +38,10 @@ VOCABULARY = {
     *(
         "artifact",
         "digest",
+        "section",
+        "team",
+        "run_id",
+        "checkpoint",
         "threshold",
         "position",
     ),  # a file of the model; a declared threshold, and where scores lie
