@@ -4,6 +4,7 @@ It joins settings with what files say and with the models that are served. Used 
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -19,6 +20,9 @@ from exporter.records.event import Event, Value
 from exporter.records.exchange import OTHER, UNKNOWN
 from exporter.records.threshold import MAX_THRESHOLDS
 
+log = logging.getLogger(__name__)
+# A second each, at the start; a file system that hangs is not waited for beyond that.
+_LOOKS = 5
 _EVENTS = {
     "wrong": event.ARTIFACT_WRONG,
     "right": event.ARTIFACT_RIGHT,
@@ -41,7 +45,12 @@ class Described:
 
     async def known(self, known: Known) -> Known:
         """What is known of the model, with the thresholds that its descriptions declare; configured ones win."""
-        await asyncio.to_thread(self.descriptions.look, time.time())
+        for _ in range(_LOOKS):
+            await asyncio.to_thread(self.descriptions.look, time.time())
+            if not self.descriptions.waited_for:
+                break
+        for path in self.descriptions.waited_for:
+            log.warning("%s does not answer; thresholds that it declares are not counted", path)
         found = {(one.name, one.model): one for one in known.thresholds}
         several = len(self.descriptions.found) > 1
         for one in self.descriptions.found:

@@ -106,6 +106,11 @@ class Descriptions:
         """What is in force."""
         return [place.found for place in self._places if place.found is not None]
 
+    @property
+    def waited_for(self) -> list[str]:
+        """Places that have not answered yet."""
+        return [place.path for place in self._places if place.state == "pending"]
+
     def take(self) -> Iterator[Change]:
         """What changed since the last call."""
         while self._changes:

@@ -170,7 +170,7 @@ class Artifacts:
             self._look(now)
         if self._hashing is None:
             self._begin(now)
-        rest = LOOK_SECONDS
+        rest = QUIET_SECONDS if self._waiting(now) else LOOK_SECONDS
         if self._hashing is not None:
             self._go_on(self._hashing, now)
             rest = PIECE_BYTES / self._watched.rate
@@ -226,6 +226,13 @@ class Artifacts:
             self._hashing = Hashing(path)
         except OSError as error:
             self._fail(path, error, now)
+
+    def _waiting(self, now: float) -> bool:
+        """Whether somebody has written to a file just now."""
+        return any(
+            found.now not in (None, found.hashed) and not self._due(found, now)
+            for found in self._files.values()
+        )
 
     def _due(self, found: _File, now: float) -> bool:
         if found.now is None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from exporter.describe import SECTIONS, Description, describe, differences, text
-from exporter.describe.description import IDENTITY, LISTS
+from exporter.describe.description import IDENTITY, LISTS, schema
 from exporter.descriptions import Unreadable, load
 from exporter.records.problems import Problems
 
@@ -43,10 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--digest", action="store_true", help="print its digest only, as `descriptions` takes it")
     add("--compare", nargs=2, metavar=("A", "B"), help="tell what differs from A to B")
     add("--json", action="store_true", help="differences as JSON")
+    add("--schema", action="store_true", help="print the JSON Schema of a description")
 
 
 def run(args: argparse.Namespace) -> int:
     """Read, add, write; or compare."""
+    if args.schema:
+        print(json.dumps(schema(), indent=2))
+        return 0
     try:
         if args.compare:
             return _compare(args)

@@ -73,6 +73,26 @@ class Description:
         return {"schema": VERSION, **said, **self.sections}
 
 
+def schema() -> dict[str, Any]:
+    """The schema of what is written, as JSON Schema (draft 2020-12)."""
+    named = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+    said: dict[str, Any] = {
+        name: {"type": "array" if name in LISTS else "object", "description": text}
+        for name, text in SECTIONS.items()
+    }
+    said["features"]["items"] = named
+    said["thresholds"]["items"] = {**named, "required": ["name", "value"]}
+    words = {key: {"type": "string", "maxLength": MAX_WORD} for key in IDENTITY}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": VERSION,
+        "type": "object",
+        "required": ["schema"],
+        "properties": {"schema": {"const": VERSION}, **words, **said},
+        "additionalProperties": False,
+    }
+
+
 def digest(value: Any) -> str:
     """SHA-256 of a value's canonical JSON: keys sorted, no spaces, whole numbers without a point."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

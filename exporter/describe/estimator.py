@@ -24,7 +24,7 @@ _TRAINING: Final = {"random_state": "seed", "batch_size": "batch_size", "learnin
 
 
 def of_estimator(estimator: Any) -> dict[str, Any]:
-    """A document for `describe`: the class, parameters, features with their importances."""
+    """A document for `describe`: the class, parameters, features with their importances or coefficients."""
     given: Mapping[str, Any] = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {}
     params = {key: _plain(value) for key, value in given.items() if value is not None}
     kind = type(estimator)
@@ -35,7 +35,7 @@ def of_estimator(estimator: Any) -> dict[str, Any]:
         "regularisation": {key: params[key] for key in _REGULARISATION if key in params},
         "optimiser": {key: params[key] for key in _OPTIMISER if key in params},
         "training": {name: params[key] for key, name in _TRAINING.items() if key in params},
-        "features": _features(names, _importances(estimator)),
+        "features": _features(names, *_importances(estimator)),
     }
 
 
@@ -44,23 +44,21 @@ def _outputs(estimator: Any) -> dict[str, Any]:
     return {} if classes is None else {"classes": [_plain(one) for one in classes]}
 
 
-def _importances(estimator: Any) -> list[float]:
-    """As the estimator tells them; of a linear model with one output the coefficients."""
+def _importances(estimator: Any) -> tuple[str, list[float]]:
+    """What they are called, and a number for each feature; of a linear model with several outputs none."""
     found: Any = getattr(estimator, "feature_importances_", None)
-    if found is None:
-        found = getattr(estimator, "coef_", ())
-        found = found[0] if len(found) == 1 and hasattr(found[0], "__len__") else found
-    return [float(one) for one in found if not hasattr(one, "__len__")]
+    if found is not None:
+        return "importance", [float(one) for one in found]
+    found = getattr(estimator, "coef_", ())
+    found = found[0] if len(found) == 1 and hasattr(found[0], "__len__") else found
+    return "coefficient", [float(one) for one in found if not hasattr(one, "__len__")]
 
 
-def _features(names: list[str], importances: list[float]) -> list[dict[str, Any]]:
-    names = names or [str(place) for place in range(len(importances))]
-    told = importances if len(importances) == len(names) else []
-    most = MAX_VALUES // 8
-    if not told:
-        return [{"name": name} for name in names[:most]]
-    pairs = zip(names[:most], told, strict=False)
-    return [{"name": name, "importance": importance} for name, importance in pairs]
+def _features(names: list[str], word: str, told: list[float]) -> list[dict[str, Any]]:
+    names = (names or [str(place) for place in range(len(told))])[: MAX_VALUES // 8]
+    if len(told) < len(names):
+        return [{"name": name} for name in names]
+    return [{"name": name, word: number} for name, number in zip(names, told, strict=False)]
 
 
 def _plain(value: Any) -> Any:

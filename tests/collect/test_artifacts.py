@@ -11,6 +11,7 @@ from exporter.collect import hashing
 from exporter.collect.artifacts import (
     LOOK_SECONDS,
     MAX_FILES,
+    QUIET_SECONDS,
     RETRY_SECONDS,
     STALE_SECONDS,
     Artifact,
@@ -51,7 +52,7 @@ class Bench:
         """Go on until there is nothing to do at this time; the seconds that it rested."""
         self.now += seconds
         rested = 0.0
-        while (rest := self.made.step(self.now)) != LOOK_SECONDS:
+        while (rest := self.made.step(self.now)) < QUIET_SECONDS:
             rested += rest
         return rested
 
@@ -109,14 +110,16 @@ def test_a_file_that_is_replaced(tmp_path: Path, bench: MakeBench) -> None:
     assert made.states() == {"model": "match"}
     new = write(tmp_path / "new", b"new", NOW + LOOK_SECONDS)
     new.replace(path)
+    assert made.made.step(made.now + LOOK_SECONDS) == QUIET_SECONDS
     made.steps(LOOK_SECONDS)
     assert made.states() == {"model": "pending"}
     assert made.values("model.artifact") == made.values("model.artifact.size") == {}
-    made.steps(LOOK_SECONDS)
+    made.steps(QUIET_SECONDS)
     assert made.states() == {"model": "mismatch"}
     assert made.values("model.artifact.changes") == {(str(path),): 1.0}
     write(path, b"old", made.now)
     made.steps(LOOK_SECONDS)
+    made.steps(QUIET_SECONDS)
     assert made.states() == {"model": "match"}
     told = [(change.kind, change.digest) for change in made.made.take()]
     assert told == [

@@ -85,6 +85,12 @@ def test_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (status, shown[:10]) == (0, "the same: ")
 
 
+def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """For editors and for who checks files elsewhere."""
+    status, shown, _ = said(capsys, "--schema")
+    assert (status, json.loads(shown)["title"]) == (0, "modeltap.description/1")
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from exporter.describe import VERSION, Difference, describe, differences, of_estimator
-from exporter.describe.description import MAX_VALUES
+from exporter.describe.description import MAX_VALUES, schema
 from exporter.records.problems import Problems
 from exporter.records.threshold import Threshold
 
@@ -130,6 +131,22 @@ def test_differences() -> None:
     assert all(list(differences(one, other)) for one in told for other in told if one is not other)
 
 
+def test_schema() -> None:
+    """What is written fits the published schema; what is refused by its form does not."""
+    checker = Draft202012Validator(schema())
+    Draft202012Validator.check_schema(schema())
+    assert list(checker.iter_errors(describe(SAID).document())) == []
+    wrong: tuple[dict[str, Any], ...] = (
+        {"nmae": 1},
+        {"training": []},
+        {"features": [{}]},
+        {"thresholds": [{"name": "t"}]},
+        {"schema": "modeltap.description/2"},
+        {"name": "x" * 129},
+    )
+    assert all(list(checker.iter_errors({"schema": VERSION} | one)) for one in wrong)
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab", max_size=2),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=3),
@@ -182,7 +199,7 @@ def test_estimators() -> None:
     }
     assert describe(said | {"name": "m"}).sections["training"] == {"seed": 7}
     assert of_estimator(Linear())["features"] == [
-        {"name": "0", "importance": 1.0},
-        {"name": "1", "importance": -2.0},
+        {"name": "0", "coefficient": 1.0},
+        {"name": "1", "coefficient": -2.0},
     ]
     assert of_estimator(object())["features"] == []
