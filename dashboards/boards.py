@@ -63,6 +63,7 @@ def model() -> dict[str, Any]:
 def predicted() -> dict[str, Any]:
     rows = (
         ("Predictions", predictions.panels()),
+        ("Thresholds", description.thresholds()),
         ("Drift", drift.panels()),
         ("Data quality", quality.panels()),
     )

@@ -1,4 +1,4 @@
-"""The row "Model and files": what is said of the model, whether its files are what is expected, scores at thresholds.
+"""The rows "Model and files" and "Thresholds": what a model is, whether it is what is expected, where scores lie.
 
 It knows which question each panel answers. Invariant: shares of scores are summed over replicas before they are
 divided, by the rows that have such a score.
@@ -17,8 +17,8 @@ _AT = ("model_version", "threshold")
 
 
 def panels() -> Sequence[Panel]:
-    """All of them."""
-    return (*_descriptions(), *_files(), *_hashing(), *_thresholds())
+    """Of the model."""
+    return (*_descriptions(), *_files(), *_hashing())
 
 
 def _descriptions() -> Sequence[Panel]:
@@ -100,7 +100,8 @@ def _hashing() -> Sequence[Panel]:
     )
 
 
-def _thresholds() -> Sequence[Panel]:
+def thresholds() -> Sequence[Panel]:
+    """Of its scores."""
     rows = "model.threshold.rows"
     every = f'{OBSERVED}, position!="missing"'
     among = f"({total(increase(rows, every), *_AT)} > 0)"

@@ -47,7 +47,10 @@ WITHOUT_DATA = {
     "Host disk": "this machine may show none",
     "Host disk operations": "this machine may show none",
     "Host pressure": "this kernel may not tell",
-    **{panel["title"]: "no files and no thresholds are declared here" for panel in description.panels()},
+    **{
+        panel["title"]: "no files and no thresholds are declared here"
+        for panel in (*description.panels(), *description.thresholds())
+    },
     **{panel["title"]: "the model is not generative" for panel in (*generation.now(), *generation.panels())},
     **dict.fromkeys(("Firing", "Alerts by severity"), "no alert fires"),
     **{panel["title"]: "the payload log is off here" for panel in payloads.panels()},
