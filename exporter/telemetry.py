@@ -173,6 +173,7 @@ class Telemetry:
         self._publishers(f"{socket.gethostname()}:{config.listen}")
         self._events.switched_off(message["dialects_off"], time.time())
         self._collectors(config, None if again else self._started)
+        self._built += self._described.collectors
         self._budget = Budget(cpu_budget(config.analysis_cpu))
         self._consumer = Consumer(self._handle, self._large, self._flush)
         self._begin(self._consumer.run)
@@ -247,7 +248,6 @@ class Telemetry:
         self._server = next(found for found in self._built if isinstance(found, ServerSignals))
         self._included = Included(lambda: self._server.place, config.include_upstream, self._started)
         self._life.starts_told_by(lambda: self._server.started)
-        self._built += self._described.collectors
         self._states: dict[str, State] = {}
 
     # ---------------------------------------------------------------- work
