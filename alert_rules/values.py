@@ -50,6 +50,12 @@ VOLUME_HIGH = 3.0
 PERFORMANCE_WINDOW = "7d"
 # SageMaker gives no deviation of a figure below so many rows.
 MIN_LABELLED = 200
+# Of either class, below which an area under the ROC curve is judged by nobody.
+MIN_POSITIVES = 20
+# Share of truths that a predicted interval has to hold: what is called 90 %, and holds less than this, is not that.
+INTERVAL_COVERAGE = 0.8
+# The four-fifths rule (29 CFR 1607.4 D): the rate of the least chosen group over that of the most chosen one.
+PARITY_RATIO = 0.8
 # Mean distance between scores and the share of positives.
 ECE = 0.1
 # Between two deliveries of labels; a weekly file wants more than 7d.

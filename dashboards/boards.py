@@ -12,6 +12,7 @@ from dashboards import (
     containers,
     description,
     drift,
+    figures,
     generation,
     gpu,
     jobs,
@@ -76,6 +77,8 @@ def predicted() -> dict[str, Any]:
 def labelled() -> dict[str, Any]:
     rows = (
         ("Performance", performance.panels()),
+        ("Groups", figures.groups()),
+        ("Several answers", figures.several()),
         ("Worth", worth.panels()),
         ("Labels", performance.labels()),
     )

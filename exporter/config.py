@@ -24,6 +24,7 @@ from exporter.records.kpi import Kpi
 from exporter.records.problems import Problems
 from exporter.records.routes import SHARED_PATH
 from exporter.records.rule import Rule, RuleError
+from exporter.records.segment import Segment
 from exporter.records.threshold import Threshold
 
 
@@ -64,6 +65,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     join_keys: tuple[str, ...] = JOIN_KEYS
+    label_groups: tuple[Segment, ...] = ()
     label_store: str = "none"
     label_rows: int = 1_000_000
     label_age: float = 30.0

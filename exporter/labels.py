@@ -18,16 +18,21 @@ from typing import Any, Final, TypeVar
 
 from exporter.analysis.known import Known
 from exporter.analysis.performance.cohorts import due, periods
+from exporter.analysis.performance.given import EXPECTED, value_of
 from exporter.analysis.performance.joining import Joining
 from exporter.analysis.performance.judged import told
 from exporter.analysis.performance.kpis import Moment
 from exporter.analysis.performance.margins import Margins
 from exporter.analysis.performance.outcome import Joined, Performance
-from exporter.analysis.performance.report import band_samples, label_samples, performance_samples
+from exporter.analysis.performance.report import (
+    band_samples,
+    coverage_samples,
+    label_samples,
+    performance_samples,
+    target_samples,
+)
 from exporter.analysis.performance.requests import Requests, Shares
-from exporter.analysis.performance.scored import label_bytes
 from exporter.analysis.performance.table import Reading
-from exporter.analysis.performance.told import mark
 from exporter.analysis.performance.worth import Worth
 from exporter.config import Config
 from exporter.decode import feedback, seldon_feedback
@@ -65,7 +70,6 @@ _ROW_BYTES: Final = 256  # that a row may take in a store, key and all
 _STATES: Final = ("predictions", "joined", "pending", "expired", "evicted", "repeated", "parked", "released")
 # What can become of a label, besides what stores say.
 SAMPLED_OUT, INVALID = "sampled_out", "invalid"
-EXPECTED: Final = {"several_classes": "one class, or one number: several of one row are not judged"}
 Result = TypeVar("Result")
 # What became of one item: of each of its labels; or why it was refused.
 Answer = tuple[str, ...] | str
@@ -124,6 +128,7 @@ class Labels:
         self._guarded = Guarded(store, self._released.extend)
         self._worth = Worth(config.label_costs, config.kpis)
         self._margins = Margins(config.label_unlabelled, self._worth.costs)
+        self._segments = known.label_groups
         self._sampler = Sampler(config.label_sample)
         shares = Shares(config.label_requests, config.label_requests_uncertain, config.label_requests_band)
         self.requests = Requests(shares, known.threshold) if shares else None
@@ -195,14 +200,14 @@ class Labels:
         outcomes = [""] * len(labels)
         asked: list[tuple[int, Label]] = []
         for place, one in enumerate(labels):
-            if isinstance(one.label, tuple):
-                outcomes[place] = "several_classes"
-                continue
             name = key(request_digest(one.output, one.id), one.row)
             if not self._sampler.keeps(name):
                 outcomes[place] = SAMPLED_OUT
                 continue
-            value = label_bytes(one.label, one.weight, self.joining.words.id(one.label), mark(one.outcomes))
+            value = value_of(one, self.joining.words, self._segments)
+            if value is None:
+                outcomes[place] = "too_many_classes"
+                continue
             asked.append((place, Label(name, value, one.time)))
         taken = await self._taken([label for _, label in asked], now)
         for (place, _), found in zip(asked, taken, strict=True):
@@ -213,7 +218,7 @@ class Labels:
             if self.requests is not None:
                 self.requests.answered(label.key)
         for one, outcome in zip(labels, outcomes, strict=True):
-            self._count(one.source, INVALID if outcome == "several_classes" else outcome)
+            self._count(one.source, INVALID if outcome in EXPECTED else outcome)
         return outcomes
 
     def _outcomes_of(self, label: Label, found: Taken, outcomes: Sequence[tuple[str, float]]) -> None:
@@ -346,8 +351,10 @@ class Labels:
         yield Sample("modeltap.labels.sample_ratio", (), self._sampler.rate)
         yield from self._store()
         yield from performance_samples(standing)
+        yield from coverage_samples(self.joining.kept, self._performance.met, self._created)
         yield from band_samples(dict(self.joining.bands))
         yield from self._worth.samples(standing, self.requests)
+        yield from target_samples(dict(self.joining.targets))
 
     def _store(self) -> Iterator[Sample]:
         store, counts = self._guarded.store, self._counts

@@ -11,10 +11,12 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from exporter.records import segment
 from exporter.records.custom import MAX_CUSTOMS, Custom, CustomError, parse
 from exporter.records.routes import SELECTABLE, custom_rule
 from exporter.records.rule import MAX_RULES, Rule
 from exporter.records.rule import parse as parse_rules
+from exporter.records.segment import Segment
 from exporter.supervise import signals
 
 _TARGET = (
@@ -196,6 +198,16 @@ def sizes(*words: str) -> Callable[[Any], tuple[str, ...]]:
         return found
 
     return parse
+
+
+def segments(value: Any) -> tuple[Segment, ...]:
+    """Columns with their groups, separated by commas, or a list of them."""
+    if isinstance(value, tuple) and all(isinstance(one, Segment) for one in value):
+        return value
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise ValueError(segment.EXPECTED)
+    return segment.parse_all([text(item) for item in items])
 
 
 def customs(value: Any) -> tuple[Custom, ...]:

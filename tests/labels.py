@@ -40,7 +40,8 @@ class World:
         rows = len(next(iter(outputs.values())))
         head = f"POST /v2/models/iris/infer HTTP/1.1\r\nx-request-id: {identity}\r\n".encode()
         changes = {"request_head": head + changes.pop("fields", b"") + b"\r\n"} | changes
-        one = v2({"x": [1.0] * rows}, outputs, start=int(at * 1e9), duration=0, **changes)
+        inputs = {"x": [1.0] * rows} | dict(changes.pop("inputs", {}))
+        one = v2(inputs, outputs, start=int(at * 1e9), duration=0, **changes)
         self.engine.record(one, self.engine.understand(one), at)
         self.engine.flush(at)
 

@@ -64,6 +64,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     ),
     "join_keys": ("column", "trace_id,dialect", "request_id"),
     "label_store": ("memory", "sqlite:/a.db", "redis://h:1/2#fraud"),
+    "label_groups": ("sex=F|M", "sex=F|M,age<=25|45", "plan=a"),
     "label_rows": ("1", "2", "3"),
     "label_age": ("1", "2", "3.5"),
     "label_sample": ("0.1", "0.2", "0.3"),

@@ -390,13 +390,15 @@ def test_labels_of_another_kind() -> None:
     run(world, body=body)
 
 
-def test_several_classes_of_one_row_are_not_judged() -> None:
-    """The answer says so."""
+def test_several_classes_where_there_is_one() -> None:
+    """A list is a label of another kind than the output's: it joins, and is in no sum."""
     world = World()
 
     async def body() -> None:
-        assert await world.feed({"id": "r", "label": ["a", "b"]}) == ["several_classes"]
-        assert world.samples("modeltap.labels") == {("", "invalid"): 1}
+        world.predict("r", {"y": [0.9]})
+        assert await world.feed({"id": "r", "label": ["a", "b"]}) == ["joined"]
+        assert world.net("model.performance.unusable") == {(): 1}
+        assert world.net(CONFUSION) == {}
 
     run(world, body=body)
 

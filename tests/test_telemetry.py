@@ -21,9 +21,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text
 
 from exporter.analysis.performance.judged import What
+from exporter.analysis.performance.label import label_bytes
 from exporter.analysis.performance.outcome import Joined
 from exporter.analysis.performance.requests import Named
-from exporter.analysis.performance.scored import label_bytes
 from exporter.analysis.role import ROLES
 from exporter.collect.artifacts import LOOK_SECONDS
 from exporter.collect.container import ContainerCollector
@@ -41,6 +41,7 @@ from exporter.records.kpi import Kpi
 from exporter.records.messages import Ack, Learned, decode_control
 from exporter.records.queue import Frames, Sender
 from exporter.records.rule import Rule
+from exporter.records.segment import parse_all
 from exporter.records.status import Status
 from exporter.records.threshold import Threshold
 from exporter.records.totals import Layout, Writer
@@ -418,8 +419,12 @@ def label(telemetry: Telemetry) -> None:
     assert telemetry._labels is not None
     joining = telemetry._labels.joining
     joining.bands["iris", "1", "live"] = "0a1b2c3d", (Band("accuracy", "", 86400, 8, 0.9, 0.01),)
-    for form in ("binary", "interval"):
-        what = What("iris", "1", form, form, "1" if form == "binary" else "", 0.5)
+    joining.targets["iris", "1", "binary", "live"] = "0a1b2c3d", {"0": 60, "1": 40}
+    segments = parse_all(["sex=F|M"])
+    for form in ("binary", "interval", "labels"):
+        positive = "1" if form == "binary" else ""
+        classes = ("1", "2") if form == "labels" else ()
+        what = What("iris", "1", form, form, positive, 0.5, classes, segments)
         joining.whats[what.id] = what
         row = blank(1, 1_700_000_000.0)
         row["version"], row["value"], row["bins"] = (

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from exporter.records.rule import Rule
+from exporter.records.segment import Segment
 from exporter.records.threshold import Threshold
 
 TIME_UNITS = ("s", "ms", "us", "ns")
@@ -22,7 +23,8 @@ class Known:
     features; nor is `time_column`, which tells when a row happened: ISO 8601, or a number of `time_unit`.
     `warm_up` exchanges of each model version
     are left out, those with a field `warm_up_header` or `ignore_header` always; "" names no field. `drift_effects`:
-    STATISTIC=VALUE, the least distance that is called drift. `series_budget`: series of a version's profiled columns.
+    STATISTIC=VALUE, the least distance that is called drift. `label_groups`: by whose groups labels are counted.
+    `series_budget`: series of a version's profiled columns.
     """
 
     model_name: str = ""
@@ -40,6 +42,7 @@ class Known:
     rules: tuple[Rule, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     join_keys: tuple[str, ...] = JOIN_KEYS
+    label_groups: tuple[Segment, ...] = ()
     warm_up: int = 0
     warm_up_header: str = ""
     ignore_header: str = ""

@@ -1,10 +1,10 @@
 """Feedback as callers send it: POST /v1/feedback, as JSON, JSON lines or CSV -> labels, item by item.
 
-An item names a prediction by `id` (and `row`) and tells what turned out: `label` (a number, a class, or a list of
-classes), or `labels`, a list with one for each row of the id or an object with one for each output; `observed_at`,
-`source`, `weight`, `groups` and `outcomes` besides. SageMaker's ground truth and CloudEvents are read as they are. An
-item that cannot be taken costs no other one. Whatever the bytes are, each item becomes labels or one of REASONS;
-`docs/labels.md` is the schema for a person.
+An item names a prediction by `id` (and `row`) and tells what turned out: `label` (a number, a class, a list of classes,
+or an object of items with their grades), or `labels`, a list with one for each row of the id or an object with one for
+each output; `observed_at`, `source`, `weight`, `groups` and `outcomes` besides. SageMaker's ground truth and
+CloudEvents are read as they are. An item that cannot be taken costs no other one. Whatever the bytes are, each item
+becomes labels or one of REASONS; `docs/labels.md` is the schema for a person.
 """
 
 import csv
@@ -25,6 +25,7 @@ MAX_LABELS: Final = 100_000  # of one body, those of lists counted one by one
 MAX_CLASSES: Final = 64  # of one row
 MAX_NAMED: Final = 8  # groups, and outcomes, of one item
 _MAX_WEIGHT: Final = 1e9
+_MAX_GRADE: Final = 1e6
 _MAX_ROW: Final = (1 << 32) - 1
 
 # Every reason, with what was expected instead; words, never anything of the payload.
@@ -40,7 +41,7 @@ EXPECTED: Final[dict[str, str]] = {
     "ambiguous_field": "label or labels, not both; row only where one row is labelled",
     "wrong_type": "the types of docs/labels.md",
     "bad_id": f"an id of 1 to {MAX_ID} characters, and a row from 0 to {_MAX_ROW}",
-    "bad_label": f"a finite number, a truth value, or a text of 1 to {MAX_NAME} characters",
+    "bad_label": f"a finite number, a truth value, a text of 1 to {MAX_NAME} characters, or items with grades from 0",
     "bad_time": "unix seconds or RFC 3339 with a time zone, not in the future",
     "bad_weight": f"a weight above 0 and up to {_MAX_WEIGHT:g}",
     "bad_name": f"sources, groups and outcomes of 1 to {MAX_NAME} printable characters, {MAX_NAMED} at most",
@@ -133,7 +134,10 @@ def item(value: Any, now: float) -> tuple[Feedback, ...]:
 
 def _labels(common: Feedback, fields: _Fields) -> Iterator[Feedback]:
     """One for each row or output; outcomes go with the first."""
-    if fields.label is not None:
+    if type(fields.label) is dict:
+        items, grades = graded(fields.label)
+        yield msgspec.structs.replace(common, label=items, grades=grades)
+    elif fields.label is not None:
         yield msgspec.structs.replace(common, label=truth(fields.label))
     elif type(fields.labels) is dict:
         for place, (name, label) in enumerate(fields.labels.items()):
@@ -172,6 +176,20 @@ def truth(value: Any) -> Truth:
             raise Undecodable("wrong_type")
         return tuple(_class(truth(one)) for one in value)
     raise Undecodable("bad_label" if value is None else "wrong_type")
+
+
+def graded(value: dict[str, Any]) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Items of a ranking and how relevant each is; Undecodable for what is none."""
+    if len(value) > MAX_CLASSES:
+        raise Undecodable("too_many_labels")
+    for name, grade in value.items():
+        if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+            raise Undecodable("bad_label")
+        if type(grade) not in (int, float):
+            raise Undecodable("wrong_type")
+        if not 0.0 <= grade <= _MAX_GRADE:
+            raise Undecodable("bad_label")
+    return tuple(value), tuple(map(float, value.values()))
 
 
 def _class(label: Truth) -> str:

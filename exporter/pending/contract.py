@@ -27,12 +27,14 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from exporter.pending.row import RowArray
 
-# Longest label value, in bytes: its owner decides what is in it (a float64, a set of classes as bits, several).
-LABEL_BYTES: Final = 24
+# Longest label value, in bytes: its owner decides what is in it (a float64, groups, a set of classes, several). Any
+# length but 28: by lengths slots tell labels that wait from rows.
+LABEL_BYTES: Final = 31
 # Versions and shadows that may have answered one key; more are evicted.
 MAX_ROWS_PER_KEY: Final = 8
-# Longest name of a cell, and of a version.
+# Longest name of a cell, and longest text of a version.
 NAME_BYTES: Final = 256
+TEXT_BYTES: Final = 4096
 MAX_VERSIONS: Final = 4096
 DAY_SECONDS: Final = 86_400.0
 

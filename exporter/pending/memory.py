@@ -14,7 +14,7 @@ from typing import Final
 from exporter.pending.cohorts import Cohorts
 from exporter.pending.contract import (
     MAX_VERSIONS,
-    NAME_BYTES,
+    TEXT_BYTES,
     Cohort,
     Counts,
     Label,
@@ -206,7 +206,7 @@ class Memory:
         """See `Store`."""
         with self._lock:
             for number, text in versions.items():
-                if len(self._versions) < MAX_VERSIONS and len(text.encode()) <= NAME_BYTES:
+                if len(self._versions) < MAX_VERSIONS and len(text.encode()) <= TEXT_BYTES:
                     self._versions.setdefault(number, text)
 
     def versions(self) -> Mapping[int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from exporter.pending.cohorts import AGES_KEPT, fitting, gone
-from exporter.pending.contract import MAX_VERSIONS, NAME_BYTES, Cohort, Limits
+from exporter.pending.contract import MAX_VERSIONS, TEXT_BYTES, Cohort, Limits
 from exporter.pending.redis_link import Call, Link
 from exporter.pending.redis_scripts import ADD_CELLS, CLAIM, FORGET, SETTLE
 
@@ -30,7 +30,7 @@ class RedisCohorts:
         """See `Store`."""
         (known,) = self._link.ask(("HLEN", self._versions))
         room = 0 if known is None else MAX_VERSIONS - known
-        given = [(number, text) for number, text in versions.items() if len(text.encode()) <= NAME_BYTES]
+        given = [(number, text) for number, text in versions.items() if len(text.encode()) <= TEXT_BYTES]
         if fits := given[: max(room, 0)]:
             self._link.ask(*(("HSETNX", self._versions, str(number), text) for number, text in fits))
 

@@ -22,6 +22,7 @@ local function due(bucket) return (bucket + 1) * width + age end
 local function read(key)
   local slot = redis.call('GET', key) or ''
   local stop = #slot - #slot % 40
+  if #slot > 40 and #slot < 48 then stop = 0 end
   if stop > 0 and due(bucket_of(slot)) <= now then return '', 0 end
   if stop == 0 and slot ~= '' and until_of(slot) <= now then return '', 0 end
   return slot, stop

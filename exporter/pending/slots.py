@@ -2,8 +2,8 @@
 
 A slot is its rows, 40 bytes each, and behind them the label that joined them: its time (float64) and its value. A
 label that is parked has no rows before it, and behind it the second (u32) at which it is given up. A label takes 8 to
-32 bytes, 36 with that second, so the length alone tells the cases apart. The script that Redis runs says the same in
-Lua; one suite holds them together.
+39 bytes; parked 12 to 43 and never 40, so the length alone tells the cases apart. The script that Redis runs says the
+same in Lua; one suite holds them together.
 """
 
 import math
@@ -30,6 +30,8 @@ _UNTIL: Final = struct.Struct("<I")
 _LATEST: Final = (1 << 32) - 1
 # Role and version: whose answer a row is.
 _WHOSE: Final = slice(1, 10)
+# Of a value that would make a parked label as long as a row.
+_NO_SIZE: Final = ROW_BYTES - TIME_BYTES - _UNTIL.size
 
 Added = Literal["pending", "joined", "repeated", "evicted"]
 
@@ -95,9 +97,11 @@ def _not_after(values: RowArray, latest: int) -> RowArray:
 
 def tail_of(label: Label) -> bytes:
     """A label as it stands behind rows. Raises ValueError for one that no owner may hand in."""
-    if len(label.key) != KEY_BYTES or len(label.value) > LABEL_BYTES or not math.isfinite(label.time):
+    fits = len(label.value) <= LABEL_BYTES and len(label.value) != _NO_SIZE
+    if len(label.key) != KEY_BYTES or not fits or not math.isfinite(label.time):
         raise ValueError(
-            f"a key of {KEY_BYTES} bytes, a value of at most {LABEL_BYTES} and a finite time were expected: {label}"
+            f"a key of {KEY_BYTES} bytes, a value of at most {LABEL_BYTES} and not {_NO_SIZE}, and a finite time were"
+            f" expected: {label}"
         )
     return _TIME.pack(label.time) + label.value
 
@@ -114,7 +118,13 @@ def until(slot: bytes) -> int:
 
 def rows_in(slot: bytes) -> int:
     """How many rows it has; 0: a label is parked in it."""
-    return len(slot) // ROW_BYTES
+    return _end(slot) // ROW_BYTES
+
+
+def _end(slot: bytes) -> int:
+    """Of its rows. Between a row and a row with a label behind it is a label that is parked."""
+    size = len(slot)
+    return 0 if ROW_BYTES < size < ROW_BYTES + TIME_BYTES else size // ROW_BYTES * ROW_BYTES
 
 
 def pending_in(slot: bytes) -> int:
@@ -124,7 +134,7 @@ def pending_in(slot: bytes) -> int:
 
 def add(slot: bytes, row: bytes) -> tuple[bytes, Added]:
     """The slot with one row more, and what became of that row."""
-    end = len(slot) // ROW_BYTES * ROW_BYTES
+    end = _end(slot)
     whose = row[_WHOSE]
     for at in range(0, end, ROW_BYTES):
         if slot[at + _WHOSE.start : at + _WHOSE.stop] == whose:
@@ -137,13 +147,13 @@ def add(slot: bytes, row: bytes) -> tuple[bytes, Added]:
 
 def released(key: bytes, row: bytes, slot: bytes) -> Released:
     """The label of a slot, handed out with the row that has just joined it."""
-    tail = slot[len(slot) // ROW_BYTES * ROW_BYTES :]
+    tail = slot[_end(slot) :]
     return Released(key, row, tail[TIME_BYTES:], _TIME.unpack(tail[:TIME_BYTES])[0])
 
 
 def answer(slot: bytes, tail: bytes) -> tuple[bytes, Taken]:
     """The slot after a label came to it, and what became of that label."""
-    end = len(slot) // ROW_BYTES * ROW_BYTES
+    end = _end(slot)
     rows, old, end_of_wait = slot[:end], slot[end:], b""
     if not old:
         return rows + tail, Taken("joined", rows)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from exporter.pending.cohorts import AGES_KEPT, fitting, gone
-from exporter.pending.contract import MAX_VERSIONS, NAME_BYTES, Cohort, Limits
+from exporter.pending.contract import MAX_VERSIONS, TEXT_BYTES, Cohort, Limits
 
 Result = TypeVar("Result")
 _REFUSED = (
@@ -32,7 +32,7 @@ class SqliteCohorts:
 
     def learn(self, versions: Mapping[int, str]) -> None:
         """See `Store`."""
-        given = [(str(number), text) for number, text in versions.items() if len(text.encode()) <= NAME_BYTES]
+        given = [(str(number), text) for number, text in versions.items() if len(text.encode()) <= TEXT_BYTES]
 
         def work(file: sqlite3.Connection) -> None:
             room = MAX_VERSIONS - file.execute("SELECT count(*) FROM versions").fetchone()[0]

@@ -4,7 +4,7 @@ join and nowhere else; values of it are counted, never shown.
 
 import msgspec
 
-# A number, a class, or the classes of a row that has several.
+# A number, a class, or the classes (or relevant items) of a row that has several.
 Truth = float | str | tuple[str, ...]
 
 
@@ -12,6 +12,7 @@ class Feedback(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
     """The label of row `row` of the prediction that the caller knows by `id`; of `output`, "" if it has but one.
 
     `time`: when it was observed, unix seconds. `source`: who says so. `groups` and `outcomes` are (name, value).
+    `grades`: how relevant each item of the label is, () where it has none.
     """
 
     id: str
@@ -21,5 +22,6 @@ class Feedback(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
     output: str = ""
     source: str = ""
     weight: float = 1.0
+    grades: tuple[float, ...] = ()
     groups: tuple[tuple[str, str], ...] = ()
     outcomes: tuple[tuple[str, float], ...] = ()

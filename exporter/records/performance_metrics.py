@@ -31,6 +31,14 @@ PERFORMANCE: tuple[Metric, ...] = (
         "Predicted rows that met their label, corrections apart.",
     ),
     Metric(
+        "model.label.segment",
+        "counter",
+        "{row}",
+        (*_MODEL, "output", "segment", "group", "state", "role"),
+        "Rows that wait (kept) and that met a label (joined) by group of a configured column, class, or bin of the "
+        "score.",
+    ),
+    Metric(
         "model.label.lag",
         "histogram",
         "s",
@@ -135,7 +143,8 @@ PERFORMANCE: tuple[Metric, ...] = (
         "counter",
         "{row}",
         (*_MODEL, "output", "truth", "bin", *_SUM),
-        "Weight of rows by bin of the positive class' score (its upper edge), and by truth: positive or negative.",
+        "Weight of rows by bin of the score (its upper edge) and truth: positive or negative; right or wrong of the "
+        "likeliest of several classes.",
     ),
     Metric(
         "model.performance.score_negatives",
@@ -143,6 +152,14 @@ PERFORMANCE: tuple[Metric, ...] = (
         "{row}",
         (*_MODEL, "output", "bin", *_SUM),
         "Weight of negative rows whose score is at most the upper edge of the bin: areas under the ROC curve need it.",
+    ),
+    Metric(
+        "model.performance.score_positives",
+        "counter",
+        "{row}",
+        (*_MODEL, "output", "bin", *_SUM),
+        "Weight of positive rows whose score is at most the upper edge of the bin: areas under the curve of precision "
+        "and recall need it.",
     ),
     Metric(
         "model.performance.score_sum",
@@ -166,10 +183,39 @@ PERFORMANCE: tuple[Metric, ...] = (
         "Weight of rows by prediction less truth, bin being its upper edge; exists only with errors in the reference.",
     ),
     Metric(
+        "model.performance.label",
+        "counter",
+        "{row}",
+        (*_MODEL, "output", "class", "outcome", *_SUM),
+        "Weight of rows by label, of those that may have several: true_positive, false_positive, false_negative or "
+        "true_negative.",
+    ),
+    Metric(
+        "model.performance.group",
+        "counter",
+        "{row}",
+        (*_MODEL, "output", "segment", "group", "class", "outcome", *_SUM),
+        "Weight of rows by group of a configured column (segment): rightly of the class, wrongly called so, or missed.",
+    ),
+    Metric(
+        "model.performance.group_error",
+        "counter",
+        "1",
+        (*_MODEL, "output", "segment", "group", "statistic", *_SUM),
+        "Weighted sums by group of a configured column (segment): weight, errors over and under, their squares.",
+    ),
+    Metric(
         "model.reference.performance",
         "gauge",
         "1",
         (*_MODEL, "statistic", "class", "reference", "state", "role"),
         "Limits of a figure over periods of the reference's test rows: mean less (low) and plus (high) 3 sigma.",
+    ),
+    Metric(
+        "model.reference.target",
+        "gauge",
+        "{row}",
+        (*_MODEL, "output", "class", "reference", "role"),
+        "Test rows of the reference that are truly of a class.",
     ),
 )

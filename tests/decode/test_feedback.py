@@ -26,7 +26,16 @@ BELOW = {"too_many_items", "too_many_labels", "too_many_values", "too_deep"}
 def written(one: Feedback) -> dict[str, Any]:
     """The fields that say something."""
     told = {name: getattr(one, name) for name in Feedback.__struct_fields__}
-    bare = {"time": NOW, "row": 0, "output": "", "source": "", "weight": 1.0, "groups": (), "outcomes": ()}
+    bare = {
+        "time": NOW,
+        "row": 0,
+        "output": "",
+        "source": "",
+        "weight": 1.0,
+        "grades": (),
+        "groups": (),
+        "outcomes": (),
+    }
     return json.loads(json.dumps({name: value for name, value in told.items() if value != bare.get(name)}))
 
 

@@ -16,7 +16,18 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
-from dashboards import access, containers, description, generation, gpu, payloads, performance, worth, wrapped
+from dashboards import (
+    access,
+    containers,
+    description,
+    figures,
+    generation,
+    gpu,
+    payloads,
+    performance,
+    worth,
+    wrapped,
+)
 from dashboards.boards import BOARDS
 from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
@@ -58,7 +69,13 @@ WITHOUT_DATA = {
     **{panel["title"]: "the model is not wrapped here" for panel in wrapped.panels()},
     **{
         panel["title"]: "labels are joined in test_labels.py"
-        for panel in (*performance.panels(), *performance.labels(), *worth.panels())
+        for panel in (
+            *performance.panels(),
+            *performance.labels(),
+            *worth.panels(),
+            *figures.groups(),
+            *figures.several(),
+        )
     },
     "Turned away at the admin side": "there is no web.config here",
     "Cold start": "the model is there before its sidecar",

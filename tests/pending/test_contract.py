@@ -212,9 +212,27 @@ def test_parked_labels_are_bounded(make: Make) -> None:
     assert outcomes(none, label("x")) == ["full"]
 
 
+def test_labels_of_every_length(store: Store) -> None:
+    """Whether it comes before its row or after it, a label is told from a row, and comes out as it went in."""
+    sizes = [size for size in range(32) if size != 28]
+    early = [label(f"early {size}", b"x" * size) for size in sizes]
+    late = [label(f"late {size}", b"y" * size) for size in sizes]
+    assert {*outcomes(store, *early)} == {"parked"}
+    assert {*outcomes(store, *early)} == {"duplicate"}
+    released = store.put(rows(*(f"early {size}" for size in sizes)), T0)
+    assert sorted(len(one.value) for one in released) == sizes
+    store.put(rows(*(f"late {size}" for size in sizes)), T0)
+    assert {*outcomes(store, *late)} == {"joined"}
+    later = [label(f"{when} {size}", b"z", T0 + 90) for when in ("early", "late") for size in sizes]
+    taken = store.take(later, T0)
+    assert [len(one.before) for one in taken] == [*sizes, *sizes]
+    assert {(one.outcome, len(one.rows)) for one in taken} == {("corrected", 40)}
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [label("a", b"x" * 25), label("a", time=math.nan), label("a", time=math.inf), Label(b"key", b"", T0)],
+    [label("a", b"x" * 28), label("a", b"x" * 32), label("a", time=math.nan), label("a", time=math.inf)]
+    + [Label(b"key", b"", T0)],
 )
 def test_labels_that_cannot_be_are_the_callers_fault(store: Store, wrong: Label) -> None:
     """They are refused before anything is touched."""
@@ -285,7 +303,7 @@ def test_rows_and_labels_do_not_miss_each_other(make: Make) -> None:
 def test_versions_are_learned(store: Store) -> None:
     """What a version is called is kept as it was first told, numbers of all 64 bits; too long a name is not."""
     store.learn({V1: "churn 1", 2**64 - 1: "last"})
-    store.learn({V1: "other", 7: "x" * 300})
+    store.learn({V1: "other", 7: "x" * 5000})
     assert store.versions() == {V1: "churn 1", 2**64 - 1: "last"}
     store.learn({number: str(number) for number in range(5000)})
     assert len(store.versions()) == 4096

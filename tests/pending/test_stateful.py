@@ -18,7 +18,7 @@ LIMITS = Limits(age_seconds=AGE, park_seconds=PARK)
 NAMES = ("a", "b", "c", "d")
 IDS = st.sampled_from(NAMES)
 ANSWERS = st.sampled_from([(V1, LIVE), (V1, SHADOW), (V2, LIVE)])
-VALUES = st.sampled_from([b"good", b"bad", b""])
+VALUES = st.sampled_from([b"good", b"bad", b"", b"x" * 27, b"x" * 31])
 
 
 class Held:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.analysis.performance import listed
 from exporter.analysis.performance.scored import Tally
 from exporter.pending.row import CHANCES, NOT_ASKED, RowArray
 from exporter.stats.performance.sums import SQUARES, WEIGHT
@@ -20,7 +21,8 @@ ROWS, INVERSE = "j", "i"
 
 
 class Sums(NamedTuple):
-    """Weighted sums of one output. Of numbers `over`, `under` and `squares` of errors, else 0."""
+    """Weighted sums of one output. Of numbers `over`, `under` and `squares` of errors, else 0 and what is `right`: of
+    several labels all of a row, of a ranking its first item."""
 
     weight: float
     weight_squares: float
@@ -51,6 +53,8 @@ def sums(tally: Tally) -> Sums:
         _, weight, squares, *_ = tally.errors.tolist()
         named = tally.layout.read(tally.errors)
         return Sums(weight, squares, 0.0, named["over"], named["under"], named["squares"])
+    if tally.listed is not None and not tally.pairs:
+        return Sums(*listed.totals(tally.what, tally.listed), 0.0, 0.0, 0.0)
     whole = sum(tally.pairs.values(), np.zeros(3))
     right = sum(float(planes[WEIGHT]) for (truth, chosen), planes in tally.pairs.items() if truth == chosen)
     return Sums(float(whole[WEIGHT]), float(whole[SQUARES]), right, 0.0, 0.0, 0.0)

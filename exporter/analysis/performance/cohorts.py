@@ -3,18 +3,20 @@
 Refuses to know stores and clocks. Invariant: an hour is mature when all of it is older than the maturity.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from exporter.analysis.performance import asked, costs, told
 from exporter.analysis.performance.judged import What
-from exporter.analysis.performance.margins import HOUR_SECONDS, UNLABELLED, parted
+from exporter.analysis.performance.margins import GROUPED, HOUR_SECONDS, MET, UNLABELLED, parted
 from exporter.analysis.performance.outcome import Place
 from exporter.analysis.performance.scored import SCORE_EDGES, Tally
 from exporter.pending.contract import Cohort
 
 State = Literal["open", "mature", "settled"]
+_GROUP: Final = re.compile(rf"([{GROUPED}{MET}])([0-3])\.(\d{{1,3}})")
 _BINS: Final = len(SCORE_EDGES) + 1
 
 
@@ -24,7 +26,7 @@ class Period:
 
     `predicted` rows; `classes` and `bins`: how many by predicted class (id) and score bin. `asked`: rows whose label
     was asked for and came, weighted; `requested`: (how many were asked for, their weights). `expected`: (rows, cost).
-    `outcomes`: by name, (rows, sum).
+    `outcomes`: by name, (rows, sum); `groups`: by segment and group, (rows with a label, rows).
     """
 
     what: What
@@ -37,6 +39,7 @@ class Period:
     requested: list[float] = field(default_factory=lambda: [0.0, 0.0])
     expected: list[float] = field(default_factory=lambda: [0.0, 0.0])
     outcomes: dict[str, list[float]] = field(default_factory=dict)
+    groups: dict[tuple[int, int], list[float]] = field(default_factory=dict)
     asked: Tally = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,6 +68,9 @@ class Period:
             elif name[:1] in (told.ROWS, told.SUM):
                 own_sums = self.outcomes.setdefault(name[1:], [0.0, 0.0])
                 own_sums[name[:1] == told.SUM] += value
+            elif (group := _GROUP.fullmatch(name)) is not None:
+                counts = self.groups.setdefault((int(group[2]), int(group[3])), [0.0, 0.0])
+                counts[group[1] == GROUPED] += value
 
     def whole(self) -> Tally:
         """What counts at maturity."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.margins import HOUR_SECONDS, Margins, parted
-from exporter.analysis.performance.scored import losses
+from exporter.analysis.performance.scored import CLASSIFIED, losses
 from exporter.analysis.role import ROLES
 from exporter.pending.contract import Cohort
 from exporter.pending.row import RowArray
@@ -25,7 +25,6 @@ from exporter.stats.performance.contest import Contest, Paired, PairedLayout, to
 LIVE: Final = ROLES.index("live")
 _CELL: Final = "x"
 _SUMS: Final = PairedLayout()
-_CLASSES: Final = ("classes", "binary")
 # Figures that are compared, by the letter of their cells; the last two of numbers.
 STATISTICS: Final = {"a": "accuracy", "b": "brier", "e": "absolute_error", "s": "squared_error"}
 _LETTERS: Final = {name: letter for letter, name in STATISTICS.items()}
@@ -67,7 +66,7 @@ def paired(
 
 
 def _alike(champion: What, challenger: What) -> bool:
-    return (champion.form in _CLASSES) is (challenger.form in _CLASSES)
+    return (champion.form in CLASSIFIED) is (challenger.form in CLASSIFIED)
 
 
 def count(

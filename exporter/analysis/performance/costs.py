@@ -60,7 +60,7 @@ class Costs:
         if what.form != "binary" or positive not in self._classes or len(others) != 1:
             return None
         (negative,) = others
-        scores, chosen = shortest(rows["value"]), predicted_classes(rows)
+        scores, chosen = shortest(rows["value"]), predicted_classes(rows, what)
         yes, no = (
             np.where(
                 chosen == np.uint64(positive),

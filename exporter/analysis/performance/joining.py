@@ -14,9 +14,12 @@ import numpy as np
 from exporter.analysis.batch import Members, form
 from exporter.analysis.keys import Ids, first_ids, without_ids
 from exporter.analysis.known import Known
+from exporter.analysis.performance import packing, segments
+from exporter.analysis.performance.coverage import Coverage
 from exporter.analysis.performance.judged import NO_CLASS, Answers, What, Words, answers
 from exporter.analysis.performance.margins import Margins
 from exporter.analysis.performance.requests import Named, Requests
+from exporter.analysis.performance.scored import CLASSIFIED
 from exporter.analysis.role import ROLES
 from exporter.analysis.series import Series
 from exporter.pending.contract import Rows
@@ -24,7 +27,9 @@ from exporter.pending.row import DIGEST_BYTES, FIRST, RowArray, blank, keys, req
 from exporter.pending.sampling import Sampler
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Columns, Observation
+from exporter.stats import Profile
 from exporter.stats.performance.band import Band
+from exporter.stats.performance.classes import MOST_CLASSES
 
 STATES: Final = ("kept", "sampled_out", "no_key", "unjudged", "dropped")
 _MOST_WHATS: Final = 256
@@ -39,6 +44,7 @@ class _Waiting(NamedTuple):
     rows: int
     ids: Ids
     time: float
+    groups: segments.Places | None = None
 
 
 class Joining:
@@ -54,9 +60,11 @@ class Joining:
         self._requests = requests
         self._waiting: dict[Series, list[_Waiting]] = {}
         self.words = Words()
+        self.kept = Coverage(self.words.name)
         self.whats: dict[int, What] = {}
         self.fresh: dict[int, str] = {}
         self.ledger: dict[tuple[str, str, str], Counter[str]] = {}
+        self.targets: dict[tuple[str, str, str, str], tuple[str, dict[str, int]]] = {}
         self.bands: dict[tuple[str, str, str], tuple[str, tuple[Band, ...]]] = {}
 
     def add(self, series: Series, exchange: Exchange, found: Observation) -> None:
@@ -64,13 +72,19 @@ class Joining:
         if found.rows and found.outputs:
             ids = first_ids(exchange, found, self._known.id_columns, self._known.join_keys)
             time = (exchange.start + exchange.duration) / 1e9
-            self._keep(series, _Waiting(found.outputs, found.rows, ids, time))
+            self._keep(series, _Waiting(found.outputs, found.rows, ids, time, self._groups(found)))
 
     def push(self, series: Series, found: Observation, ids: Sequence[str], now: float) -> None:
         """Rows that did not cross the wire; those told apart by time have lost the order of their ids."""
         if found.rows and found.outputs:
             each = tuple((one, 0) for one in ids) if len(ids) == found.rows else ()
-            self._keep(series, _Waiting(found.outputs, found.rows, Ids(each=each), found.time or now))
+            time, groups = found.time or now, self._groups(found)
+            self._keep(series, _Waiting(found.outputs, found.rows, Ids(each=each), time, groups))
+
+    def _groups(self, found: Observation) -> segments.Places | None:
+        if not self._known.label_groups:
+            return None
+        return segments.places(self._known.label_groups, found.inputs, found.rows)
 
     def _keep(self, series: Series, one: _Waiting) -> None:
         self._waiting.setdefault(series, []).append(one)
@@ -97,6 +111,11 @@ class Joining:
             return
         for answer in found:
             what = self._what(series, answer)
+            if answer.form in CLASSIFIED and series.profile is not None:
+                self.targets[*place[:2], what.output, place[2]] = (
+                    series.profile.reference,
+                    targets(series.profile),
+                )
             output = answer.output if len(found) > 1 else ""
             digested, keyed = _keys(group, output)
             good = _judgeable(answer)
@@ -120,6 +139,7 @@ class Joining:
         if self._offer(kept, now):
             count["kept"] += len(kept.keys)
             self._margins.predicted(what, kept.values)
+            self.kept.add(what, ROLES[int(kept.values["role"][0])], kept.values)
         else:
             count["dropped"] += len(kept.keys)
 
@@ -132,6 +152,8 @@ class Joining:
             answer.form,
             answer.positive,
             _scale(series, answer),
+            answer.names,
+            self._known.label_groups,
         )
         if what.id not in self.whats and len(self.whats) < _MOST_WHATS:
             self.whats[what.id] = what
@@ -142,10 +164,18 @@ class Joining:
 def _scale(series: Series, answer: Answers) -> float:
     """The reference's root mean squared error, in few digits: so that replicas agree on it."""
     performance = series.profile.performance if series.profile is not None else None
-    if performance is None or performance.errors is None or answer.form in ("classes", "binary"):
+    if performance is None or performance.errors is None or answer.form not in ("number", "interval"):
         return 0.0
     errors = performance.errors
     return float(f"{(errors.squares / errors.n) ** 0.5:.3g}")
+
+
+def targets(profile: Profile) -> dict[str, int]:
+    """Test rows by true class; of more classes than live rows are told apart by, none."""
+    found = profile.performance.confusion if profile.performance is not None else None
+    if found is None or len(found.classes) > MOST_CLASSES:
+        return {}
+    return {name: sum(row) for name, row in zip(found.classes, found.counts, strict=True)}
 
 
 def _grouped(listed: Iterable[_Waiting], id_columns: Sequence[str]) -> list[list[_Waiting]]:
@@ -193,6 +223,8 @@ def _named(listed: Sequence[bytes], group: Sequence[_Waiting], output: str) -> l
 
 def _judgeable(answer: Answers) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Rows that say something."""
+    if answer.good is not None:
+        return answer.good
     if answer.classes is not None:
         return np.asarray(answer.classes != NO_CLASS, np.bool_)
     assert answer.values is not None
@@ -207,6 +239,11 @@ def _packed(group: Sequence[_Waiting], answer: Answers) -> RowArray:
         units = np.repeat([round(one.time * 65536) for one in group], counts)
         packed["seconds"], packed["fraction"] = np.divmod(units, 65536)
         packed["row"] = np.arange(len(packed)) - np.repeat(np.cumsum([0, *counts[:-1]]), counts)
+    if group[0].groups is not None:
+        packed["groups"] = np.concatenate([one.groups for one in group if one.groups is not None])
+    if answer.packed is not None:
+        packing.put(packed, answer.packed)
+        return packed
     if answer.values is not None:
         with np.errstate(over="ignore"):
             packed["value"] = answer.values

@@ -1,4 +1,5 @@
-"""What of a model's outputs a label can judge: its classes, the score of one class, numbers, intervals.
+"""What of a model's outputs a label can judge: its classes, the score of one class, chances of several, several labels,
+numbers, intervals, rankings.
 
 `What` names one such output of one model version, and says how its pending rows are to be read; its text travels to
 every replica that shares the store. Refuses to know keys, labels and time. Invariant: nothing raises for any outputs;
@@ -9,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +19,32 @@ from exporter.analysis.aspects import is_free
 from exporter.analysis.batch import Members
 from exporter.analysis.fit import joined, numeric
 from exporter.analysis.known import Known
+from exporter.analysis.performance import packing
+from exporter.analysis.performance.label import class_mark
 from exporter.analysis.task import PREDICTED, class_words
+from exporter.pending.contract import TEXT_BYTES
 from exporter.pending.row import version_id
 from exporter.records.exchange import OTHER, UNKNOWN
+from exporter.records.segment import Segment
+from exporter.records.segment import parse as segment_of
 from exporter.stats import canonical
-from exporter.stats.outputs import distributions, two_classes
+from exporter.stats.outputs import distributions, in_unit, two_classes
+from exporter.stats.performance.classes import MOST_CLASSES
 
-# What a pending row holds: a class; a class and the score of the positive one; a number; an interval and a number.
-Form = Literal["classes", "binary", "number", "interval"]
+# What a pending row holds: a class; a class and the score of the positive one; a number; an interval and a number;
+# which of several labels; chances of the likeliest classes; the first items of a ranking.
+Form = Literal["classes", "binary", "number", "interval", "labels", "chances", "ranking"]
+FORMS: Final[tuple[Form, ...]] = get_args(Form)
 NO_CLASS: Final = 0
 MOST_OUTPUTS: Final = 8
+_NAMES_BYTES: Final = TEXT_BYTES - 2048  # of classes; the rest is for names and segments
 FloatTable = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
 class What:
-    """One output of one model version. `positive`: the class that a score is of; `scale`: of errors, 0: not known."""
+    """One output of one model version. `positive`: the class that a score is of; `scale`: of errors, 0: not known;
+    `classes`: those that places in a row stand for; `segments`: those that its groups are of."""
 
     model_name: str
     model_version: str
@@ -41,11 +52,16 @@ class What:
     form: Form
     positive: str = ""
     scale: float = 0.0
+    classes: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
     @cached_property
     def text(self) -> str:
         """As the store keeps it."""
-        fields = [self.model_name, self.model_version, self.output, self.form, self.positive, self.scale]
+        fields: list[Any] = [self.model_name, self.model_version, self.output, self.form, self.positive]
+        fields.append(self.scale)
+        if self.classes or self.segments:
+            fields += [self.classes, [segment.text for segment in self.segments]]
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
     @cached_property
@@ -53,21 +69,38 @@ class What:
         """As its rows have it."""
         return version_id(self.text)
 
+    @cached_property
+    def class_ids(self) -> NDArray[np.uint64]:
+        """Of `classes`, as rows and labels of one class have them."""
+        return np.array([version_id(name) for name in self.classes], np.uint64)
+
+    @cached_property
+    def class_marks(self) -> NDArray[np.uint32]:
+        """Of `classes`, as labels of several classes have them."""
+        return np.array([class_mark(name) for name in self.classes], np.uint32)
+
 
 def told(text: str) -> What | None:
     """What a text says; None if it is no such text."""
     try:
-        name, version, output, form, positive, scale = json.loads(text)
+        name, version, output, form, positive, scale, *more = json.loads(text)
         words = (name, version, output, form, positive)
-    except (ValueError, TypeError):
+        classes, segments = more or ((), ())
+        extra = tuple(classes), tuple(map(segment_of, segments))
+    except (ValueError, TypeError, AttributeError):
         return None
-    known = form in ("classes", "binary", "number", "interval") and isinstance(scale, (int, float))
-    return What(*words, float(scale)) if known and all(isinstance(word, str) for word in words) else None
+    known = form in FORMS and isinstance(scale, (int, float))
+    if not known or not all(isinstance(word, str) for word in (*words, *extra[0])):
+        return None
+    return What(*words, float(scale), *extra)
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The rows of one output. `classes`: ids (`Words`), 0: none; `values`: score or number; `ends`: of an interval."""
+    """The rows of one output. `classes`: ids (`Words`), 0: none; `values`: score or number; `ends`: of an interval.
+
+    `packed`: what says more than one thing, of the rows that are `good`; its places stand for `names`.
+    """
 
     output: str
     form: Form
@@ -75,6 +108,9 @@ class Answers:
     values: FloatTable | None = None
     ends: NDArray[np.float32] | None = None
     positive: str = ""
+    packed: NDArray[np.uint8] | None = None
+    good: NDArray[np.bool_] | None = None
+    names: tuple[str, ...] = ()
 
 
 class Words:
@@ -129,6 +165,10 @@ def answers(
     kinds: dict[str, str] = {name: found[0].kind for name, found in columns.items()}
     if task in ("regression", "interval"):
         return _numbers(columns, kinds, task, known)
+    if task == "multilabel":
+        return _labels(*_table(columns, kinds), known, words)
+    if task == "ranking":
+        return _ranking(columns, kinds)
     texts = [name for name, kind in kinds.items() if kind == "categorical"]
     if task == UNKNOWN:
         certain = len(texts) == len(kinds) == 1 and numeric(columns[texts[0]]).misfits
@@ -184,6 +224,8 @@ def _by_score(
         ]
     good = distributions(table)
     ids = np.array([words.id(name) for name in named], np.uint64)
+    if table.shape[1] != 2 and _fitting(named, most=packing.NONE):
+        return [Answers(PREDICTED, "chances", packed=packing.chances(table), good=good, names=tuple(named))]
     if table.shape[1] != 2:
         best = np.where(np.isnan(table), -1.0, table).argmax(axis=1)
         return [Answers(PREDICTED, "classes", np.where(good, ids[best], np.uint64(NO_CLASS)))]
@@ -193,6 +235,63 @@ def _by_score(
     chosen = np.where(score >= known.threshold, ids[place], ids[1 - place])
     chosen = np.where(good, chosen, np.uint64(NO_CLASS))
     return [Answers(PREDICTED, "binary", chosen, score, positive=named[place])]
+
+
+def _fitting(names: Sequence[str], most: int) -> bool:
+    """Whether a `What` has room for these names, and they tell classes apart."""
+    size = len(json.dumps(names, ensure_ascii=False).encode())
+    free = OTHER in names or any(map(is_free, names))
+    return (
+        len(names) <= most
+        and len({*map(class_mark, names)}) == len(names)
+        and size <= _NAMES_BYTES
+        and not free
+    )
+
+
+def _labels(table: FloatTable | None, places: list[str], known: Known, words: Words) -> list[Answers] | str:
+    """Labels that are each there or not: by the threshold, of numbers in [0, 1]."""
+    if table is None:
+        return "outputs"
+    listed = class_words(places) if places else map(str, range(table.shape[1]))
+    named = tuple(canonical(word) or OTHER for word in listed)
+    if not _fitting(named, MOST_CLASSES):
+        return "outputs"
+    for name in named:
+        words.id(name)
+    packed = packing.marked(np.nan_to_num(table) >= known.threshold)
+    return [Answers(PREDICTED, "labels", packed=packed, good=in_unit(table), names=named)]
+
+
+def _ranking(columns: dict[str, Any], kinds: dict[str, str]) -> list[Answers] | str:
+    """Items in the order of their columns, or of the places of the one vector; the same one twice is no ranking."""
+    vectors = [name for name, kind in kinds.items() if kind == "vector"]
+    if vectors:
+        table, _ = _table(columns, kinds)
+        if table is None or len(columns) > 1:
+            return "outputs"
+        cells = table[:, : packing.TOP].tolist()
+    else:
+        first = list(columns.values())[: packing.TOP]
+        cells = list(zip(*(joined(column).tolist() for column in first), strict=True))
+    known: dict[Any, int] = {}
+    for row in cells:
+        for cell in row:
+            if cell not in known:
+                known[cell] = _item(cell)
+    items = np.array([[known[cell] for cell in row] for row in cells], np.uint32)
+    ordered = np.sort(items, axis=1)
+    twice = ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] != 0)).any(axis=1)
+    whole = np.array(
+        [all(not isinstance(cell, float) or cell % 1 == 0 for cell in row if cell == cell) for row in cells]
+    )
+    good = (items[:, 0] != 0) & ~twice & whole
+    return [Answers("ranking", "ranking", packed=packing.ranked(items), good=good)]
+
+
+def _item(cell: Any) -> int:
+    name = canonical(cell)
+    return 0 if name is None else class_mark(name)
 
 
 def _numbers(columns: dict[str, Any], kinds: dict[str, str], task: str, known: Known) -> list[Answers] | str:

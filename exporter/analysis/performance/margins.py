@@ -1,10 +1,10 @@
 """Cells by the hour of the prediction: what is added to the cohorts of a store, gathered so that it is asked seldom.
 
 A cell's name is the output's id, the role's place and a short name: those of `Tally.cells` for what was labelled, and
-for what was predicted `k` (rows), `p…` (rows by predicted class), `q…` (rows by score bin). With a policy for what is
-never labelled, `~…` is the tally that all rows predicted and not labelled would have under it: predictions add to it,
-labels take from it. Rows whose label was asked for have a tally of their own, `^…` (asked.py); costs, outcomes and
-contests have letters too. Refuses to know stores and clocks.
+for what was predicted `k` (rows), `p…` (rows by predicted class), `q…` (rows by score bin), `v…` (rows by group; `w…`
+those of them with a label). With a policy for what is never labelled, `~…` is the tally that all rows predicted and not
+labelled would have under it: predictions add to it, labels take from it. Rows whose label was asked for have a tally of
+their own, `^…` (asked.py); costs, outcomes and contests have letters too. Refuses to know stores and clocks.
 """
 
 from collections import Counter, defaultdict
@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 
 from exporter.analysis.performance.asked import ASKED, INVERSE, ROWS, inverse, weights
 from exporter.analysis.performance.costs import NO_COSTS, Costs
+from exporter.analysis.performance.grouped import parts
 from exporter.analysis.performance.judged import What
-from exporter.analysis.performance.scored import LABEL, SCORE_EDGES, Tally, predicted_classes, shortest
+from exporter.analysis.performance.label import LABEL
+from exporter.analysis.performance.scored import CLASSIFIED, SCORE_EDGES, Tally, confidence, predicted_classes
 from exporter.pending.row import NOT_ASKED, RowArray, version_id
 
 HOUR_SECONDS: Final = 3600
 _ID: Final = 17  # characters of id and role
 UNLABELLED: Final = "~"
+# How the cells of rows by group begin, and of those of them with a label.
+GROUPED, MET = "v", "w"
 
 
 class Margins:
@@ -40,11 +44,12 @@ class Margins:
             cells = self._cells(hour)
             prefix = named(what.id, role)
             cells[f"{prefix}k"] += float(len(part))
-            if what.form in ("classes", "binary"):
-                for number, count in Counter(predicted_classes(part).tolist()).items():
+            self._margin(cells, prefix + GROUPED, what, part)
+            if what.form in CLASSIFIED:
+                for number, count in Counter(predicted_classes(part, what).tolist()).items():
                     cells[f"{prefix}p{number:x}"] += float(count)
-            if what.form == "binary":
-                bins = np.searchsorted(SCORE_EDGES, shortest(part["value"]), side="left")
+            if what.form in ("binary", "chances"):
+                bins = np.searchsorted(SCORE_EDGES, confidence(part, what), side="left")
                 for place, count in Counter(bins.tolist()).items():
                     cells[f"{prefix}q{place}"] += float(count)
             self.add(hour, what, role, self._costs.predicted(what, role, part))
@@ -61,6 +66,7 @@ class Margins:
             cells = self._cells(hour)
             for name, value in tally.cells():
                 cells[prefix + name] += sign * value
+            self._margin(cells, prefix + MET, what, part, sign)
             self._labelled[hour] += len(part) if sign > 0 else 0
             if (weighted := inverse(part, labels[places])) is not None:
                 own = Tally(what)
@@ -79,8 +85,15 @@ class Margins:
         if there.any():
             self.add(*at, {ROWS: float(there.sum()), INVERSE: float(weights(rows[there]).sum())})
 
+    def _margin(
+        self, cells: defaultdict[str, float], start: str, what: What, rows: RowArray, sign: float = 1.0
+    ) -> None:
+        """Rows by the group that they had when they were predicted."""
+        for segment, group, own in parts(what, rows["groups"]):
+            cells[f"{start}{segment}.{group}"] += sign * float(np.count_nonzero(own))
+
     def _suppose(self, what: What, at: tuple[int, int], rows: RowArray, sign: float) -> None:
-        if not self._unlabelled or what.form not in ("classes", "binary"):
+        if not self._unlabelled or what.form not in CLASSIFIED:
             return
         labels = np.zeros(len(rows), LABEL)
         labels["klass"], labels["weight"], labels["number"] = self._unlabelled, 1.0, np.nan

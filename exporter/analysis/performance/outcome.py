@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from exporter.analysis.performance import contests
 from exporter.analysis.performance.asked import inverse
+from exporter.analysis.performance.coverage import Coverage
 from exporter.analysis.performance.judged import What, Words
+from exporter.analysis.performance.label import label_bytes, labels_of, readable
 from exporter.analysis.performance.margins import Margins
-from exporter.analysis.performance.scored import LABEL, LABEL_SIZES, Tally, padded
+from exporter.analysis.performance.scored import Tally
 from exporter.analysis.performance.told import Outcome, Told
 from exporter.analysis.performance.told import Place as OutcomePlace
 from exporter.analysis.role import ROLES
@@ -30,6 +32,7 @@ from exporter.stats.bins import FloatArray
 from exporter.stats.performance.classes import MOST_CLASSES
 
 MOST: Final = 128
+_NO_LABEL: Final = label_bytes(float("nan"), 0.0, 0)
 _MOST_CLASSES: Final = 1024  # that are told apart in one output, by name or not
 _TALLIES: Final = ("added", "withdrawn", "mature", "asked_added", "asked_withdrawn", "asked_mature")
 Place = tuple[int, int]  # the output's id, the role's place
@@ -112,6 +115,7 @@ class Performance:
         # Rows that a label met and that count nowhere, by reason; of outcomes, labels whose outcomes do not.
         self.losses = {"unknown_version": 0, "crowded": 0, "unreadable": 0, "late": 0, "outcomes": 0}
         self.told = Told(whats, margins, self.losses)
+        self.met = Coverage(words.name)
 
     def unknown(self, joined: Sequence[Joined]) -> bool:
         """Whether any rows are of versions that are not known here."""
@@ -130,9 +134,8 @@ class Performance:
         if not whole or rows is None:
             return
         counts = [len(one.rows) // ROW_BYTES for one in whole]
-        labels = [padded(one.label) * count for one, count in zip(whole, counts, strict=True)]
-        before = [padded(one.before) * count for one, count in zip(whole, counts, strict=True)]
-        sides = [np.frombuffer(b"".join(side), LABEL) for side in (labels, before)]
+        given = [one.label for one in whole], [one.before or _NO_LABEL for one in whole]
+        sides = [np.repeat(labels_of(side), counts) for side in given]
         with self._lock:
             self._count(rows, sides, np.repeat([one.time for one in whole], counts))
             for side, sign in zip(sides, (1.0, -1.0), strict=True):
@@ -162,6 +165,7 @@ class Performance:
         """Rows that had no label before."""
         place = account.what.model_name, account.what.model_version, account.role
         self._joined[place] += len(rows)
+        self.met.add(account.what, account.role, rows)
         lag = self._lags.setdefault(place, Lag())
         for seconds in (moments - times(rows)).tolist():
             # A clock that is behind must not make a sum fall.
@@ -205,8 +209,8 @@ class Performance:
 
 def _whole(one: Joined) -> bool:
     """Whether its bytes have lengths that can be right."""
-    sizes = len(one.label) in LABEL_SIZES and len(one.before) in (0, *LABEL_SIZES)
-    return bool(one.rows) and not len(one.rows) % ROW_BYTES and sizes
+    told = readable(one.label) and (not one.before or readable(one.before))
+    return bool(one.rows) and not len(one.rows) % ROW_BYTES and told
 
 
 def _rows(joined: Sequence[Joined]) -> RowArray | None:

@@ -8,9 +8,11 @@ from typing import Final
 
 import numpy as np
 
+from exporter.analysis.performance import grouped, listed
+from exporter.analysis.performance.coverage import Coverage
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.outcome import Standing
-from exporter.analysis.performance.scored import RANGES, RESIDUALS, SCORE_EDGES, SCORES, Tally, errors_of
+from exporter.analysis.performance.scored import BINS, RANGES, RESIDUALS, SCORES, Tally, errors_of
 from exporter.records.exchange import OTHER
 from exporter.records.performance_metrics import LABEL_LAG_BUCKETS
 from exporter.records.sample import Histogram, Sample
@@ -18,12 +20,13 @@ from exporter.stats.bins import FloatArray
 from exporter.stats.performance.band import Band
 from exporter.stats.performance.sums import WEIGHT
 
-BINS: Final = (*(f"{edge:g}" for edge in SCORE_EDGES), "1")
 # Of the sums of errors those that figures need; the others serve intervals and stay in the store's cells.
 ERRORS: Final = (
     *("weight", "weight_squares", "over", "under", "squares", "truth_above", "truth_below", "truth_squares"),
-    *("percent", "percent_weight", "near_zero"),
+    *("fourths", "percent", "percent_weight", "near_zero"),
 )
+# Classes that are told apart by group.
+_GROUP_CLASSES: Final = 5
 _RANGES: Final = ("inside", "below", "above", "width")
 _FAMILIES: Final = (
     "model.performance.rows",
@@ -31,9 +34,13 @@ _FAMILIES: Final = (
     "model.performance.confusion",
     "model.performance.score",
     "model.performance.score_negatives",
+    "model.performance.score_positives",
     "model.performance.score_sum",
     "model.performance.error",
     "model.performance.residual",
+    "model.performance.label",
+    "model.performance.group",
+    "model.performance.group_error",
 )
 # (reference, bands) of a model version in a role.
 Bands = Mapping[tuple[str, str, str], tuple[str, Sequence[Band]]]
@@ -62,16 +69,35 @@ def label_samples(
         yield Sample("modeltap.labels.uncounted", (reason,), count, created)
 
 
+def coverage_samples(kept: Coverage, met: Coverage, created: float) -> Iterator[Sample]:
+    """Rows that wait, and those that met a label, by group, class and score."""
+    for state, side in (("kept", kept), ("joined", met)):
+        for place, segment, group, count in side.counts():
+            *head, role = place
+            yield Sample("model.label.segment", (*head, segment, group, state, role), count, created)
+
+
 def band_samples(bands: Bands) -> Iterator[Sample]:
     """Of each figure the band over the longest periods, which live windows are most like."""
-    for (name, version, role), (reference, listed) in bands.items():
+    for (name, version, role), (reference, told) in bands.items():
         longest: dict[tuple[str, str], Band] = {}
-        for band in sorted(listed, key=lambda one: one.seconds):
+        for band in sorted(told, key=lambda one: one.seconds):
             longest[band.figure, band.of] = band
         for (figure, of), band in longest.items():
             for state, value in (("low", band.low), ("high", band.high)):
                 labels = (name, version, figure, of, reference, state, role)
                 yield Sample("model.reference.performance", labels, value)
+
+
+# (reference, test rows by true class) of an output of a model version in a role.
+Targets = Mapping[tuple[str, str, str, str], tuple[str, Mapping[str, int]]]
+
+
+def target_samples(targets: Targets) -> Iterator[Sample]:
+    """How many rows of a reference are truly of each class."""
+    for (name, version, output, role), (reference, counts) in targets.items():
+        for klass, count in counts.items():
+            yield Sample("model.reference.target", (name, version, output, klass, reference, role), count)
 
 
 def performance_samples(standing: Standing) -> Iterator[Sample]:
@@ -99,13 +125,17 @@ def _sums(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
     yield "model.performance.rows", (), tally.rows
     yield "model.performance.unusable", (), tally.unusable
     yield from _confusion(tally, kept)
-    if tally.scores is not None:
+    if tally.listed is not None:
+        yield from _listed(tally)
+    elif tally.scores is not None:
         yield from _scores(tally.scores)
     if tally.errors is not None:
         yield from _errors(tally.what, tally.errors)
     if tally.ranges is not None:
         sums = RANGES.read(tally.ranges)
         yield from (("model.performance.error", (f"interval_{name}",), sums[name]) for name in _RANGES)
+    if tally.what.segments:
+        yield from _groups(tally, kept)
 
 
 def _confusion(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
@@ -125,13 +155,59 @@ def _scores(sums: FloatArray) -> Iterator[_Sum]:
     for truth, rows in (("positive", bins.positives), ("negative", bins.negatives)):
         for name, weight in zip(BINS, rows[WEIGHT].tolist(), strict=True):
             yield "model.performance.score", (truth, name), weight
-    for name, weight in zip(BINS, np.cumsum(bins.negatives[WEIGHT]).tolist(), strict=True):
-        yield "model.performance.score_negatives", (name,), weight
+    for family, rows in (
+        ("model.performance.score_negatives", bins.negatives),
+        ("model.performance.score_positives", bins.positives),
+    ):
+        for name, weight in zip(BINS, np.cumsum(rows[WEIGHT]).tolist(), strict=True):
+            yield family, (name,), weight
     for name, total in zip(BINS, bins.scores.tolist(), strict=True):
         yield "model.performance.score_sum", (name,), total
     yield "model.performance.error", ("brier",), float(bins.squared_errors.sum())
     yield "model.performance.error", ("log_loss",), bins.losses.log_loss
     yield "model.performance.error", ("log_loss_clipped",), float(bins.losses.clipped)
+
+
+def _listed(tally: Tally) -> Iterator[_Sum]:
+    """What says several things: sums of its figures, cells of labels, calibration of the likeliest class."""
+    assert tally.listed is not None
+    sums = np.maximum(tally.listed, 0.0)
+    for name, value in listed.statistics(tally.what, sums):
+        yield "model.performance.error", (name,), value
+    if tally.what.form == "labels":
+        for label, outcome, weight in listed.label_cells(tally.what, sums):
+            yield "model.performance.label", (label, outcome), weight
+    if tally.scores is not None:
+        bins = SCORES.read(np.maximum(tally.scores, 0.0))
+        for truth, rows in (("right", bins.positives), ("wrong", bins.negatives)):
+            for name, weight in zip(BINS, rows[WEIGHT].tolist(), strict=True):
+                yield "model.performance.score", (truth, name), weight
+        for name, total in zip(BINS, bins.scores.tolist(), strict=True):
+            yield "model.performance.score_sum", (name,), total
+
+
+def _groups(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
+    """Sums by group; all of them that the known classes have, so that none begins anywhere but at 0."""
+    what = tally.what
+    numbers = what.form in ("number", "interval")
+    family = "model.performance.group_error" if numbers else "model.performance.group"
+    names = list(dict.fromkeys(name for name in kept.values() if name != OTHER))[:_GROUP_CLASSES]
+    ends: list[tuple[str, ...]] = [(name,) for name in grouped.ERRORS]
+    if not numbers:
+        ends = [(name, outcome) for name in names for outcome in grouped.OUTCOMES]
+    heads = [(segment.column, group) for segment in what.segments for group in segment.groups]
+    sums = {(*head, *end): 0.0 for head in heads for end in ends}
+    for (segment, group, number, outcome), planes in tally.groups.items():
+        if segment >= len(what.segments) or group >= len(what.segments[segment].groups):
+            continue
+        own = what.segments[segment]
+        name = kept.get(number, OTHER)
+        name = name if name in names else OTHER
+        end = (grouped.ERRORS[outcome],) if numbers else (name, grouped.OUTCOMES[outcome])
+        place = own.column, own.groups[group], *end
+        sums[place] = sums.get(place, 0.0) + max(float(planes[WEIGHT]), 0.0)
+    for place, weight in sums.items():
+        yield family, place, weight
 
 
 def _errors(what: What, sums: FloatArray) -> Iterator[_Sum]:

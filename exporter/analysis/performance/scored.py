@@ -5,7 +5,6 @@ those of the whole; what comes out of `cells` and goes into `put` is the same ta
 `rows`, or in `unusable` because its label is of another kind.
 """
 
-import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,16 +13,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.analysis.performance import grouped, listed, packing
 from exporter.analysis.performance.judged import NO_CLASS, What
+from exporter.analysis.performance.segments import Places, settled
 from exporter.pending.row import RowArray, version_id
 from exporter.records.exchange import OTHER
-from exporter.records.feedback import Truth
 from exporter.stats.bins import FloatArray
 from exporter.stats.performance.classes import MOST_CLASSES, Table
 from exporter.stats.performance.errors import ErrorLayout, Measured, Ranged, RangeLayout
 from exporter.stats.performance.scores import Scored, ScoreLayout
 
+CLASSIFIED: Final = ("classes", "binary", "chances")
 SCORE_EDGES: Final = tuple(step / 20 for step in range(1, 20))
+BINS: Final = (*(f"{edge:g}" for edge in SCORE_EDGES), "1")
 SCORES: Final = ScoreLayout(SCORE_EDGES)
 RANGES: Final = RangeLayout()
 RESIDUALS: Final = (
@@ -37,33 +39,10 @@ RESIDUALS: Final = (
     2.0,
     3.0,
 )  # in root mean squared errors of the reference
-# A label as stores keep it: a class, a number, or both; and the mark of outcomes that were told with it (told.py).
-LABEL: Final = np.dtype([("klass", "<u8"), ("number", "<f8"), ("weight", "<f4"), ("told", "<u4")])
-_LABEL: Final = struct.Struct("<Qdf")
-_MARK: Final = struct.Struct("<I")
-# Of what a store may hold: without outcomes there is no mark.
-LABEL_SIZES: Final = (_LABEL.size, LABEL.itemsize)
 _POSITIVE: Final = ("1", "true", "yes", "positive")
 _NEGATIVE: Final = ("0", "false", "no", "negative")
-_PARTS: Final = ("scores", "errors", "ranges")
-
-
-def label_bytes(label: Truth, weight: float, number: int, mark: int = 0) -> bytes:
-    """`number`: the id of the label as a class; `mark`: of outcomes."""
-    real = label if isinstance(label, float) else _real(label)
-    return _LABEL.pack(number, real, weight) + (_MARK.pack(mark) if mark else b"")
-
-
-def padded(value: bytes) -> bytes:
-    """A label of a store with a mark, 0 where none was told; all zeros for no label."""
-    return value.ljust(LABEL.itemsize, b"\0")
-
-
-def _real(label: Truth) -> float:
-    try:
-        return float(label) if isinstance(label, str) and "_" not in label else float("nan")
-    except ValueError:
-        return float("nan")
+# Which sums there may be, and the letter with which the names of their cells begin.
+_PARTS: Final = {"scores": "s", "errors": "e", "ranges": "r", "listed": "l"}
 
 
 def errors_of(what: What) -> ErrorLayout:
@@ -75,7 +54,8 @@ def errors_of(what: What) -> ErrorLayout:
 class Tally:
     """Sums of one output. `pairs`: rows, weights and squared weights by (true, predicted) class, as ids.
 
-    Which of `scores`, `errors` and `ranges` are there follows from the form.
+    Which of `scores`, `errors`, `ranges` and `listed` (what says several things) are there follows from the form. Of
+    chances `scores` are of the likeliest class: positive is a row of which that is right.
     """
 
     what: What
@@ -85,10 +65,14 @@ class Tally:
     scores: FloatArray | None = None
     errors: FloatArray | None = None
     ranges: FloatArray | None = None
+    listed: FloatArray | None = None
+    groups: grouped.Cells = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.what.form == "binary":
+        if self.what.form in ("binary", "chances"):
             self.scores = np.zeros(SCORES.size)
+        if (layout := listed.layout_of(self.what)) is not None:
+            self.listed = np.zeros(layout.size)
         if self.what.form in ("number", "interval"):
             self.errors = np.zeros(errors_of(self.what).size)
         if self.what.form == "interval":
@@ -103,26 +87,50 @@ class Tally:
         """Count rows, with a label each."""
         self.rows += float(len(rows))
         weights = labels["weight"].astype(np.float64)
-        if self.what.form in ("classes", "binary"):
-            self._classes(rows, labels["klass"], weights)
+        groups = settled(self.what.segments, rows["groups"], labels)
+        if self.what.form in CLASSIFIED:
+            self._classes(rows, labels["klass"], weights, groups)
+        elif self.listed is not None:
+            self.listed += listed.sums_of(self.what, rows, labels)
         else:
-            self._numbers(rows, labels["number"], weights)
+            self._numbers(rows, labels["number"], weights, groups)
 
-    def _classes(self, rows: RowArray, labels: NDArray[np.uint64], weights: FloatArray) -> None:
-        predicted = predicted_classes(rows)
+    def _classes(
+        self, rows: RowArray, labels: NDArray[np.uint64], weights: FloatArray, groups: Places
+    ) -> None:
+        predicted = predicted_classes(rows, self.what)
         truth = _aliased(labels, predicted, self.what)
         fit = (truth != NO_CLASS) & (predicted != NO_CLASS)
         self.unusable += float(len(fit) - np.count_nonzero(fit))
         _pair(self.pairs, (truth[fit].tolist(), predicted[fit].tolist()), weights[fit])
-        if self.scores is not None:
+        for segment, group, own in grouped.parts(self.what, groups):
+            pairs: dict[tuple[int, int], FloatArray] = {}
+            _pair(pairs, (truth[fit & own].tolist(), predicted[fit & own].tolist()), weights[fit & own])
+            grouped.add_pairs(self.groups, (segment, group), pairs)
+        if self.what.form == "chances":
+            self._chances(rows, truth, weights)
+        elif self.scores is not None:
             scored = Scored(_signs(truth, self.what), shortest(rows["value"]), weights)
             self.scores += SCORES.sums(scored)
 
-    def _numbers(self, rows: RowArray, truth: FloatArray, weights: FloatArray) -> None:
+    def _chances(self, rows: RowArray, truth: NDArray[np.uint64], weights: FloatArray) -> None:
+        assert self.listed is not None and self.scores is not None
+        ids = self.what.class_ids
+        order = np.argsort(ids)
+        near = order[np.minimum(np.searchsorted(ids, truth, sorter=order), len(ids) - 1)]
+        places = np.where(ids[near] == truth, near, -1)
+        self.listed += listed.chance_sums(self.what, rows, places, weights)
+        _, shares = packing.likeliest(rows, len(ids))
+        right = np.where(truth == NO_CLASS, np.nan, predicted_classes(rows, self.what) == truth)
+        self.scores += SCORES.sums(Scored(right, shares[:, 0], weights))
+
+    def _numbers(self, rows: RowArray, truth: FloatArray, weights: FloatArray, groups: Places) -> None:
         assert self.errors is not None
         self.unusable += float(np.isnan(truth).sum())
-        layout = errors_of(self.what)
-        self.errors += layout.sums(Measured(truth, shortest(rows["value"]), weights))
+        layout, predicted = errors_of(self.what), shortest(rows["value"])
+        self.errors += layout.sums(Measured(truth, predicted, weights))
+        for segment, group, own in grouped.parts(self.what, groups):
+            grouped.add_errors(self.groups, (segment, group), predicted[own] - truth[own], weights[own])
         if self.ranges is not None:
             ends = np.ascontiguousarray(rows["bins"]).view("<f4").reshape(-1, 2)
             given = Ranged(truth, shortest(ends[:, 0]), shortest(ends[:, 1]), weights)
@@ -134,6 +142,8 @@ class Tally:
         self.unusable += sign * other.unusable
         for pair, found in other.pairs.items():
             self.pairs[pair] = self.pairs.get(pair, np.zeros(3)) + sign * found
+        for cell, sums in other.groups.items():
+            self.groups[cell] = self.groups.get(cell, np.zeros(3)) + sign * sums
         for part in _PARTS:
             mine = getattr(self, part)
             if mine is not None:
@@ -147,21 +157,24 @@ class Tally:
         for (truth, predicted), planes in self.pairs.items():
             for plane, value in enumerate(_apart(planes).tolist()):
                 yield f"c{truth:x}-{predicted:x}-{plane}", value
-        for part in _PARTS:
+        yield from grouped.coded(self.groups)
+        for part, letter in _PARTS.items():
             mine = getattr(self, part)
             if mine is not None:
-                coded = _coded(part, mine)
+                coded = _coded(self._planes(part), mine, -1.0)
                 for slot in np.flatnonzero(coded).tolist():
-                    yield f"{part[0]}{slot}", float(coded[slot])
+                    yield f"{letter}{slot}", float(coded[slot])
+
+    def _planes(self, part: str) -> Sequence[tuple[int, int]]:
+        return listed.planes_of(self.what) if part == "listed" else _PLANES[part]
 
     @classmethod
     def of_cells(cls, what: What, cells: Mapping[str, float]) -> "Tally":
         """The tally that has these cells; a name that says nothing here (of a later release) is passed over."""
         made = cls(what)
         made.rows, made.unusable = cells.get("r", 0.0), cells.get("u", 0.0)
-        coded = {
-            part[0]: np.zeros_like(getattr(made, part)) for part in _PARTS if getattr(made, part) is not None
-        }
+        parts = {part: letter for part, letter in _PARTS.items() if getattr(made, part) is not None}
+        coded = {letter: np.zeros_like(getattr(made, part)) for part, letter in parts.items()}
         for name, value in cells.items():
             kind, rest = name[:1], name[1:]
             if kind in coded and rest.isdecimal() and int(rest) < len(coded[kind]):
@@ -171,19 +184,21 @@ class Tally:
                 pair = int(truth, 16), int(predicted, 16)
                 made.pairs.setdefault(pair, np.zeros(3))[int(plane)] = value
         made.pairs = {pair: _together(planes) for pair, planes in made.pairs.items()}
-        for part in _PARTS:
-            if part[0] in coded:
-                setattr(made, part, _decoded(part, coded[part[0]]))
+        made.groups = grouped.decoded(cells)
+        for part, letter in parts.items():
+            setattr(made, part, _coded(made._planes(part), coded[letter], 1.0))
         return made
 
 
 def losses(what: What, rows: RowArray, labels: NDArray[Any]) -> dict[str, FloatArray]:
     """What each row did wrong, by statistic; NaN of a row that cannot be judged."""
     with np.errstate(all="ignore"):
-        if what.form not in ("classes", "binary"):
+        if what.form in ("labels", "ranking"):
+            return {}
+        if what.form not in CLASSIFIED:
             away = np.abs(shortest(rows["value"]) - labels["number"])
             return {"absolute_error": away, "squared_error": away * away}
-        predicted = predicted_classes(rows)
+        predicted = predicted_classes(rows, what)
         truth = _aliased(labels["klass"], predicted, what)
         wrong = np.asarray(truth != predicted, np.float64)
         wrong[(truth == NO_CLASS) | (predicted == NO_CLASS)] = np.nan
@@ -214,10 +229,22 @@ def table(tally: Tally, names: Mapping[int, str]) -> Table:
     return Table((*[names[number] for number in kept], OTHER), cells, mixed)
 
 
-def predicted_classes(rows: RowArray) -> NDArray[np.uint64]:
+def predicted_classes(rows: RowArray, what: What) -> NDArray[np.uint64]:
     """The id of the class of each row."""
+    if what.form == "chances":
+        best, _ = packing.likeliest(rows, len(what.classes))
+        # A place that is none is what a broken store hands out: no class, and no end of the analysis.
+        places = np.minimum(best[:, 0], len(what.classes))
+        return np.append(what.class_ids, np.uint64(NO_CLASS))[places]
     found: NDArray[np.uint64] = np.ascontiguousarray(rows["bins"]).view("<u8").ravel()
     return found
+
+
+def confidence(rows: RowArray, what: What) -> FloatArray:
+    """The score of each row: of the positive class, or of the likeliest."""
+    if what.form == "chances":
+        return packing.likeliest(rows, len(what.classes))[1][:, 0]
+    return shortest(rows["value"])
 
 
 def shortest(values: NDArray[Any]) -> FloatArray:
@@ -277,21 +304,13 @@ _PLANES: Final = {
 }
 
 
-def _coded(part: str, sums: FloatArray) -> FloatArray:
+def _coded(planes: Sequence[tuple[int, int]], sums: FloatArray, sign: float) -> FloatArray:
+    """Weights and squared weights less rows (-1), or with them again (1)."""
     found = sums.copy()
-    for start, width in _PLANES[part]:
+    for start, width in planes:
         for plane in (1, 2):
             at = start + plane * width
-            found[at : at + width] -= sums[start : start + width]
-    return found
-
-
-def _decoded(part: str, coded: FloatArray) -> FloatArray:
-    found = coded.copy()
-    for start, width in _PLANES[part]:
-        for plane in (1, 2):
-            at = start + plane * width
-            found[at : at + width] += coded[start : start + width]
+            found[at : at + width] += sign * sums[start : start + width]
     return found
 
 

@@ -6,20 +6,20 @@ label turned out best, or worst.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
 
+from exporter.analysis.performance import grouped, listed
 from exporter.analysis.performance.asked import sums
 from exporter.analysis.performance.cohorts import Period, periods, state
 from exporter.analysis.performance.contests import Duel, champion_of, duels
 from exporter.analysis.performance.costs import NO_COSTS, Costs
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.margins import HOUR_SECONDS
-from exporter.analysis.performance.report import BINS
-from exporter.analysis.performance.scored import SCORES, Tally, errors_of
+from exporter.analysis.performance.scored import BINS, CLASSIFIED, SCORES, Tally, errors_of
 from exporter.analysis.performance.scored import table as confusion
 from exporter.analysis.role import ROLES
 from exporter.pending.contract import Cohort
@@ -83,7 +83,10 @@ def row(period: Period, names: Mapping[int, str]) -> dict[str, Any]:
     }
     if period.supposed.rows > 0:
         found["figures_with_policy"] = [_figure(one) for one in figures(period.whole(), names)]
-    if period.what.form in ("classes", "binary"):
+    if period.what.segments:
+        found["coverage_by_group"] = _by_group(period)
+        found["segments"] = [_segment(one) for one in grouped.report(period.what, labelled.groups, names)]
+    if period.what.form in CLASSIFIED:
         found["bounds"] = bounds(period)
         found["coverage_by_class"] = _by_class(period, names)
     if labelled.scores is not None:
@@ -122,7 +125,7 @@ def worth(period: Period, names: Mapping[int, str], costs: Costs) -> dict[str, A
             "estimated_rows": period.requested[1],
             "figures": [_figure(one) for one in figures(period.asked, names)],
         }
-        if period.what.form in ("classes", "binary") and period.predicted > 0:
+        if period.what.form in CLASSIFIED and period.predicted > 0:
             # Horvitz and Thompson's: of the rows there were, not of the weights that came.
             found["requested"]["right_ratio"] = sums(period.asked).right / period.predicted
     if period.outcomes:
@@ -135,12 +138,16 @@ def worth(period: Period, names: Mapping[int, str], costs: Costs) -> dict[str, A
 def figures(tally: Tally, names: Mapping[int, str]) -> list[Figure]:
     """Every figure that these sums have."""
     found: list[Figure] = []
-    if tally.what.form in ("classes", "binary"):
+    if tally.what.form in CLASSIFIED:
         cells = confusion(tally, names)
         found += class_figures(cells)
         found += each_class(cells)
+    if tally.listed is not None:
+        found += listed.figures_of(tally.what, np.maximum(tally.listed, 0.0))
     if tally.scores is not None:
-        found += score_figures(SCORES.read(np.maximum(tally.scores, 0.0)))
+        # Of several classes the score is of the likeliest: how well it ranks right ones is no figure of the classes.
+        own = score_figures(SCORES.read(np.maximum(tally.scores, 0.0)))
+        found += [one for one in own if tally.listed is None or one.name in ("ece", "mce")]
     if tally.errors is not None:
         found += error_figures(errors_of(tally.what), np.maximum(tally.errors, 0.0))
     if tally.ranges is not None:
@@ -196,6 +203,21 @@ def _by_class(period: Period, names: Mapping[int, str]) -> dict[str, float | Non
         sums[0] += judged.get(number, 0.0)
         sums[1] += whole
     return {name: _share(part, whole) for name, (part, whole) in own.items()}
+
+
+def _by_group(period: Period) -> dict[str, dict[str, float | None]]:
+    found: dict[str, dict[str, float | None]] = {}
+    for (number, place), (part, whole) in sorted(period.groups.items()):
+        if number < len(period.what.segments) and place < len(groups := period.what.segments[number].groups):
+            found.setdefault(period.what.segments[number].column, {})[groups[place]] = _share(part, whole)
+    return found
+
+
+def _segment(told: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON has it."""
+    groups = {name: [_figure(one) for one in own] for name, own in told["groups"].items()}
+    apart = {"apart": told["apart"] and asdict(told["apart"])} if "apart" in told else {}
+    return {**told, "groups": groups, **apart}
 
 
 def _names(period: Period, role: int) -> dict[str, str]:

@@ -10,14 +10,13 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-import numpy as np
 
 from exporter.analysis.performance.judged import What
+from exporter.analysis.performance.label import mark_in
 from exporter.analysis.performance.margins import HOUR_SECONDS, Margins
-from exporter.analysis.performance.scored import LABEL, padded
 from exporter.analysis.role import ROLES
 from exporter.pending.row import NotRows, RowArray, unpacked
 from exporter.records.exchange import OTHER
@@ -72,7 +71,7 @@ class Told:
 
     def corrected(self, key: bytes, rows: bytes, outcomes: Outcomes, before: bytes) -> None:
         """Told with a label in whose place another one stood: what that gave is withdrawn."""
-        told = _marked(before)
+        told = mark_in(before)
         kept = self._kept.pop(key, b"")
         if told and _mark(kept) != told:
             # Added without the other's withdrawal it would count twice.
@@ -84,7 +83,7 @@ class Told:
 
     def released(self, key: bytes, row: bytes, value: bytes) -> None:
         """A row met a label that was there before it."""
-        told = _marked(value)
+        told = mark_in(value)
         kept = self._kept.get(key, b"")
         if told and _mark(kept) == told:
             self._count(row, _read(kept), "added")
@@ -153,9 +152,3 @@ def _read(packed: bytes) -> Outcomes:
 
 def _mark(packed: bytes) -> int:
     return (zlib.crc32(packed) or 1) if packed else 0
-
-
-def _marked(value: bytes) -> int:
-    """What stands behind a label."""
-    found: Any = np.frombuffer(padded(value), LABEL)["told"]
-    return int(found[0])

@@ -14,7 +14,7 @@ from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.kpis import Moment
 from exporter.analysis.performance.outcome import Account, Standing
 from exporter.analysis.performance.requests import Requests
-from exporter.analysis.performance.scored import Tally
+from exporter.analysis.performance.scored import CLASSIFIED, Tally
 from exporter.analysis.role import ROLES
 from exporter.pending.contract import Cohort
 from exporter.records.cost import Cost
@@ -54,7 +54,7 @@ class Worth:
         if not self.costs:
             return
         for account in standing.accounts:
-            if account.what.form in ("classes", "binary"):
+            if account.what.form in CLASSIFIED:
                 for *tail, tally, _ in _sides(account):
                     for direction, value in zip(("gain", "loss"), self.costs.realised(tally), strict=True):
                         labels = (*_head(account.what), direction, *tail)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from exporter.stats.bins import FloatArray
+from exporter.stats.bins import OTHER, FloatArray
 from exporter.stats.performance.class_figures import each_class
 from exporter.stats.performance.classes import MOST_CLASSES, Table
 from exporter.stats.performance.figures import Basis, Figure, share_mean, share_of
@@ -32,13 +32,13 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class LabelLayout:
-    """Cells of these labels. Raises ValueError for more than 20."""
+    """Cells of these labels. Raises ValueError for more than 20 and `<other>`."""
 
     labels: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.labels) <= MOST_CLASSES:
-            raise ValueError(f"1 to {MOST_CLASSES} labels expected, got {len(self.labels)}")
+        if not 0 < len(self.labels) <= MOST_CLASSES + (OTHER in self.labels):
+            raise ValueError(f"1 to {MOST_CLASSES} labels and {OTHER} expected, got {len(self.labels)}")
 
     @property
     def size(self) -> int:

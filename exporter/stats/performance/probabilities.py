@@ -80,3 +80,39 @@ def _figures(layout: ProbabilityLayout, sums: FloatArray) -> Iterator[Figure | N
     hits = sums[len(_HEAD) : len(_HEAD) + len(layout.depths)].tolist()
     for depth, own in zip(layout.depths, hits, strict=True):
         yield share_of("top_k_accuracy", own, whole, basis, str(depth))
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """`rank`: of the true class among the likeliest, from 1; 0: not among those that are known."""
+
+    rank: IntArray
+    weights: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TopLayout:
+    """Top-k hits alone, where the likeliest classes are known and not what all others have."""
+
+    depths: tuple[int, ...] = (1, 3, 5)
+
+    @property
+    def size(self) -> int:
+        return 4 + len(self.depths)
+
+    def sums(self, batch: Near) -> FloatArray:
+        w, fit = usable(batch.weights, len(batch.rank))
+        w, rank = w[fit], batch.rank[fit]
+        hits = [w @ ((rank > 0) & (rank <= depth)) for depth in self.depths]
+        return np.array([float(len(w)), w.sum(), w @ w, *hits, float(len(fit) - fit.sum())], np.float64)
+
+
+def top_figures(layout: TopLayout, sums: FloatArray) -> list[Figure]:
+    """The top-k hits by depth."""
+    rows, weight, squares, *hits = sums[:-1].tolist()
+    basis = Basis(int(rows), effective(weight, squares))
+    found = [
+        share_of("top_k_accuracy", own, (weight, squares), basis, str(depth))
+        for depth, own in zip(layout.depths, hits, strict=True)
+    ]
+    return [figure for figure in found if figure is not None]

@@ -1,10 +1,10 @@
 """performance.py: what stores hand out is counted, or told why not; bounds."""
 
 from exporter.analysis.performance.judged import What, Words
+from exporter.analysis.performance.label import label_bytes
 from exporter.analysis.performance.margins import Margins
 from exporter.analysis.performance.outcome import MOST, Joined, Performance
 from exporter.analysis.performance.report import label_samples, performance_samples
-from exporter.analysis.performance.scored import label_bytes
 from exporter.pending.row import blank
 
 NOW = 1_700_000_000.0

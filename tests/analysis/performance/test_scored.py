@@ -9,15 +9,23 @@ from hypothesis import strategies as st
 
 from exporter.analysis.performance.cohorts import Period
 from exporter.analysis.performance.judged import What, Words, told
+from exporter.analysis.performance.label import label_bytes, labels_of
 from exporter.analysis.performance.margins import named, parted
-from exporter.analysis.performance.scored import LABEL, Tally, label_bytes, padded, shortest, table
+from exporter.analysis.performance.scored import Tally, shortest, table
 from exporter.pending.row import RowArray, blank, version_id
+from exporter.records.segment import parse_all
 
 FORMS = {
     "classes": What("m", "1", "y", "classes"),
     "binary": What("m", "1", "y", "binary", "1"),
     "number": What("m", "1", "y", "number", scale=0.5),
     "interval": What("m", "1", "y", "interval"),
+    "labels": What("m", "1", "y", "labels", classes=("cat", "0", "1")),
+    "chances": What("m", "1", "y", "chances", classes=("cat", "0", "1")),
+    "likeliest": What("m", "1", "y", "chances", classes=("cat", *map(str, range(9)))),
+    "ranking": What("m", "1", "y", "ranking", segments=parse_all(["sex=F|M"])),
+    "grouped": What("m", "1", "y", "classes", segments=parse_all(["sex=F|M", "age<=30"])),
+    "errors by group": What("m", "1", "y", "number", segments=parse_all(["sex=F|M"])),
 }
 CLASSES = ("0", "1", "true", "cat", "")
 ROW = st.tuples(
@@ -34,11 +42,13 @@ def pairs(listed: list[tuple[Any, ...]]) -> tuple[RowArray, Any]:
     rows = blank(len(listed), 0.0)
     ids = np.array([words.id(klass or None) for klass, *_ in listed], "<u8")
     rows["bins"] = ids.view("u1").reshape(-1, 8) if listed else rows["bins"]
+    for row, (klass, *_) in zip(rows, listed, strict=True):
+        row["groups"] = (len(str(klass)) % 3, 1, 255, 255)
     rows["value"] = [value for _, value, _, _ in listed]
     raw = [
         label_bytes(label, weight, words.id(label if label != "" else None)) for *_, label, weight in listed
     ]
-    return rows, np.frombuffer(b"".join(map(padded, raw)), LABEL)
+    return rows, labels_of(raw)
 
 
 def tally(what: What, listed: list[tuple[Any, ...]]) -> Tally:
@@ -52,7 +62,10 @@ def alike(one: Tally, other: Tally) -> None:
     assert one.pairs.keys() == other.pairs.keys()
     for pair, planes in one.pairs.items():
         assert planes == pytest.approx(other.pairs[pair])
-    for part in ("scores", "errors", "ranges"):
+    for cell in one.groups.keys() | other.groups.keys():
+        sums = [side.groups.get(cell, np.zeros(3)) for side in (one, other)]
+        assert sums[0] == pytest.approx(sums[1])
+    for part in ("scores", "errors", "ranges", "listed"):
         mine, theirs = getattr(one, part), getattr(other, part)
         assert (mine is None) is (theirs is None)
         if mine is not None:
