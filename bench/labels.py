@@ -27,7 +27,8 @@ from bench.statistics import ROOT, Figure, environment
 from exporter.analysis.engine import Engine
 from exporter.analysis.known import Known
 from exporter.config import Config
-from exporter.labels import Labels, store_of
+from exporter.label_store import store_of
+from exporter.labels import Labels
 from exporter.pending.contract import Label, Limits, Rows
 from exporter.pending.memory import Memory
 from exporter.pending.row import FIRST, blank, request_digest

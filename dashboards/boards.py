@@ -23,6 +23,7 @@ from dashboards import (
     performance,
     predictions,
     quality,
+    receipts,
     server,
     traffic,
     worth,
@@ -80,7 +81,7 @@ def labelled() -> dict[str, Any]:
         ("Groups", figures.groups()),
         ("Several answers", figures.several()),
         ("Worth", worth.panels()),
-        ("Labels", performance.labels()),
+        ("Labels", (*performance.labels(), *receipts.panels())),
     )
     return _made(
         "performance", "Performance", "What labels say of a model, and how far they can be trusted.", rows

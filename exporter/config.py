@@ -67,6 +67,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     join_keys: tuple[str, ...] = JOIN_KEYS
     label_groups: tuple[Segment, ...] = ()
     label_store: str = "none"
+    label_receipts: str = ""
     label_rows: int = 1_000_000
     label_age: float = 30.0
     label_sample: float = 1.0
@@ -237,6 +238,8 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
             )
     if bool(values.get("lower_output")) is not bool(values.get("upper_output")):
         problems.append("--lower-output and --upper-output: expected both or neither")
+    if values.get("label_receipts") and values.get("label_store", "none") == "none":
+        problems.append("--label-receipts: expected --label-store, where labels of receipts are counted")
     if values.get("tls_client_auth", "none") != "none" and not values.get("tls_client_ca"):
         problems.append(
             "--tls-client-auth: expected --tls-client-ca, the authorities of clients' certificates"

@@ -18,7 +18,8 @@ from typing import Any, Final, TypeVar
 
 from exporter.analysis.known import Known
 from exporter.analysis.performance.cohorts import due, periods
-from exporter.analysis.performance.given import EXPECTED, value_of
+from exporter.analysis.performance.given import EXPECTED as GIVEN_EXPECTED
+from exporter.analysis.performance.given import value_of
 from exporter.analysis.performance.joining import Joining
 from exporter.analysis.performance.judged import told
 from exporter.analysis.performance.kpis import Moment
@@ -36,14 +37,13 @@ from exporter.analysis.performance.table import Reading
 from exporter.analysis.performance.worth import Worth
 from exporter.config import Config
 from exporter.decode import feedback, seldon_feedback
-from exporter.pending import open_store
+from exporter.label_store import limits_of, store_of
 from exporter.pending.contract import (
     DAY_SECONDS,
     OUTCOMES,
     Cohort,
     Counts,
     Label,
-    Limits,
     Released,
     Store,
     Taken,
@@ -51,6 +51,8 @@ from exporter.pending.contract import (
 from exporter.pending.guarded import Guarded
 from exporter.pending.row import key, request_digest
 from exporter.pending.sampling import Sampler
+from exporter.receipts import EXPECTED as RECEIPTS_EXPECTED
+from exporter.receipts import desk_of
 from exporter.records.exchange import OTHER, Exchange
 from exporter.records.feedback import Feedback
 from exporter.records.observation import Undecodable
@@ -65,11 +67,10 @@ _WAIT_SECONDS: Final = 15.0  # for a store; longer than the patience of the queu
 _COUNTS_SECONDS, _EXPIRE_SECONDS, _MATURE_SECONDS = 5.0, 60.0, 300.0
 _MOST_SOURCES: Final = 16
 _MOST_PASSED: Final = 100_000
-_CELLS: Final = 500_000
-_ROW_BYTES: Final = 256  # that a row may take in a store, key and all
 _STATES: Final = ("predictions", "joined", "pending", "expired", "evicted", "repeated", "parked", "released")
 # What can become of a label, besides what stores say.
 SAMPLED_OUT, INVALID = "sampled_out", "invalid"
+EXPECTED: Final = GIVEN_EXPECTED | RECEIPTS_EXPECTED
 Result = TypeVar("Result")
 # What became of one item: of each of its labels; or why it was refused.
 Answer = tuple[str, ...] | str
@@ -82,28 +83,6 @@ class _Due:
     counts: float = 0.0
     expire: float = 0.0
     mature: float = 0.0
-
-
-def store_of(config: Config) -> Store | None:
-    """The store of the configuration, None for none; one server may hold several, by the name behind #."""
-    address, _, namespace = config.label_store.partition("#")
-    if address == "none":
-        return None
-    if namespace:
-        from exporter.pending.redis import Redis  # a package of its own
-
-        return Redis(address, limits_of(config), namespace)
-    return open_store(address, limits_of(config))
-
-
-def limits_of(config: Config) -> Limits:
-    """The bounds of a store."""
-    return Limits(
-        rows=config.label_rows,
-        bytes=config.label_rows * _ROW_BYTES,
-        age_seconds=config.label_age * DAY_SECONDS,
-        cells=_CELLS,
-    )
 
 
 def labels_of(config: Config, known: Known, created: float) -> "Labels | None":
@@ -132,7 +111,9 @@ class Labels:
         self._sampler = Sampler(config.label_sample)
         shares = Shares(config.label_requests, config.label_requests_uncertain, config.label_requests_band)
         self.requests = Requests(shares, known.threshold) if shares else None
-        self.joining = Joining(known, self._sampler, self._guarded.offer, self._margins, self.requests)
+        self.receipts = desk_of(config)
+        offer = self._guarded.offer if self.receipts is None else self.receipts.before(self._guarded.offer)
+        self.joining = Joining(known, self._sampler, offer, self._margins, self.requests)
         self.joining.words.id(config.label_unlabelled or None)
         self._performance = Performance(self.joining.whats, self.joining.words, self._margins, created)
         self._outcomes: Counter[tuple[str, str]] = Counter(
@@ -157,6 +138,10 @@ class Labels:
             return await self.take(body, form, time.time())
 
         return resource(take, {**feedback.EXPECTED, **EXPECTED})
+
+    async def settled(self) -> None:
+        """When what was predicted until now is in the store."""
+        await self.ask(lambda store: None, None)
 
     async def stop(self, seconds: float) -> None:
         """Hand over what is here, and close the store."""
@@ -200,9 +185,9 @@ class Labels:
         outcomes = [""] * len(labels)
         asked: list[tuple[int, Label]] = []
         for place, one in enumerate(labels):
-            name = key(request_digest(one.output, one.id), one.row)
-            if not self._sampler.keeps(name):
-                outcomes[place] = SAMPLED_OUT
+            name = self._key(one, now)
+            if isinstance(name, str):
+                outcomes[place] = name
                 continue
             value = value_of(one, self.joining.words, self._segments)
             if value is None:
@@ -210,6 +195,9 @@ class Labels:
                 continue
             asked.append((place, Label(name, value, one.time)))
         taken = await self._taken([label for _, label in asked], now)
+        if self.receipts is not None:
+            given = [labels[place] for place, _ in asked], [label for _, label in asked]
+            taken = self.receipts.redeemed(*given, taken, now)
         for (place, _), found in zip(asked, taken, strict=True):
             outcomes[place] = found.outcome
         await self._score(_met([label for _, label in asked], taken))
@@ -220,6 +208,13 @@ class Labels:
         for one, outcome in zip(labels, outcomes, strict=True):
             self._count(one.source, INVALID if outcome in EXPECTED else outcome)
         return outcomes
+
+    def _key(self, one: Feedback, now: float) -> bytes | str:
+        """Of the row that it is of; what becomes of it if there is none."""
+        if one.receipt:
+            return self.receipts.key(one, now) if self.receipts is not None else "no_receipts"
+        name = key(request_digest(one.output, one.id), one.row)
+        return name if self._sampler.keeps(name) else SAMPLED_OUT
 
     def _outcomes_of(self, label: Label, found: Taken, outcomes: Sequence[tuple[str, float]]) -> None:
         told = self._performance.told
@@ -354,6 +349,8 @@ class Labels:
         yield from coverage_samples(self.joining.kept, self._performance.met, self._created)
         yield from band_samples(dict(self.joining.bands))
         yield from self._worth.samples(standing, self.requests)
+        if self.receipts is not None:
+            yield from self.receipts.samples(self._created)
         yield from target_samples(dict(self.joining.targets))
 
     def _store(self) -> Iterator[Sample]:

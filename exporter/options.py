@@ -125,6 +125,11 @@ SETTINGS: tuple[Setting, ...] = (
         values.segments,
         "columns by whose groups labels are counted apart: sex=F|M,age<=25|45, at most four",
     ),
+    Setting(
+        "label_receipts",
+        values.file,
+        "file with keys that sign receipts: rows for callers to keep, at /v1/receipts (default: none)",
+    ),
     Setting("label_rows", values.number(1, 1_000_000_000, int), "rows that may wait (default 1000000)"),
     Setting("label_age", values.number(0.001, 366, float), "days that a row waits (default 30)"),
     Setting(

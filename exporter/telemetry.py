@@ -69,6 +69,7 @@ from exporter.payloads import payload_log
 from exporter.performance_page import performance_page
 from exporter.places import own_metrics, probed
 from exporter.publish import Decoded, Late, LogPusher, Publisher, Pusher, SpanPusher, read_config
+from exporter.receipts_page import receipts_page
 from exporter.records.event import Event
 from exporter.records.exchange import Exchange
 from exporter.records.messages import Learned, Sampling
@@ -201,6 +202,8 @@ class Telemetry:
             self._begin(self._every(1.0, self._labelling))
             resources.append(self._labels.resource())
             routes += performance_page(self._labels).routes()
+            if self._labels.receipts is not None:
+                routes += receipts_page(self._labels, self._labels.receipts, door).routes()
             if self._labels.requests is not None:
                 routes += label_requests_page(self._labels.requests, door).routes()
         self._writes = Writes(door, cores, *resources)

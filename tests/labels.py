@@ -9,7 +9,8 @@ from exporter.analysis.engine import Engine
 from exporter.analysis.known import Known
 from exporter.analysis.performance.table import table
 from exporter.config import Config
-from exporter.labels import Labels, store_of
+from exporter.label_store import store_of
+from exporter.labels import Labels
 from exporter.pending.contract import Store
 from exporter.records.sample import Histogram, Sample
 from tests.analysis.world import BOUNDS, v2

@@ -65,6 +65,7 @@ VALUES: dict[str, tuple[str, str, str]] = {
     "join_keys": ("column", "trace_id,dialect", "request_id"),
     "label_store": ("memory", "sqlite:/a.db", "redis://h:1/2#fraud"),
     "label_groups": ("sex=F|M", "sex=F|M,age<=25|45", "plan=a"),
+    "label_receipts": ("/a", "b", "/c"),
     "label_rows": ("1", "2", "3"),
     "label_age": ("1", "2", "3.5"),
     "label_sample": ("0.1", "0.2", "0.3"),
@@ -187,6 +188,7 @@ NEEDS = {
     "upstream_cert": {"upstream_key": "k"},
     "upstream_key": {"upstream_cert": "c"},
     "payload_log_token_file": {"payload_log_target": "https://a"},
+    "label_receipts": {"label_store": "memory"},
 }
 
 
@@ -238,6 +240,7 @@ def test_flags_beat_environment_beats_file_beats_default(setting: Setting, tmp_p
         ({"upstream_key": "k"}, "--upstream-cert and --upstream-key: expected both or neither"),
         ({"lower_output": "low"}, "--lower-output and --upper-output: expected both or neither"),
         ({"tls_client_auth": "required"}, "--tls-client-auth: expected --tls-client-ca"),
+        ({"label_receipts": "k"}, "--label-receipts: expected --label-store"),
         (
             {"payload_log_token_file": "t", "payload_log_target": "http://a"},
             "--payload-log-token-file: expected --payload-log-target https://…",

@@ -2,15 +2,20 @@
 that answer alike are compared."""
 
 import json
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from exporter.analysis.performance.given import value_of
 from exporter.decode.feedback import decode
+from exporter.door import Door
 from exporter.pending.contract import LABEL_BYTES
 from exporter.records.segment import parse_all
+from exporter.writes import Writes
 from tests.labels import T0, World, run
 
 
@@ -46,6 +51,31 @@ def item(kind: Kind, identity: str, label: Any, **more: Any) -> dict[str, Any]:
     """One item of feedback."""
     groups = {"groups": {"sex": "M"}} if kind.form else {}
     return {"id": identity, "label": label} | groups | more
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_posted(name: str) -> None:
+    """A label of every kind over POST /v1/feedback meets its row, and what it says of it is right."""
+    kind = KINDS[name]
+    world = world_of(kind)
+
+    async def body() -> None:
+        app = web.Application()
+        app.add_routes(Writes(Door(), 4.0, world.labels.resource()).routes())
+        world.predict("a", kind.outputs, at=time.time())
+        async with TestClient(TestServer(app)) as client:
+            items = [item(kind, "a", kind.label), item(kind, "a", kind.label), {"id": "a"}]
+            answer = await client.post("/v1/feedback", json=items)
+            told = await answer.json()
+        assert (answer.status, told["outcomes"]) == (200, ["joined", "duplicate", "invalid"])
+        (row,) = await world.rows(now=time.time())
+        assert row["labelled"] == 1
+        values = {one["name"]: one["value"] for one in row["figures"]}
+        right = {"accuracy": 1.0, "mae": 0.0, "subset_accuracy": 1.0, "mrr": 1.0}
+        found = {name: values[name] for name in right.keys() & values.keys()}
+        assert len(found) == 1 and found.items() <= right.items()
+
+    run(world, body=body)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -399,6 +399,8 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     (tmp_path / "modeltap.json").write_text('{"name": "iris", "owner": "ada", "training": {"seed": 1}}')
     given |= {"descriptions": (str(tmp_path / "modeltap.json"),)}
     given |= {"artifacts": (str(tmp_path / "weights"),), "thresholds": (Threshold("t", 0.5),)}
+    (tmp_path / "keys").write_text("1 " + "ab" * 16)
+    given |= {"label_receipts": str(tmp_path / "keys")}
     given |= {"label_costs": (Cost("1", "0", 2.0),), "kpis": (Kpi("k", "labelled", 1.0),)}
     quality: dict[str, Any] = {"time_column": "at", "rules": (Rule("x", "not_null", "x"),)}
     run(body, reference=(str(tmp_path),), max_concurrency=4, late_spans=1, **given, **quality)

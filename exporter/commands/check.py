@@ -104,6 +104,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.cost.", lambda found: bool(found.config.label_costs), "--label-costs"),
     ("model.kpi.", lambda found: bool(found.config.kpis), "--kpis"),
     ("model.contest.", lambda found: found.config.label_store != "none", "--label-store"),
+    ("modeltap.label_receipts", lambda found: bool(found.config.label_receipts), "--label-receipts"),
     ("modeltap.label_requests.", lambda found: found.asks, "--label-requests"),
     ("modeltap.label", lambda found: found.config.label_store != "none", "--label-store"),
     ("modeltap.window.snapshots", lambda found: bool(found.config.state_dir), "--state-dir"),
@@ -246,6 +247,7 @@ def _files(config: Config, settings: Settings) -> Iterator[str]:
         partial(running.check_files, settings),
         partial(running.check_web, config.web_config),
         partial(running.check_authorities, config.payload_log_ca),
+        partial(running.check_receipts, config.label_receipts),
     )
     for check in checks:
         try:

@@ -38,6 +38,7 @@ def sidecar(args: argparse.Namespace, command: tuple[str, ...] = ()) -> int:
         check_files(proxy_settings(config))
         check_web(config.web_config)
         check_authorities(config.payload_log_ca)
+        check_receipts(config.label_receipts)
     except ConfigError as error:
         for problem in error.problems:
             print(f"modeltap: {problem}", file=sys.stderr)
@@ -80,6 +81,24 @@ def check_web(file: str) -> None:
         Guard(file)
     except WebError as error:
         raise ConfigError(error.problems) from error
+
+
+def check_receipts(file: str) -> None:
+    """ConfigError if no receipt could be signed."""
+    if not file:
+        return
+    from exporter.pending.receipt import BadKeys, read_keys
+
+    try:
+        read_keys(file)
+    except BadKeys as error:
+        raise ConfigError([f"--label-receipts: {error}"]) from error
+    except OSError as error:
+        raise ConfigError(
+            [
+                f"--label-receipts: {file}: {error.strerror}; expected lines with an id and a secret in hexadecimal"
+            ]
+        ) from error
 
 
 def check_authorities(file: str) -> None:

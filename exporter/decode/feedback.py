@@ -1,10 +1,10 @@
 """Feedback as callers send it: POST /v1/feedback, as JSON, JSON lines or CSV -> labels, item by item.
 
-An item names a prediction by `id` (and `row`) and tells what turned out: `label` (a number, a class, a list of classes,
-or an object of items with their grades), or `labels`, a list with one for each row of the id or an object with one for
-each output; `observed_at`, `source`, `weight`, `groups` and `outcomes` besides. SageMaker's ground truth and
-CloudEvents are read as they are. An item that cannot be taken costs no other one. Whatever the bytes are, each item
-becomes labels or one of REASONS; `docs/labels.md` is the schema for a person.
+An item names a prediction by `id` or `receipt` (and `row`) and tells what turned out: `label` (a number, a class, a
+list of classes, or an object of items with their grades), or `labels`, a list with one for each row of the id or an
+object with one for each output; `observed_at`, `source`, `weight`, `groups` and `outcomes` besides. SageMaker's ground
+truth and CloudEvents are read as they are. An item that cannot be taken costs no other one. Whatever the bytes are,
+each item becomes labels or one of REASONS; `docs/labels.md` is the schema for a person.
 """
 
 import csv
@@ -38,9 +38,9 @@ EXPECTED: Final[dict[str, str]] = {
     "too_deep": "values that are not nested so deep",
     "missing_field": "id, and label or labels",
     "unknown_field": "the fields of docs/labels.md and no others",
-    "ambiguous_field": "label or labels, not both; row only where one row is labelled",
+    "ambiguous_field": "label or labels, id or receipt, not both; row only where one row is labelled",
     "wrong_type": "the types of docs/labels.md",
-    "bad_id": f"an id of 1 to {MAX_ID} characters, and a row from 0 to {_MAX_ROW}",
+    "bad_id": f"a receipt, or an id of 1 to {MAX_ID} characters, and a row from 0 to {_MAX_ROW}",
     "bad_label": f"a finite number, a truth value, a text of 1 to {MAX_NAME} characters, or items with grades from 0",
     "bad_time": "unix seconds or RFC 3339 with a time zone, not in the future",
     "bad_weight": f"a weight above 0 and up to {_MAX_WEIGHT:g}",
@@ -57,6 +57,7 @@ class _Fields(msgspec.Struct):
     """An item as it is written."""
 
     id: Any = None
+    receipt: Any = None
     row: Any = None
     label: Any = None
     labels: Any = None
@@ -115,12 +116,14 @@ def item(value: Any, now: float) -> tuple[Feedback, ...]:
     if not value.keys() <= _FIELDS:
         raise Undecodable("unknown_field")
     fields = _Fields(**value)
-    if fields.id is None or (fields.label is None and fields.labels is None):
+    if (fields.id is None and fields.receipt is None) or (fields.label is None and fields.labels is None):
         raise Undecodable("missing_field")
-    if fields.label is not None and fields.labels is not None:
+    twice = fields.label is not None and fields.labels is not None
+    if twice or (fields.receipt is not None and (fields.id is not None or type(fields.labels) is dict)):
         raise Undecodable("ambiguous_field")
     common = Feedback(
-        id=_identity(fields.id),
+        id="" if fields.id is None else _identity(fields.id),
+        receipt="" if fields.receipt is None else _receipt(fields.receipt),
         label=0.0,
         time=now if fields.observed_at is None else moment(fields.observed_at, now),
         row=_row(fields.row),
@@ -204,6 +207,14 @@ def _identity(value: Any) -> str:
     if type(word) is not str or not 0 < len(word) <= MAX_ID:
         raise Undecodable("bad_id")
     return word
+
+
+def _receipt(value: Any) -> str:
+    if type(value) is not str:
+        raise Undecodable("wrong_type")
+    if not value:
+        raise Undecodable("bad_id")
+    return value
 
 
 def _row(value: Any) -> int:
@@ -337,7 +348,7 @@ def _line(names: list[str], cells: list[str]) -> dict[str, Any]:
         side, dot, rest = name.partition(".")
         if dot and side in _SIDES:
             found.setdefault(_SIDES[side], {})[rest] = cell if side == "group" else _typed(cell)
-        elif name in ("id", "source"):
+        elif name in ("id", "receipt", "source"):
             found[name] = cell
         else:
             value = _typed(cell)

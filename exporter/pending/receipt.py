@@ -141,7 +141,10 @@ class Receipts:
         """
         rows = self.open(token, now)
         digest, packed = rows.keys[0][:DIGEST_BYTES], split(rows.values)
-        there = dict(zip(rows.values["row"].tolist(), packed, strict=True))
+        # Versions and shadows may have answered the same row.
+        there: dict[int, bytes] = {}
+        for number, row in zip(rows.values["row"].tolist(), packed, strict=True):
+            there[number] = there.get(number, b"") + row
         known = [one for one in labels if one.row in there]
         self._remember(digest, list(dict.fromkeys(one.row for one in known)), now)
         found = self._seen.take([Label(key(digest, one.row), one.value, one.time) for one in known], now)

@@ -9,7 +9,8 @@ Truth = float | str | tuple[str, ...]
 
 
 class Feedback(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
-    """The label of row `row` of the prediction that the caller knows by `id`; of `output`, "" if it has but one.
+    """The label of row `row` of the prediction that the caller knows by `id`; of `output`, "" if it has but one. With
+    `receipt`, of a row that is in it.
 
     `time`: when it was observed, unix seconds. `source`: who says so. `groups` and `outcomes` are (name, value).
     `grades`: how relevant each item of the label is, () where it has none.
@@ -22,6 +23,7 @@ class Feedback(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
     output: str = ""
     source: str = ""
     weight: float = 1.0
+    receipt: str = ""
     grades: tuple[float, ...] = ()
     groups: tuple[tuple[str, str], ...] = ()
     outcomes: tuple[tuple[str, float], ...] = ()

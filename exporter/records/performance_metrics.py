@@ -82,6 +82,13 @@ PERFORMANCE: tuple[Metric, ...] = (
         "Share of requests whose rows wait for labels, by a hash of the key; exists only where labels are joined.",
     ),
     Metric(
+        "modeltap.label_receipts",
+        "counter",
+        "{receipt}",
+        ("outcome",),
+        "Receipts that were handed out or not, and labels that came back with one, by what became of them.",
+    ),
+    Metric(
         "modeltap.label_store.up",
         "gauge",
         "1",

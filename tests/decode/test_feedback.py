@@ -33,6 +33,7 @@ def written(one: Feedback) -> dict[str, Any]:
         "source": "",
         "weight": 1.0,
         "grades": (),
+        "receipt": "",
         "groups": (),
         "outcomes": (),
     }

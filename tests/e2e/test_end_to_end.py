@@ -25,6 +25,7 @@ from dashboards import (
     gpu,
     payloads,
     performance,
+    receipts,
     worth,
     wrapped,
 )
@@ -75,6 +76,7 @@ WITHOUT_DATA = {
             *worth.panels(),
             *figures.groups(),
             *figures.several(),
+            *receipts.panels(),
         )
     },
     "Turned away at the admin side": "there is no web.config here",
