@@ -110,7 +110,7 @@ def of(statistic: str) -> str:
 
 def _means() -> tuple[Record, ...]:
     weight = f"({of('weight')} > 0)"
-    names = "top_.+|hit_.+|ndcg_.+|reciprocal_rank|all_right|wrong_labels|interval_(inside|below|above)"
+    names = "top_.+|hit_.+|ndcg_.+|reciprocal_rank|all_right|wrong_labels|interval_(inside|below|above)|pinball|reached"
     return (
         Record(LOG_LOSS, f"{of('log_loss')} / ({total(SCORES, *_OUTPUT)} > 0)"),
         # MSE = bias squared + variance, of the same sums.

@@ -72,6 +72,7 @@ def several() -> Sequence[Panel]:
     )
     names = "top_.+|hit_.+|ndcg_.+|reciprocal_rank|all_right"
     shares = net(error, *_BY, "statistic", selector=f'{OBSERVED}, statistic=~"{names}"')
+    quantiles = net(error, *_BY, "statistic", selector=f'{OBSERVED}, statistic=~"pinball|reached"')
     weight = net(error, *_BY, selector=f'{OBSERVED}, statistic="weight"')
     loss = net(error, *_BY, selector=f'{OBSERVED}, statistic="log_loss"')
     rows = net("model.performance.score", *_BY)
@@ -92,6 +93,16 @@ def several() -> Sequence[Panel]:
             (
                 Query(
                     f"{shares} / on (output, maturity) group_left () ({weight} > 0)",
+                    "{{output}} {{statistic}} {{maturity}}",
+                ),
+            ),
+        ),
+        (
+            "Quantiles",
+            "Predicted ones: pinball loss, and the share of truths that each reached, which should be its level.",
+            (
+                Query(
+                    f"{quantiles} / on (output, maturity) group_left () ({weight} > 0)",
                     "{{output}} {{statistic}} {{maturity}}",
                 ),
             ),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from exporter.analysis.performance.judged import What
 from exporter.records.segment import parse_all
 from tests.labels import DAY, T0, World, figure, run
 
@@ -130,6 +131,48 @@ def test_rankings() -> None:
         assert sums["hit_1"] == 1
 
     run(world, body=body)
+
+
+def test_predicted_quantiles() -> None:
+    """Outputs whose names end in a level have pinball loss, and the share of truths that they reached."""
+    rng = np.random.default_rng(8)
+    truth = rng.normal(size=200)
+    outputs = {f"price.q{level}": np.full(200, at) for level, at in ((0.1, -1.0), (0.5, 0.25), (0.9, 1.5))}
+    world = World(known={"task": "regression", "positive_class": ""})
+
+    async def body() -> None:
+        world.predict("q", {name: values.tolist() for name, values in outputs.items()} | {"q": [0.0] * 200})
+        for row, own in enumerate(truth.tolist()):
+            await world.feed({"id": "q", "row": row, "labels": dict.fromkeys((*outputs, "q"), own)})
+        rows = {row["output"]: row for row in await world.rows()}
+        assert not any(one["name"] == "pinball" for one in rows["q"]["figures"])
+        for name, predicted in outputs.items():
+            loss = metrics.mean_pinball_loss(truth, predicted, alpha=float(name[-3:]))
+            reached = (truth <= predicted).mean()
+            assert figure(rows[name], "pinball") == pytest.approx(loss)
+            assert figure(rows[name], "quantile_reached") == pytest.approx(reached)
+        arrived: dict[str, dict[str, float]] = {}
+        for labels, value in world.samples(ERROR).items():
+            arrived.setdefault(labels[2], {})[labels[3]] = value
+        for name, predicted in outputs.items():
+            assert arrived[name]["reached"] / arrived[name]["weight"] == (truth <= predicted).mean()
+            assert arrived[name]["pinball"] / 200 == pytest.approx(figure(rows[name], "pinball"))
+        assert "pinball" not in arrived["q"]
+
+    run(world, body=body)
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        *(("q0.9", 0.9), ("Q.05", 0.05), ("price_quantile_0.25", 0.25), ("y-q-0.5", 0.5), ("a.b.q0.1", 0.1)),
+        *(("q", None), ("faq0.5", None), ("q1.5", None), ("q0.0", None), ("y", None), ("q0.9x", None)),
+    ],
+)
+def test_names_of_quantiles(name: str, level: float | None) -> None:
+    """Only what says that it is one, between 0 and 1; and only of a number."""
+    assert What("m", "1", name, "number").level == level
+    assert What("m", "1", name, "classes").level is None
 
 
 def test_items_that_are_no_ranking() -> None:

@@ -93,6 +93,7 @@ def test_problems_of_what_is_named(upstream: Upstream, tmp_path: Path) -> None:
         *("--reference", str(tmp_path / "empty"), "--reference", str(tmp_path / "iris.json")),
         *("--model-name", "other", "--write-token-file", str(tmp_path / "token")),
         *("--tls-cert", str(tmp_path / "none.pem"), "--tls-key", str(tmp_path / "none.key")),
+        *("--label-store", "memory", "--label-receipts", str(tmp_path / "broken.json")),
     ]
     done = check(*flags)
     assert done.returncode == 2
@@ -103,6 +104,7 @@ def test_problems_of_what_is_named(upstream: Upstream, tmp_path: Path) -> None:
         "is of model 'iris'; expected one of --model-name other",
         f"--write-token-file {tmp_path}/token: expected one line",
         f"--tls-cert {tmp_path}/none.pem: cannot be read",
+        f"--label-receipts: {tmp_path}/broken.json, line 1: expected an id from 0 to 255",
         f"upstream http://127.0.0.1:{nobody}: cannot be reached: Connection refused",
         f"upstream unix:{tmp_path}/none: cannot be reached: No such file or directory",
     ):

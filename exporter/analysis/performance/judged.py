@@ -7,6 +7,7 @@ a row that says nothing (a null, no distribution) has no class and NaN.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,6 +38,7 @@ Form = Literal["classes", "binary", "number", "interval", "labels", "chances", "
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
 NO_CLASS: Final = 0
 MOST_OUTPUTS: Final = 8
+_QUANTILE: Final = re.compile(r"(?:.*[_.\-])?q(?:uantile)?[_\-]?(0?\.\d{1,9})", re.IGNORECASE | re.DOTALL)
 _NAMES_BYTES: Final = TEXT_BYTES - 2048  # of classes; the rest is for names and segments
 FloatTable = NDArray[np.floating[Any]]
 
@@ -68,6 +70,13 @@ class What:
     def id(self) -> int:
         """As its rows have it."""
         return version_id(self.text)
+
+    @cached_property
+    def level(self) -> float | None:
+        """Of a predicted quantile, whose name ends in it, as in q0.9 or price_quantile_0.05; None of another number."""
+        told = _QUANTILE.fullmatch(self.output) if self.form == "number" else None
+        level = float(told[1]) if told is not None else 0.0
+        return level if 0.0 < level < 1.0 else None
 
     @cached_property
     def class_ids(self) -> NDArray[np.uint64]:

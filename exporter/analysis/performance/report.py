@@ -131,6 +131,10 @@ def _sums(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
         yield from _scores(tally.scores)
     if tally.errors is not None:
         yield from _errors(tally.what, tally.errors)
+    if tally.quantile is not None:
+        _, _, _, loss, _, reached, _ = np.maximum(tally.quantile, 0.0).tolist()
+        yield "model.performance.error", ("pinball",), loss
+        yield "model.performance.error", ("reached",), reached
     if tally.ranges is not None:
         sums = RANGES.read(tally.ranges)
         yield from (("model.performance.error", (f"interval_{name}",), sums[name]) for name in _RANGES)

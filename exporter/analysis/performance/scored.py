@@ -20,7 +20,7 @@ from exporter.pending.row import RowArray, version_id
 from exporter.records.exchange import OTHER
 from exporter.stats.bins import FloatArray
 from exporter.stats.performance.classes import MOST_CLASSES, Table
-from exporter.stats.performance.errors import ErrorLayout, Measured, Ranged, RangeLayout
+from exporter.stats.performance.errors import ErrorLayout, Measured, QuantileLayout, Ranged, RangeLayout
 from exporter.stats.performance.scores import Scored, ScoreLayout
 
 CLASSIFIED: Final = ("classes", "binary", "chances")
@@ -42,7 +42,7 @@ RESIDUALS: Final = (
 _POSITIVE: Final = ("1", "true", "yes", "positive")
 _NEGATIVE: Final = ("0", "false", "no", "negative")
 # Which sums there may be, and the letter with which the names of their cells begin.
-_PARTS: Final = {"scores": "s", "errors": "e", "ranges": "r", "listed": "l"}
+_PARTS: Final = {"scores": "s", "errors": "e", "ranges": "r", "listed": "l", "quantile": "z"}
 
 
 def errors_of(what: What) -> ErrorLayout:
@@ -54,8 +54,9 @@ def errors_of(what: What) -> ErrorLayout:
 class Tally:
     """Sums of one output. `pairs`: rows, weights and squared weights by (true, predicted) class, as ids.
 
-    Which of `scores`, `errors`, `ranges` and `listed` (what says several things) are there follows from the form. Of
-    chances `scores` are of the likeliest class: positive is a row of which that is right.
+    Which of `scores`, `errors`, `ranges` and `listed` (what says several things) are there follows from the form, and
+    `quantile` from the name of the output. Of chances `scores` are of the likeliest class: positive is a row of which
+    that is right.
     """
 
     what: What
@@ -66,6 +67,7 @@ class Tally:
     errors: FloatArray | None = None
     ranges: FloatArray | None = None
     listed: FloatArray | None = None
+    quantile: FloatArray | None = None
     groups: grouped.Cells = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,6 +79,8 @@ class Tally:
             self.errors = np.zeros(errors_of(self.what).size)
         if self.what.form == "interval":
             self.ranges = np.zeros(RANGES.size)
+        if (level := self.what.level) is not None:
+            self.quantile = np.zeros(QuantileLayout(level).size)
 
     @property
     def layout(self) -> ErrorLayout:
@@ -129,6 +133,8 @@ class Tally:
         self.unusable += float(np.isnan(truth).sum())
         layout, predicted = errors_of(self.what), shortest(rows["value"])
         self.errors += layout.sums(Measured(truth, predicted, weights))
+        if self.quantile is not None and self.what.level is not None:
+            self.quantile += QuantileLayout(self.what.level).sums(Measured(truth, predicted, weights))
         for segment, group, own in grouped.parts(self.what, groups):
             grouped.add_errors(self.groups, (segment, group), predicted[own] - truth[own], weights[own])
         if self.ranges is not None:
@@ -301,6 +307,7 @@ _PLANES: Final = {
     "scores": ((0, SCORES.bins), (3 * SCORES.bins, SCORES.bins)),
     "errors": ((0, 1), (20, 1)),
     "ranges": ((0, 1),),
+    "quantile": ((0, 1),),
 }
 
 

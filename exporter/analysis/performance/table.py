@@ -27,7 +27,7 @@ from exporter.pending.row import version_id
 from exporter.records.exchange import OTHER
 from exporter.stats.performance.class_figures import class_figures, each_class
 from exporter.stats.performance.costs import cheapest, cost_per_row
-from exporter.stats.performance.errors import error_figures, range_figures
+from exporter.stats.performance.errors import error_figures, quantile_figures, range_figures
 from exporter.stats.performance.figures import Figure
 from exporter.stats.performance.score_figures import calibration_curve, score_figures
 from exporter.stats.performance.selection import selection
@@ -150,6 +150,8 @@ def figures(tally: Tally, names: Mapping[int, str]) -> list[Figure]:
         found += [one for one in own if tally.listed is None or one.name in ("ece", "mce")]
     if tally.errors is not None:
         found += error_figures(errors_of(tally.what), np.maximum(tally.errors, 0.0))
+    if tally.quantile is not None:
+        found += quantile_figures(np.maximum(tally.quantile, 0.0))
     if tally.ranges is not None:
         found += range_figures(np.maximum(tally.ranges, 0.0))
     return found

@@ -20,6 +20,7 @@ FORMS = {
     "binary": What("m", "1", "y", "binary", "1"),
     "number": What("m", "1", "y", "number", scale=0.5),
     "interval": What("m", "1", "y", "interval"),
+    "quantile": What("m", "1", "y_q0.9", "number"),
     "labels": What("m", "1", "y", "labels", classes=("cat", "0", "1")),
     "chances": What("m", "1", "y", "chances", classes=("cat", "0", "1")),
     "likeliest": What("m", "1", "y", "chances", classes=("cat", *map(str, range(9)))),
