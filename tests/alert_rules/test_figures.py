@@ -140,7 +140,7 @@ def test_labels_of_a_row(tmp_path: Path) -> None:
 
 
 def test_errors_of_numbers(tmp_path: Path) -> None:
-    """MSE is bias squared and variance; errors by group."""
+    """MSE is bias squared and variance; errors by group; pinball loss of a quantile, and how often it was reached."""
     rng = np.random.default_rng(11)
     predicted, truth = rng.normal(size=(2, 40))
     items = [{"id": "q", "row": row, "label": at} for row, at in enumerate(truth.tolist())]
@@ -150,4 +150,7 @@ def test_errors_of_numbers(tmp_path: Path) -> None:
     wanted = {(rules.VARIANCE, ""): errors.var()}
     for name, group in (("rome", "rome"), ("bonn", "<other>")):
         wanted[rules.GROUP_MAE, f"segment=city&group={group}"] = np.abs(errors[city == name]).mean()
-    judge(tmp_path, series_of(known, {"y": predicted.tolist()}, items, city=city.tolist()), wanted, "y")
+    wanted[rules.RATES, "statistic=pinball"] = metrics.mean_pinball_loss(truth, predicted, alpha=0.9)
+    wanted[rules.RATES, "statistic=reached"] = (truth <= predicted).mean()
+    series = series_of(known, {"y_q0.9": predicted.tolist()}, items, city=city.tolist())
+    judge(tmp_path, series, wanted, "y_q0.9")
