@@ -1,11 +1,14 @@
-"""Write every file of rules beside this one: `python -m alert_rules.generate`; `--check` only compares.
+"""Write every file of rules, here and in the chart: `python -m alert_rules.generate`; `--check` only compares.
 
 It knows the list of files and none of their rules. Invariant: nothing is written, and the check fails,
 while a value makes no sensible rule or an expression names a metric that the catalogue does not declare.
+The chart's rules are the same, with names where values stand (chart.py).
 """
 
 import argparse
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from alert_rules import (
+    chart,
     children,
     description,
     drift,
@@ -25,6 +29,7 @@ from alert_rules import (
     quality,
     resources,
     sidecar,
+    slo,
     traffic,
     values,
     worth,
@@ -33,8 +38,10 @@ from alert_rules.rules import Alert, Group, Record, as_yaml
 from dashboards.promql import undeclared_in
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("traffic.yaml", traffic.group),
+    ("slo.yaml", slo.group),
     ("life.yaml", life.group),
     ("description.yaml", description.group),
     ("drift.yaml", drift.group),
@@ -49,7 +56,7 @@ FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("resources.yaml", resources.group),
     ("sidecar.yaml", sidecar.group),
 )
-HEAD = "# Written by `python -m alert_rules.generate` from alert_rules/values.py; change it there.\n"
+HEAD = "# Written by `python -m alert_rules.generate` from alert_rules/values.yaml; change it there.\n"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # Ranges and their steps, offsets, intervals, and the durations of alerts; not those in names of recorded series or in
 # sentences.
@@ -94,10 +101,8 @@ def faster(text: str, factor: float) -> str:
 
 
 def write(folder: Path, factor: float = 1.0) -> None:
-    """Write all files of rules into that folder; ValueError with every problem found."""
-    found = problems()
-    if found:
-        raise ValueError("\n".join(found))
+    """Write all files of rules into that folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, build in FILES:
         text = render(build())
         (folder / name).write_text(text if factor == 1.0 else faster(text, factor))
@@ -105,14 +110,31 @@ def write(folder: Path, factor: float = 1.0) -> None:
 
 def problems() -> list[str]:
     """What is wrong with the values or the expressions, one line each, with the file."""
-    found = [f"alert_rules/values.py: {line}" for line in values.problems()]
+    found = [f"alert_rules/values.yaml: {line}" for line in values.problems()]
     return found + [f"alert_rules/{name}: {line}" for name, build in FILES for line in undeclared(build())]
 
 
 def stale() -> list[str]:
     """The files that are not what would be written."""
     read = ((name, HERE / name, render(build())) for name, build in FILES)
-    return [name for name, path, text in read if not path.is_file() or path.read_text() != text]
+    return [
+        f"alert_rules/{name}" for name, path, text in read if not path.is_file() or path.read_text() != text
+    ]
+
+
+def again(path: str, out: Path, factor: float = 1.0) -> subprocess.CompletedProcess[str]:
+    """Write the rules of other values by another process: names of series are made of values at import."""
+    command = [
+        sys.executable,
+        "-m",
+        "alert_rules.generate",
+        "--out",
+        str(out.resolve()),
+        "--faster",
+        f"{factor}",
+    ]
+    environment = {**os.environ, values.VARIABLE: path}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -126,16 +148,35 @@ def main(arguments: list[str] | None = None) -> int:
         "--out", type=Path, default=HERE, help="folder to write into (default: beside the code)"
     )
     parser.add_argument("--faster", type=float, default=1.0, help="divide every duration, for a rehearsal")
+    parser.add_argument(
+        "--values", type=Path, help="YAML file with values of your own; what it leaves out stays"
+    )
     chosen = parser.parse_args(arguments)
-    if chosen.faster < 1 or (chosen.faster > 1 and chosen.out == HERE):
+    if chosen.faster < 1 or (chosen.out == HERE and (chosen.faster > 1 or chosen.values)):
         parser.error(
-            "--faster takes a number of at least 1 and needs --out: the files here keep their durations"
+            "--faster (a number of at least 1) and --values need --out: the files here are those of values.yaml"
         )
+    if chosen.values:
+        done = again(str(chosen.values.resolve()), chosen.out, chosen.faster)
+        print(done.stdout or done.stderr, end="", file=sys.stderr if done.returncode else sys.stdout)
+        return done.returncode
+    return _generate(chosen)
+
+
+def _generate(chosen: argparse.Namespace) -> int:
+    if os.environ.get(values.VARIABLE) == values.PLACEHOLDERS:
+        write(chosen.out)
+        return 0
     found = problems()
-    if chosen.check:
-        found += [f"alert_rules/{name} is stale; run: python -m alert_rules.generate" for name in stale()]
+    if chosen.check and not found:
+        found = [
+            f"{name} is stale; run: python -m alert_rules.generate"
+            for name in (*stale(), *chart.stale(again))
+        ]
     elif not found:
         write(chosen.out, chosen.faster)
+        if chosen.out == HERE:
+            chart.write(again)
     message = "\n".join(found) or f"{len(FILES)} files of rules up to date"
     print(message, file=sys.stderr if found else sys.stdout)
     return 1 if found else 0

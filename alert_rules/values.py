@@ -1,140 +1,186 @@
-"""What an owner tunes: thresholds, windows and scope of the rules, with the reason of each default.
+"""What an owner tunes, read from `values.yaml`: thresholds, windows and addresses, each of one kind.
 
-It knows no PromQL beyond label names and durations. Invariant: `problems` is empty, or nothing is
-generated.
+It knows no PromQL beyond label names and durations. Other values than the committed ones are those of the file that
+`MODELTAP_RULE_VALUES` names: windows are part of the names of recorded series, so values are known before any other
+module of this package is read. Invariant: `problems` is empty, or nothing is generated.
 """
 
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import yaml
+
 from exporter.records.catalogue import LATENCY_BUCKETS
+from exporter.records.generation_metrics import FIRST_TOKEN_BUCKETS
 
-# What keeps two models of one name apart, beside their own labels; an absent label is no harm.
+# Names the file of a user's own values; or `@`, and each value is written as what stands for it.
+VARIABLE = "MODELTAP_RULE_VALUES"
+PLACEHOLDERS = "@"
+DEFAULTS = Path(__file__).resolve().parent / "values.yaml"
+
+Ratio: TypeAlias = Annotated[float, "ratio"]
+Positive: TypeAlias = Annotated[float, "positive"]
+Bound: TypeAlias = Annotated[float, "bound"]
+FirstTokenBound: TypeAlias = Annotated[float, "first_token_bound"]
+Duration: TypeAlias = Annotated[str, "duration"]
+Text: TypeAlias = Annotated[str, "text"]
+
+# What keeps two models of one name apart, beside their own labels; an absent label is no harm. Every rule is grouped by
+# it, so that it is no value to tune.
 SCOPE = ("namespace", "job")
-# Scrape targets that are sidecars even if they never answered; those that did answer are known without it.
-TARGETS = 'job=~".*modeltap.*"'
-# Where the runbook can be read; put the address of your copy here.
-RUNBOOK = "alert_rules/RUNBOOK.md"
 
-# Below this many requests in five minutes a ratio or a quantile says little: 1 failure of 10 is no 10 %.
-MIN_REQUESTS = 20
-ERROR_RATIO = 0.05
-# Seconds; must be a bound of the latency histogram, or p99 would be interpolated across the target.
-LATENCY_P99 = 1.0
-# Requests per second an hour ago that make silence now worth a look.
-EXPECTED_RATE = 0.02
+TARGETS: Text
+RUNBOOK: Text
+DASHBOARDS: Text
+OWNER_METRIC: Text
+MIN_REQUESTS: Positive
+ERROR_RATIO: Ratio
+LATENCY_P99: Bound
+SLO_AVAILABILITY: Ratio
+SLO_LATENCY: Ratio
+SLO_LATENCY_SECONDS: Bound
+SLO_TTFT: Ratio
+SLO_TTFT_SECONDS: FirstTokenBound
+SLO_PAGE_QUICK: Positive
+SLO_PAGE_SLOW: Positive
+SLO_TICKET_QUICK: Positive
+SLO_TICKET_SLOW: Positive
+SLO_MIN_FAILURES: Positive
+EXPECTED_RATE: Positive
+DRIFT_WINDOW: Duration
+DRIFT_EFFECT: Positive
+DRIFT_LARGE: Positive
+DRIFT_BROKEN: Positive
+DRIFT_FOR: Duration
+MIN_ROWS: Positive
+MISSING_EXCESS: Positive
+INVALID_RATIO: Positive
+OUTLIER_FACTOR: Positive
+DUPLICATE_EXCESS: Positive
+STALE_SECONDS: Positive
+VOLUME_LOW: Positive
+VOLUME_HIGH: Positive
+PERFORMANCE_WINDOW: Duration
+MIN_LABELLED: Positive
+MIN_POSITIVES: Positive
+INTERVAL_COVERAGE: Ratio
+PARITY_RATIO: Ratio
+ECE: Positive
+LABELS_SILENT: Duration
+UNMATCHED_RATIO: Positive
+LABEL_COVERAGE: Positive
+LABEL_LAG_SECONDS: Positive
+STORE_USED: Positive
+CERTIFICATE_SECONDS: Positive
+GPU_HOT_MARGIN: Positive
+GPU_HOT: Positive
+GPU_MEMORY_FULL: Ratio
+AVAILABILITY: Ratio
+OBSERVED_SECONDS: Positive
+COLD_START_SECONDS: Positive
+MODEL_RESTARTS: Positive
+VERSION_CHANGES: Positive
+JOB_LATE: Positive
+DROPPED_RATIO: Ratio
+RESTARTS: Positive
+DESYNC_RATIO: Ratio
+MIN_DESYNCS: Positive
+MEMORY_RATIO: Ratio
+THROTTLED_RATIO: Ratio
+DESCRIPTOR_RATIO: Ratio
+TASK_RATIO: Ratio
 
-# Of faults that need no comparison, and as long as a pane of the longer ones.
-DRIFT_WINDOW = "1h"
-# PSI of 0.1 is the field's "moderate"; the critical value for the number of rows must be passed as well.
-DRIFT_EFFECT = 0.1
-# The field's "major": no second window is waited for.
-DRIFT_LARGE = 0.25
-# Within an hour: two histograms that share little.
-DRIFT_BROKEN = 1.0
-DRIFT_FOR = "30m"
-# The closed form of the critical value holds from about this many rows.
-MIN_ROWS = 100
+BOUNDS: Mapping[str, tuple[float, ...]] = {"bound": LATENCY_BUCKETS, "first_token_bound": FIRST_TOKEN_BUCKETS}
+DURATION = r"[1-9][0-9]*[smhd]"
+# Names of metrics and addresses: nothing that ends a string of PromQL or YAML.
+TEXT = r"""[^@\\'\n]*"""
+KINDS: dict[str, str] = {
+    name.lower(): kind.__metadata__[0]
+    for name, kind in __annotations__.items()
+    if hasattr(kind, "__metadata__")
+}
 
-# Share of rows without a value beyond the reference's own share: the 5 % that others allow in all.
-MISSING_EXCESS = 0.05
-# Share of rows that cannot be right; also what outliers may exceed their multiple by.
-INVALID_RATIO = 0.01
-# Times the reference's own share of outliers.
-OUTLIER_FACTOR = 3
-DUPLICATE_EXCESS = 0.2
-# Median age of rows in seconds; a day suits a nightly batch, a stream wants minutes.
-STALE_SECONDS = 86400
-# Against the same hour a week ago.
-VOLUME_LOW = 0.5
-VOLUME_HIGH = 3.0
 
-# Long enough for rows with labels, short enough to see a fall.
-PERFORMANCE_WINDOW = "7d"
-# SageMaker gives no deviation of a figure below so many rows.
-MIN_LABELLED = 200
-# Of either class, below which an area under the ROC curve is judged by nobody.
-MIN_POSITIVES = 20
-# Share of truths that a predicted interval has to hold: what is called 90 %, and holds less than this, is not that.
-INTERVAL_COVERAGE = 0.8
-# The four-fifths rule (29 CFR 1607.4 D): the rate of the least chosen group over that of the most chosen one.
-PARITY_RATIO = 0.8
-# Mean distance between scores and the share of positives.
-ECE = 0.1
-# Between two deliveries of labels; a weekly file wants more than 7d.
-LABELS_SILENT = "2d"
-UNMATCHED_RATIO = 0.5
-LABEL_COVERAGE = 0.05
-# Median lag in seconds: two weeks.
-LABEL_LAG_SECONDS = 1_209_600
-STORE_USED = 0.9
+class Number(float):
+    """Counts as the default and is written as what stands for it: @name@, or @name:.0%@ for a percentage."""
 
-# A week: what renews by itself has done so long before.
-CERTIFICATE_SECONDS = 604_800
+    name: str
 
-# Degrees below the point where the GPU itself slows down, and what is hot for one that does not tell that point.
-GPU_HOT_MARGIN = 3
-GPU_HOT = 90
-# Servers of language models take 90 % at their start, and mean to.
-GPU_MEMORY_FULL = 0.98
-# Share of the observed time of an hour in which the model was up: 36 seconds of outage.
-AVAILABILITY = 0.99
-# Seconds that have to be observed before a share says anything.
-OBSERVED_SECONDS = 600
-# Mean seconds from a start to ready; five minutes suit a model of some gigabytes, large weights want more.
-COLD_START_SECONDS = 300
-# Restarts of one model server, and changes of one model's version, within an hour.
-MODEL_RESTARTS = 3
-VERSION_CHANGES = 4
+    def __format__(self, spec: str) -> str:
+        return f"@{self.name}:{spec}@" if spec.endswith("%") else f"@{self.name}@"
 
-# Within 15 minutes, of a wrapped model.
-MODEL_RESTARTS = 3
-# Times the period after which a job should have succeeded again: a run may take a while, and start late.
-JOB_LATE = 1.25
-
-DROPPED_RATIO = 0.05
-RESTARTS = 3
-DESYNC_RATIO = 0.01
-MIN_DESYNCS = 5
-
-# Of the limit, by the working set: what is left serves one more large batch.
-MEMORY_RATIO = 0.9
-# Of the quota's periods; the kubernetes mixin says the same.
-THROTTLED_RATIO = 0.25
-# Of the limit, by the process nearest to it, and by the tasks of a container.
-DESCRIPTOR_RATIO = 0.8
-TASK_RATIO = 0.9
+    def __str__(self) -> str:
+        return format(self)
 
 
 def problems() -> list[str]:
     """Every value that makes no sensible rule, with what was expected."""
-    found = []
-    if LATENCY_P99 not in LATENCY_BUCKETS:
-        bounds = ", ".join(f"{bound:g}" for bound in LATENCY_BUCKETS)
-        found.append(
-            f"LATENCY_P99 = {LATENCY_P99:g} is no bound of the latency histogram; expected one of {bounds}"
-        )
-    for name, value in (
-        ("ERROR_RATIO", ERROR_RATIO),
-        ("AVAILABILITY", AVAILABILITY),
-        ("DROPPED_RATIO", DROPPED_RATIO),
-        ("DESYNC_RATIO", DESYNC_RATIO),
-        ("GPU_MEMORY_FULL", GPU_MEMORY_FULL),
-        ("MEMORY_RATIO", MEMORY_RATIO),
-        ("THROTTLED_RATIO", THROTTLED_RATIO),
-        ("DESCRIPTOR_RATIO", DESCRIPTOR_RATIO),
-        ("TASK_RATIO", TASK_RATIO),
-    ):
-        if not 0 < value < 1:
-            found.append(f"{name} = {value:g} is no ratio; expected a number between 0 and 1")
-    for name, value in (
-        ("MIN_REQUESTS", MIN_REQUESTS),
-        ("MIN_ROWS", MIN_ROWS),
-        ("OBSERVED_SECONDS", OBSERVED_SECONDS),
-        ("COLD_START_SECONDS", COLD_START_SECONDS),
-        ("MODEL_RESTARTS", MODEL_RESTARTS),
-        ("VERSION_CHANGES", VERSION_CHANGES),
-        ("DRIFT_EFFECT", DRIFT_EFFECT),
-        ("DRIFT_LARGE", DRIFT_LARGE),
-        ("DRIFT_BROKEN", DRIFT_BROKEN),
-    ):
-        if value <= 0:
-            found.append(f"{name} = {value:g} lets every quiet endpoint alert; expected a number above 0")
+    found = list(_misread)
+    for name, kind in KINDS.items():
+        value = globals().get(name.upper())
+        if value is not None and (expected := _expected(kind, value)):
+            found.append(f"{name} = {value} {expected}")
     return found
+
+
+def _expected(kind: str, value: Any) -> str:
+    """What is wrong with a value of that kind, "" if nothing."""
+    if isinstance(value, str) != (kind in ("duration", "text")) or isinstance(value, bool):
+        return (
+            f"is no {'text' if kind in ('duration', 'text') else 'number'}; expected a value of kind {kind}"
+        )
+    if kind in BOUNDS and value not in BOUNDS[kind]:
+        bounds = ", ".join(f"{bound:g}" for bound in BOUNDS[kind])
+        return f"is no bound of the latency histogram; expected one of {bounds}"
+    wrong: dict[str, tuple[Callable[[], bool], str]] = {
+        "ratio": (lambda: not 0 < value < 1, "is no ratio; expected a number between 0 and 1"),
+        "positive": (lambda: value <= 0, "lets every quiet endpoint alert; expected a number above 0"),
+        "duration": (lambda: not re.fullmatch(DURATION, value), "is no duration; expected such as 30m or 7d"),
+        "text": (
+            lambda: not re.fullmatch(TEXT, value),
+            "would end a string; expected a text without @, \\ and '",
+        ),
+    }
+    check, said = wrong.get(kind, (lambda: False, ""))
+    return said if check() else ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The values of a file by their names; what is wrong with it is told by `problems`."""
+    try:
+        read = yaml.safe_load(path.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        _misread.append(f"{path} cannot be read: {error}")
+        return {}
+    if not isinstance(read, dict):
+        _misread.append(f"{path} holds no values; expected lines such as error_ratio: 0.05")
+        return {}
+    _misread.extend(f"{name} is no value; {DEFAULTS.name} lists them" for name in read if name not in KINDS)
+    known = {name: value for name, value in read.items() if name in KINDS}
+    # Helm knows one kind of number, and writes 450.0 as 450.
+    return {name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in known.items()}
+
+
+def _standing(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return f"@{name}@"
+    number = Number(value)
+    number.name = name
+    return number
+
+
+def _values() -> dict[str, Any]:
+    """By name: the defaults, over them a user's own."""
+    chosen = _read(DEFAULTS)
+    _misread.extend(f"{name} is missing in {DEFAULTS.name}" for name in KINDS if name not in chosen)
+    other = os.environ.get(VARIABLE, "")
+    if other == PLACEHOLDERS:
+        return {name: _standing(name, value) for name, value in chosen.items()}
+    return chosen | (_read(Path(other)) if other else {})
+
+
+_misread: list[str] = []
+globals().update({name.upper(): value for name, value in _values().items()})

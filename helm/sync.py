@@ -1,23 +1,21 @@
-"""Copy the dashboards and the alert rules into the chart; `--check` compares and changes nothing.
+"""Copy the dashboards into the chart; `--check` compares and changes nothing.
 
 Helm reads no file outside a chart, and symbolic links break on some checkouts, so the chart holds
-copies. This file knows nothing of what a dashboard or a rule says; a YAML file without a top-level
-`groups:` (an Alertmanager example, say) is no rule file and stays out.
+copies. This file knows nothing of what a dashboard says. The chart's alert rules are no copies: they have
+names where values stand, and alert_rules/generate.py writes them.
 
-Invariant: after a run the chart's two folders hold exactly the copies, nothing older.
+Invariant: after a run the chart's folder holds exactly the copies, nothing older.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FILES = Path("helm", "modeltap", "files")
-RULE_GROUPS = re.compile(rb"^groups:", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ def differences(repository: Path) -> list[Difference]:
     """Compare the chart's copies with their sources; an empty list means that they agree."""
     wanted = _wanted(repository)
     target = repository / FILES
-    present = {path for path in target.glob("*/*") if path.suffix in (".json", ".yaml")}
+    present = set(target.glob("dashboards/*.json"))
     found = [Difference(path, "has no source", None) for path in sorted(present - wanted.keys())]
     for path, content in sorted(wanted.items()):
         if path not in present:
@@ -44,11 +42,8 @@ def differences(repository: Path) -> list[Difference]:
 
 
 def _wanted(repository: Path) -> dict[Path, bytes]:
-    target = repository / FILES
-    dashboards = {path: path.read_bytes() for path in (repository / "dashboards").glob("*.json")}
-    rules = {path: path.read_bytes() for path in (repository / "alert_rules").glob("*.yaml")}
-    rules = {path: content for path, content in rules.items() if RULE_GROUPS.search(content)}
-    return {target / path.parent.name / path.name: content for path, content in (dashboards | rules).items()}
+    folder = repository / FILES / "dashboards"
+    return {folder / path.name: path.read_bytes() for path in (repository / "dashboards").glob("*.json")}
 
 
 def apply(difference: Difference) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import CHART, EXAMPLE, Chart
+from .conftest import CHART, EXAMPLE, REPOSITORY, Chart
 
 RULES = """\
 # A comment before the groups.
@@ -36,6 +36,7 @@ def filled(chart: Chart, tmp_path: Path) -> Chart:
     for folder in ("dashboards", "alert_rules"):
         (copy / "files" / folder).mkdir(parents=True)
     (copy / "files" / "alert_rules" / "first_rules.yaml").write_text(RULES)
+    shutil.copy(CHART / "files" / "rule_values.yaml", copy / "files")
     (copy / "files" / "dashboards" / "over_view.json").write_text(json.dumps(DASHBOARD, indent=2))
     return Chart(chart.bin, copy)
 
@@ -129,7 +130,7 @@ def test_job_is_what_the_rules_look_for(chart: Chart) -> None:
     sets = ("--set", "podMonitor.enabled=true,fullnameOverride=fraud")
     (monitor,) = chart.objects(*sets)
     (relabelling,) = monitor["spec"]["podMetricsEndpoints"][0]["relabelings"]
-    rules = "".join(path.read_text() for path in (CHART / "files" / "alert_rules").glob("*.yaml"))
+    rules = "".join(path.read_text() for path in (REPOSITORY / "alert_rules").glob("*.yaml"))
     selectors = set(re.findall(r'job=~\\?"([^"\\]+)', rules))
     assert all(re.fullmatch(selector, relabelling["replacement"]) for selector in selectors)
     (own,) = chart.objects(*sets, "--set", "podMonitor.job=")

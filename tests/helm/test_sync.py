@@ -1,4 +1,4 @@
-"""The chart's copies of dashboards and rules follow their sources."""
+"""The chart's copies of dashboards follow their sources."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ sync = load(REPOSITORY / "helm" / "sync.py")
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with one dashboard, one rule file and one YAML file that is neither."""
-    for folder in ("dashboards", "alert_rules"):
-        (tmp_path / folder).mkdir()
+    """A repository with one dashboard, and rules in its chart, which are not copied."""
+    (tmp_path / "dashboards").mkdir()
     (tmp_path / "dashboards" / "a.json").write_text("{}")
-    (tmp_path / "alert_rules" / "a.yaml").write_text("# first\ngroups: []\n")
-    (tmp_path / "alert_rules" / "alertmanager.yaml").write_text("route: {}\n")
+    rules = tmp_path / sync.FILES / "alert_rules"
+    rules.mkdir(parents=True)
+    (rules / "a.yaml").write_text("groups: []\n")
     return tmp_path
 
 
 def test_copies_and_then_agrees(repository: Path) -> None:
-    """A run copies dashboards and rule files; the check then passes."""
+    """A run copies dashboards and leaves rules; the check then passes."""
     assert sync.main(["--check"], repository) == 1
     assert sync.main([], repository) == 0
     assert sync.main(["--check"], repository) == 0
@@ -49,11 +49,11 @@ def test_check_changes_nothing(repository: Path, capsys: pytest.CaptureFixture[s
 def test_removes_what_has_no_source(repository: Path) -> None:
     """A copy whose source is gone goes too."""
     sync.main([], repository)
-    (repository / "alert_rules" / "a.yaml").unlink()
+    (repository / "dashboards" / "a.json").unlink()
     sync.main([], repository)
-    assert not (repository / sync.FILES / "alert_rules" / "a.yaml").exists()
+    assert not (repository / sync.FILES / "dashboards" / "a.json").exists()
 
 
 def test_this_repository_s_copies() -> None:
-    """The chart's copies are those of the dashboards and rules beside it (else: python helm/sync.py)."""
+    """The chart's copies are those of the dashboards beside it (else: python helm/sync.py)."""
     assert sync.differences(REPOSITORY) == []
