@@ -18,23 +18,27 @@ import yaml
 from alert_rules import (
     chart,
     children,
+    classes,
     description,
     drift,
     drift_long,
     drift_pairs,
     figures,
     gpu,
+    harm,
     life,
+    load,
     performance,
     quality,
     resources,
+    rollout,
     sidecar,
     slo,
     traffic,
     values,
     worth,
 )
-from alert_rules.rules import Alert, Group, Record, as_yaml
+from alert_rules.rules import FOREIGN, Alert, Group, Record, as_yaml
 from dashboards.promql import undeclared_in
 
 HERE = Path(__file__).resolve().parent
@@ -42,12 +46,16 @@ ROOT = HERE.parent
 FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("traffic.yaml", traffic.group),
     ("slo.yaml", slo.group),
+    ("load.yaml", load.group),
+    ("rollout.yaml", rollout.group),
+    ("classes.yaml", classes.group),
     ("life.yaml", life.group),
     ("description.yaml", description.group),
     ("drift.yaml", drift.group),
     ("drift_long.yaml", drift_long.group),
     ("drift_pairs.yaml", drift_pairs.group),
     ("quality.yaml", quality.group),
+    ("harm.yaml", harm.group),
     ("performance.yaml", performance.group),
     ("figures.yaml", figures.group),
     ("gpu.yaml", gpu.group),
@@ -72,7 +80,7 @@ def undeclared(group: Group) -> Iterator[str]:
     recorded = frozenset(rule.name for each in _until(group.name) for rule in each.records)
     rules: list[Record | Alert] = [*group.records, *group.alerts]
     for rule in rules:
-        names = undeclared_in(rule.expr, recorded)
+        names = undeclared_in(rule.expr, recorded | FOREIGN)
         if names:
             yield f"{rule.name}: {', '.join(names)} not in the catalogue"
 
@@ -87,7 +95,9 @@ def _until(name: str) -> Iterator[Group]:
 
 def render(group: Group) -> str:
     """The file that Prometheus reads, an expression on one line for readable diffs."""
-    return HEAD + yaml.safe_dump(as_yaml(group), sort_keys=False, width=10_000, allow_unicode=True)
+    return HEAD + yaml.dump(
+        as_yaml(group), Dumper=yaml.CSafeDumper, sort_keys=False, width=10_000, allow_unicode=True
+    )
 
 
 def faster(text: str, factor: float) -> str:

@@ -16,6 +16,10 @@ PREFIX = "Modeltap"
 MODEL = (*SCOPE, "model_name", "model_version")
 # Probes of orchestrators are no traffic.
 TRAFFIC = 'operation!~"health|metadata"'
+# Of kube-state-metrics; rules that read them say nothing where it is not.
+FOREIGN = frozenset(
+    f"kube_horizontalpodautoscaler_{name}" for name in ("spec_max_replicas", "status_current_replicas")
+)
 # Labels that are variables of the dashboards.
 SHOWN = ("job_name", "instance", "model_name", "model_version")
 

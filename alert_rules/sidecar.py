@@ -21,7 +21,11 @@ def group() -> Group:
         Record(DROPPED, f"{dropped} / ({offered} >= {values.MIN_REQUESTS})"),
         Record(DESYNCS, desyncs),
     )
-    return Group("modeltap-sidecar", records, (_dropped(), _restarting(), _desyncs(), _certificate()))
+    return Group(
+        "modeltap-sidecar",
+        records,
+        (_dropped(), _restarting(), _desyncs(), _certificate(), _silent(), _collector()),
+    )
 
 
 def _dropped() -> Alert:
@@ -77,4 +81,31 @@ def _certificate() -> Alert:
         "A certificate of a sidecar is about to end, or has.",
         f"The certificate that the sidecar at {AT} shows ({{{{ $labels.component }}}}) has "
         "{{ $value | humanizeDuration }} left; once it is over, peers that check it refuse the connection.",
+    )
+
+
+def _silent() -> Alert:
+    return Alert(
+        "SidecarSilent",
+        "warning",
+        "5m",
+        f"up{{{values.TARGETS}}} == 1 unless on (job, instance) {series('modeltap.build')}",
+        "A sidecar is up and tells nothing.",
+        "Prometheus scrapes {{ $labels.instance }} (job {{ $labels.job }}; up is {{ $value }}) and finds nothing of a "
+        "sidecar there.",
+    )
+
+
+def _collector() -> Alert:
+    name, key = "modeltap.otlp.exports", (*REPLICA, "signal")
+    outcomes = ('outcome="failure"', 'outcome="success"')
+    failed, came = (total(f"increase({series(name, outcome)}[10m])", *key) for outcome in outcomes)
+    return Alert(
+        "CollectorDown",
+        "warning",
+        "5m",
+        f"{failed} > 0 unless {came} > 0",
+        "A collector takes nothing from a sidecar.",
+        f"All of the {{{{ $value | humanize }}}} exports of {{{{ $labels.signal }}}} of the sidecar at {AT} failed in "
+        "the last 10 minutes.",
     )

@@ -37,7 +37,7 @@ def _quality() -> tuple[Alert, ...]:
     return (
         Alert(
             "ErrorRatioHigh",
-            "critical",
+            "warning",
             "5m",
             f"{RATIO} > {values.ERROR_RATIO} {enough}",
             "Too many requests to a model fail.",
