@@ -22,7 +22,7 @@ def _restarting() -> Alert:
     # increase() extrapolates: three restarts can read 2.8.
     restarts = total(f"increase({series('model.process.restarts')}[15m])", *REPLICA)
     return Alert(
-        "ModelRestarting",
+        "WrappedModelRestarting",
         "critical",
         "1m",
         f"round({restarts}) >= {values.MODEL_RESTARTS}",

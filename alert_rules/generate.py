@@ -75,22 +75,14 @@ _DURATION = re.compile(
 )
 
 
-def undeclared(group: Group) -> Iterator[str]:
+def undeclared(group: Group, before: frozenset[str] = frozenset()) -> Iterator[str]:
     """One line for each rule that reads what neither the catalogue nor a recording rule makes, there or before."""
-    recorded = frozenset(rule.name for each in _until(group.name) for rule in each.records)
+    recorded = before | {rule.name for rule in group.records} | FOREIGN
     rules: list[Record | Alert] = [*group.records, *group.alerts]
     for rule in rules:
-        names = undeclared_in(rule.expr, recorded | FOREIGN)
+        names = undeclared_in(rule.expr, recorded)
         if names:
             yield f"{rule.name}: {', '.join(names)} not in the catalogue"
-
-
-def _until(name: str) -> Iterator[Group]:
-    """The groups in their order up to that one, or all: a long window reads the panes of another file."""
-    for _, build in FILES:
-        yield (group := build())
-        if group.name == name:
-            return
 
 
 def render(group: Group) -> str:
@@ -121,7 +113,13 @@ def write(folder: Path, factor: float = 1.0) -> None:
 def problems() -> list[str]:
     """What is wrong with the values or the expressions, one line each, with the file."""
     found = [f"alert_rules/values.yaml: {line}" for line in values.problems()]
-    return found + [f"alert_rules/{name}: {line}" for name, build in FILES for line in undeclared(build())]
+    recorded: frozenset[str] = frozenset()
+    for name, build in FILES:
+        group = build()
+        # A long window reads the panes of a file before it.
+        found += [f"alert_rules/{name}: {line}" for line in undeclared(group, recorded)]
+        recorded |= {rule.name for rule in group.records}
+    return found
 
 
 def stale() -> list[str]:

@@ -130,7 +130,21 @@ def problems() -> list[str]:
         value = globals().get(name.upper())
         if value is not None and (expected := _expected(kind, value)):
             found.append(f"{name} = {value} {expected}")
-    return found
+    return found or _out_of_reach()
+
+
+def _out_of_reach() -> list[str]:
+    """Objectives so loose that not even the failure of everything would page."""
+    return [
+        f"{name} = {value:g} allows so much that slo_page_quick = {SLO_PAGE_QUICK:g} is never reached; expected more "
+        f"than {1 - 1 / SLO_PAGE_QUICK:.3f}"
+        for name, value in (
+            ("slo_availability", SLO_AVAILABILITY),
+            ("slo_latency", SLO_LATENCY),
+            ("slo_ttft", SLO_TTFT),
+        )
+        if SLO_PAGE_QUICK * (1 - value) >= 1
+    ]
 
 
 def _expected(kind: str, value: Any) -> str:

@@ -30,9 +30,15 @@ class Package(NamedTuple):
 VICTORIA = Package("forky", "victoria-metrics", "./usr/bin/victoria-metrics")
 # 2.42, which Debian 12 has and many clusters still run.
 PROMETHEUS_2 = Package("bookworm", "prometheus", "./usr/bin/prometheus")
+PROMTOOL_2 = Package("bookworm", "prometheus", "./usr/bin/promtool")
 # 1.5, the one that Debian 12 has.
 PUSHGATEWAY = Package("bookworm", "prometheus-pushgateway", "./usr/bin/prometheus-pushgateway")
-_ALL = {"victoria": VICTORIA, "prometheus-2": PROMETHEUS_2, "pushgateway": PUSHGATEWAY}
+_ALL = {
+    "victoria": VICTORIA,
+    "prometheus-2": PROMETHEUS_2,
+    "promtool-2": PROMTOOL_2,
+    "pushgateway": PUSHGATEWAY,
+}
 
 
 def single(called: str, root: Path = ROOT) -> Path:

@@ -14,7 +14,7 @@ import yaml
 from .conftest import CHART, REPOSITORY, Chart
 
 KINDS = yaml.safe_load((CHART / "files" / "rule_values.yaml").read_text())
-OTHER: dict[str, Any] = {"ratio": 0.875, "duration": "3h", "text": "https://grafana.example.com"}
+OTHER: dict[str, Any] = {"ratio": 0.975, "duration": "3h", "text": "https://grafana.example.com"}
 NAMED = {"targets": 'job="sidecars"', "owner_metric": "team_of_model"}
 
 
@@ -74,6 +74,7 @@ def test_every_value_reaches_the_rules(chart: Chart, tmp_path: Path) -> None:
         ("min_rows=0", "0 lets every quiet endpoint alert; expected a number above 0"),
         ("drift_for=never", "never is no duration; expected such as 30m or 7d"),
         ("drift_for=3", "3 has the wrong type; expected a value of kind duration"),
+        ("slo_ttft=0.9", "0.9 allows so much that slo_page_quick is never reached"),
         ("runbook=it's", "it's would end a string"),
         (
             "eror_ratio=0.1",

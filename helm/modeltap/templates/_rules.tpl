@@ -29,6 +29,11 @@ files/rule_values.yaml, each refused if it is not of its kind. */ -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- range $name := list "slo_availability" "slo_latency" "slo_ttft" -}}
+{{- if ge (mulf (get $names "slo_page_quick" | float64) (subf 1.0 (get $names $name | float64))) 1.0 -}}
+{{- fail (printf "prometheusRule.values.%s: %s allows so much that slo_page_quick is never reached" $name (get $names $name)) -}}
+{{- end -}}
+{{- end -}}
 {{- $names | toJson -}}
 {{- end -}}
 
