@@ -15,7 +15,9 @@ NAME = "{{ $labels.job_name }}"
 
 
 def group() -> Group:
-    return Group("modeltap-children", (), (_restarting(), _out_of_memory(), _failed(), _late()))
+    return Group(
+        "modeltap-children", (), (_restarting(), _out_of_memory(), _failed(), _late()), dashboard="resources"
+    )
 
 
 def _restarting() -> Alert:

@@ -28,7 +28,7 @@ def group() -> Group:
         Record(ROWS, total(COUNT, *OUTPUT)),
         Record(SHARE, f"{COUNT} / {each} ({ROWS} >= {values.MIN_ROWS})"),
     )
-    return Group("modeltap-classes", records, (_shifted(each),), INTERVAL)
+    return Group("modeltap-classes", records, (_shifted(each),), INTERVAL, dashboard="drift")
 
 
 def _shifted(each: str) -> Alert:

@@ -21,7 +21,7 @@ AGAINST = "against reference {{ $labels.reference }}"
 
 def group() -> Group:
     records = (*pane(), *edges(), *compared(HOUR, reference()), *everything(HOUR))
-    return Group("modeltap-drift", records, (_broken(),))
+    return Group("modeltap-drift", records, (_broken(),), dashboard="drift")
 
 
 def beyond_chance(it: Comparison, effect: float, *selectors: str) -> str:

@@ -17,7 +17,9 @@ INTERVAL = "2m"
 
 def group() -> Group:
     records = tuple(record for it in (DAY, WEEK) for record in _records(it))
-    return Group("modeltap-drift-long", records, (_alert("output"), _alert("feature")), INTERVAL)
+    return Group(
+        "modeltap-drift-long", records, (_alert("output"), _alert("feature")), INTERVAL, dashboard="drift"
+    )
 
 
 def _records(it: Comparison) -> tuple[Record, ...]:

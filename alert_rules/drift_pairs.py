@@ -32,7 +32,7 @@ def group() -> Group:
         *compared(VERSIONS, f"({_others(DAY.bins, (*MODEL, 'bin'))})"),
         *judged(VERSIONS),
     )
-    return Group("modeltap-drift-pairs", records, (_week(), _versions()), INTERVAL)
+    return Group("modeltap-drift-pairs", records, (_week(), _versions()), INTERVAL, dashboard="drift")
 
 
 def _others(name: str, labels: tuple[str, ...]) -> str:

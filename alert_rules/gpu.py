@@ -14,7 +14,12 @@ AT = "{{ $labels.hw_id }} ({{ $labels.hw_name }}) at {{ $labels.instance }} (job
 
 
 def group() -> Group:
-    return Group("modeltap-gpu", (), (_lost(), _xid(), _uncorrected(), _hot(), _full(), _unreadable()))
+    return Group(
+        "modeltap-gpu",
+        (),
+        (_lost(), _xid(), _uncorrected(), _hot(), _full(), _unreadable()),
+        dashboard="resources",
+    )
 
 
 def _lost() -> Alert:

@@ -27,4 +27,4 @@ def group() -> Group:
         "objectives fires as well.",
         keep="15m",
     )
-    return Group("modeltap-harm", (), (alert,))
+    return Group("modeltap-harm", (), (alert,), dashboard="drift")

@@ -40,7 +40,9 @@ _Z = 1.959963984540054
 
 def group() -> Group:
     records = (*_classes(), *_scores(), *_errors(), *_labels())
-    return Group("modeltap-performance", records, (*_figure_alerts(), *_label_alerts()))
+    return Group(
+        "modeltap-performance", records, (*_figure_alerts(), *_label_alerts()), dashboard="performance"
+    )
 
 
 def net(name: str, *labels: str) -> str:

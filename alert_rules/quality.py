@@ -29,7 +29,7 @@ _COLUMN = (*KEY, "output", "feature")
 
 def group() -> Group:
     records = (*_columns(), *_rows(), *_volume())
-    return Group("modeltap-quality", records, (*_column_alerts(), *_row_alerts()))
+    return Group("modeltap-quality", records, (*_column_alerts(), *_row_alerts()), dashboard="drift")
 
 
 def increase(name: str, *labels: str, part: str = "") -> str:

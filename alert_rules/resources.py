@@ -27,7 +27,10 @@ def group() -> Group:
         Record(KILLED, _grown("container.memory.oom_kills")),
     )
     return Group(
-        "modeltap-resources", records, (_memory(), _killed(), _throttled(), _descriptors(), _tasks())
+        "modeltap-resources",
+        records,
+        (_memory(), _killed(), _throttled(), _descriptors(), _tasks()),
+        dashboard="resources",
     )
 
 

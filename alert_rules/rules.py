@@ -95,9 +95,10 @@ def _alert(rule: Alert, board: str) -> dict[str, Any]:
 
 
 def _dashboard(board: str, told: frozenset[str]) -> str:
-    """The dashboard of a file of rules, with its variables at the labels that the description tells."""
+    """The dashboard of a file of rules, or that of jobs, variables set to what the description tells."""
     shown = [label for label in SHOWN if label in told]
     choice = "&".join(f"var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in shown)
+    board = "jobs" if "job_name" in told else board
     return f"{DASHBOARDS}/d/modeltap-{board}" + (f"?{choice}" if choice else "")
 
 

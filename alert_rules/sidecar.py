@@ -25,6 +25,7 @@ def group() -> Group:
         "modeltap-sidecar",
         records,
         (_dropped(), _restarting(), _desyncs(), _certificate(), _silent(), _collector()),
+        dashboard="resources",
     )
 
 

@@ -17,7 +17,7 @@ EXPECTED = f"output:model_cost_expected:mean_increase{_W}"
 
 
 def group() -> Group:
-    return Group("modeltap-worth", _costs(), (*_kpis(), *_contests()))
+    return Group("modeltap-worth", _costs(), (*_kpis(), *_contests()), dashboard="performance")
 
 
 def _costs() -> tuple[Record, ...]:

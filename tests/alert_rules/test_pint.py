@@ -3,7 +3,10 @@
 `alerts/comparison` and `promql/series` are in test_generate.py, where they also look at scenes.
 """
 
+import json
 import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -11,6 +14,7 @@ from alert_rules.generate import FILES
 from alert_rules.rules import PREFIX, Alert, Record, as_yaml
 from tests.alert_rules.labels import Reader
 
+DASHBOARDS = Path(__file__).resolve().parents[2] / "dashboards"
 GROUPS = {name: build() for name, build in FILES}
 ALERTS: dict[str, Alert] = {rule.name: rule for group in GROUPS.values() for rule in group.alerts}
 RECORDS: dict[str, list[Record]] = {}
@@ -87,12 +91,15 @@ def test_rule_label(name: str) -> None:
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_alerts_annotation(name: str) -> None:
-    """alerts/annotation: four of them, none empty, and the link leads to a dashboard of ours."""
+    """alerts/annotation: four of them, none empty, and the link leads to a dashboard of ours that has the variables."""
     for rule in as_yaml(GROUPS[name])["groups"][0]["rules"]:
         if "alert" in rule:
             assert list(rule["annotations"]) == ["summary", "description", "runbook_url", "dashboard_url"]
             assert all(rule["annotations"].values())
-            assert "/d/modeltap-" in rule["annotations"]["dashboard_url"]
+            link = urlsplit(rule["annotations"]["dashboard_url"])
+            board = json.loads((DASHBOARDS / f"{link.path.removeprefix('/d/modeltap-')}.json").read_text())
+            variables = {f"var-{each['name']}" for each in board["templating"]["list"]}
+            assert {each.partition("=")[0] for each in link.query.split("&") if each} <= variables
 
 
 def test_rule_duplicate() -> None:
