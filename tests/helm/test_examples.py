@@ -16,6 +16,7 @@ import promql_parser
 import pytest
 import yaml
 
+from alert_rules.generate import FILES as RULE_FILES
 from exporter.config import Config
 from exporter.config import load as load_config
 from exporter.records.catalogue import CATALOGUE
@@ -249,7 +250,7 @@ def test_compose(tmp_path: Path) -> None:
     command = [peers() / "promtool", "check", "config", tmp_path / "prometheus.yml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "rule files found" in done.stdout
+    assert f"{len(RULE_FILES)} rule files found" in done.stdout
 
 
 def test_systemd(tmp_path: Path) -> None:
