@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from alert_rules import values
 from alert_rules.generate import FILES
 from alert_rules.rules import PREFIX, Alert, Record, as_yaml
-from tests.alert_rules.labels import Reader
+from tests.alert_rules.labels import ROWS, Reader
 
 DASHBOARDS = Path(__file__).resolve().parents[2] / "dashboards"
 GROUPS = {name: build() for name, build in FILES}
@@ -100,6 +101,11 @@ def test_alerts_annotation(name: str) -> None:
             board = json.loads((DASHBOARDS / f"{link.path.removeprefix('/d/modeltap-')}.json").read_text())
             variables = {f"var-{each['name']}" for each in board["templating"]["list"]}
             assert {each.partition("=")[0] for each in link.query.split("&") if each} <= variables
+
+
+def test_owners_are_told_by_a_metric_of_ours() -> None:
+    """promql/series: what labels ask for has what they take from it."""
+    assert {"model_name", "owner", "team"} <= ROWS[values.OWNER_METRIC]
 
 
 def test_rule_duplicate() -> None:
