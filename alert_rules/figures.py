@@ -57,7 +57,7 @@ TARGET_CRITICAL = f"output:model_target_drift:critical_increase{_W}"
 
 def group() -> Group:
     records = (*_agreement(), *_ranked(), *_means(), *_labels(), *_groups(), *_limits(), *_target())
-    return Group("modeltap-figures", records, figure_alerts.alerts())
+    return Group("modeltap-figures", records, figure_alerts.alerts(), dashboard="performance")
 
 
 def _agreement() -> tuple[Record, ...]:
