@@ -133,12 +133,14 @@ def traffic(deployment: Deployment) -> Traffic:
     """Healthy traffic over the whole training data, every other request sampled; then requests that fail."""
     ledger, start = Ledger(), time.time()
     rows = read_rows(deployment.model.trained.data, leave_out=mlserver.ANSWERS)
-    with connected(deployment.at.proxy, ledger, seed=20) as client:
-        for number in range(REQUESTS):
-            client.infer(mlserver.MODEL_NAME, _batch(rows, number), sampled=number % 2 == 0)
-            if number == REQUESTS // 2:
-                # Rates need two scrapes of a series, and all of this may be sent within one second.
-                _seen(deployment)
+    # Rates need two scrapes of a series, and all of this may be sent within one second. MLServer ends a connection that
+    # waits for five.
+    for seed, half in ((20, range(REQUESTS // 2)), (21, range(REQUESTS // 2, REQUESTS))):
+        with connected(deployment.at.proxy, ledger, seed=seed) as client:
+            for number in half:
+                client.infer(mlserver.MODEL_NAME, _batch(rows, number), sampled=number % 2 == 0)
+        _seen(deployment)
+    with connected(deployment.at.proxy, ledger, seed=22) as client:
         for _ in range(3):
             assert client.infer(mlserver.MODEL_NAME, b'{"inputs": 3}').code == 422
         for number in range(2):
