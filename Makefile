@@ -5,7 +5,7 @@ LOCK := tests/environments/main.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: again help audit peers install demo run test check environments compiled e2e golden bench dashboards rules chart image soak fuzz clean
+.PHONY: again help audit peers install demo run test check environments compiled e2e golden bench dashboards rules chart image pictures soak fuzz clean
 
 help:
 	@printf '%s\n' \
@@ -26,6 +26,7 @@ help:
 	  'Make it:' \
 	  '  make golden      rewrite the golden files; read the difference like code' \
 	  '  make dashboards  write dashboards/*.json' \
+	  '  make pictures    draw them from live data by Grafana'"'"'s own panels (20 minutes; npm packages of 450 MB, Chromium)' \
 	  '  make rules       write alert_rules/*.yaml and test them' \
 	  '  make chart       write the chart'"'"'s copies and README, and test the chart' \
 	  '  make image       build the container image with podman or docker' \
@@ -157,6 +158,10 @@ bench: .venv/use
 
 dashboards: .venv/tests
 	$(BIN)/python -m dashboards.generate
+
+pictures: .venv/tests
+	$(BIN)/python tests/environments/tools.py > .venv/tools.log
+	$(BIN)/python -m tests.pictures $(PICTURES)
 
 rules: environments
 	$(BIN)/python -m alert_rules.generate

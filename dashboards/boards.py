@@ -93,11 +93,12 @@ def generative() -> dict[str, Any]:
         ("Now", generation.now()),
         ("Generative models", generation.panels()),
         ("Server of the language model", server.generating()),
+        ("Conventions to come", generation.newer()),
     )
     text = (
         "Language models: time to the first token and by token, tokens, how answers end, the server's cache."
     )
-    return _made("llm", "LLM", text, rows)
+    return _made("llm", "LLM", text, rows, "Conventions to come")
 
 
 def resources() -> dict[str, Any]:

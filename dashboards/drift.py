@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dashboards import fleet, yardsticks
 from dashboards.panels import Panel, Query, bars, coloured, empty, sized, table, timeseries
 from dashboards.promql import family
-from dashboards.queries import gauge, total
+from dashboards.queries import gauge, in_order, total
 from dashboards.variables import MODEL, OBSERVED, TARGET
 from dashboards.yardsticks import NO_REFERENCE, drawn
 
@@ -56,6 +56,7 @@ def live_against_reference(title: str, name: str, selector: str) -> Panel:
             word: Query(share, word, shape="table")
             for word, share in zip(("live", "reference"), shares, strict=True)
         },
+        in_order("bin", lambda chosen: f"increase({family(name)}{{{selector}{chosen}}}[$fleet_window])"),
     )
     return empty(sized(panel, 12, 9), "No reference profile")
 
@@ -202,7 +203,9 @@ def _means() -> Panel:
     rows = " or ".join(grown(name, finite) for name in ("model.feature.bin", "model.prediction.bin"))
     total = f"{grown('model.column.positive_sum')} - {grown('model.column.negative_sum')}"
     text = "Mean of each numeric column over all replicas; infinite numbers count as rows and not in the sum."
-    panel = timeseries("Means, fleet", text, "short", Query(f"({total}) / ({rows})", "{{output}}{{feature}}"))
+    panel = timeseries(
+        "Means, fleet", text, "short", Query(f"({total}) / (({rows}) > 0)", "{{output}}{{feature}}")
+    )
     del panel["fieldConfig"]["defaults"]["min"]  # means may be negative
     return empty(sized(panel, 12, 9), "No numbers")
 

@@ -5,7 +5,7 @@ It knows which question each panel answers. Invariant: each says that there is n
 
 from collections.abc import Sequence
 
-from dashboards.panels import Panel, Query, empty, judged, stacked, stat, timeseries
+from dashboards.panels import Panel, Query, coloured, empty, judged, stacked, stat, timeseries
 from dashboards.queries import gauge, increase, latency, quantile, quantiles, rate, total
 from dashboards.server import SILENT
 from dashboards.variables import FIRST_TOKEN_TARGET, MODEL, SERIES, TARGET
@@ -18,7 +18,7 @@ _INFERENCE = "gen_ai.client.inference"
 
 def panels() -> Sequence[Panel]:
     """All of them."""
-    return (*_times(), *_tokens(), *_endings(), *_newer())
+    return (*_times(), *_tokens(), *_endings(), _asked_for())
 
 
 def now() -> Sequence[Panel]:
@@ -33,9 +33,11 @@ def now() -> Sequence[Panel]:
         Query(total(rate("model.generation.tokens", f'{SERIES}, gen_ai_token_type="{kind}"')), kind)
         for kind in ("input", "output")
     ]
+    answers = total(rate("gen_ai.server.request.duration", NAMED, "_count"))
     running = total(gauge("model.server.requests.running", MODEL))
     cache = f"max({gauge('model.server.kv_cache.usage', MODEL)})"
     found = (
+        stat("Answers", "Generations per second, failed ones included.", "reqps", Query(answers)),
         stat("First token, p95", "95 % of streamed answers began no later.", "s", first),
         judged(
             stat(
@@ -130,6 +132,9 @@ def _endings() -> Sequence[Panel]:
             Query(outcomes, "{{outcome}}"),
         )
     )
+    streams = coloured(
+        streams, {"whole": "green", "aborted": "orange", "failed": "red", "broken": "dark-red"}
+    )
     reasons = total(rate("model.generation.finished", SERIES), "reason")
     finished = stacked(
         timeseries("Finish reasons", "How answers ended, per second.", "short", Query(reasons, "{{reason}}"))
@@ -147,7 +152,13 @@ def _endings() -> Sequence[Panel]:
     return tuple(empty(panel, NONE) for panel in (streams, finished, estimated, tools))
 
 
-def _newer() -> Sequence[Panel]:
+def _asked_for() -> Panel:
+    asked = total(rate("modeltap.usage.requests", TARGET), "outcome")
+    place = "Streams whose usage was asked for in the client's place, per second: asked, hidden, or why not."
+    return empty(timeseries("Usage asked for", place, "short", Query(asked, "{{outcome}}")), NONE)
+
+
+def newer() -> Sequence[Panel]:
     """The same tokens in the conventions' form to come, for those who opted in."""
     kinds = ("input_tokens", "output_tokens", "cache_read.input_tokens", "reasoning.output_tokens")
     usage = [Query(total(rate(f"{_INFERENCE}.usage.{kind}", NAMED)), kind) for kind in kinds]
@@ -155,10 +166,7 @@ def _newer() -> Sequence[Panel]:
         Query(quantile(0.5, f"{_INFERENCE}.operation.{side}_tokens", NAMED), f"{side} p50")
         for side in ("input", "output")
     ]
-    asked = total(rate("modeltap.usage.requests", TARGET), "outcome")
-    place = "Streams whose usage was asked for in the client's place, per second: asked, hidden, or why not."
     return (
-        empty(timeseries("Usage asked for", place, "short", Query(asked, "{{outcome}}")), NONE),
         empty(timeseries("Token usage (newer form)", "Tokens per second.", "short", *usage), NEWER),
         empty(timeseries("Tokens per exchange (newer form)", "Medians.", "short", *each), NEWER),
     )

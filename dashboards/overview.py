@@ -20,10 +20,10 @@ from dashboards.panels import (
     timeseries,
     tinted,
 )
-from dashboards.promql import family
+from dashboards.promql import ALERTS, family
 from dashboards.queries import gauge, quantile, total
 from dashboards.variables import OBSERVED, SERIES, TARGET, TRAFFIC
-from dashboards.yardsticks import CRITICAL, NO_REFERENCE, drawn
+from dashboards.yardsticks import CRITICAL, NO_REFERENCE
 
 BY = ("model_name", "model_version")
 LEGEND = "{{model_name}} {{model_version}}"
@@ -88,7 +88,7 @@ def _queued() -> Panel:
 def models() -> Sequence[Panel]:
     psi, critical = (_moved(name, *BY) for name in ("model.drift", "model.drift.critical_value"))
     since = f"time() - max by ({', '.join(BY)}) ({gauge('model.version.start_time', SERIES)})"
-    alerts = f"count by ({', '.join(BY)}) ({figures.FIRING})"
+    alerts = f'count by ({", ".join(BY)}) ({ALERTS}{{{figures.ALERTED}, model_name!=""}})'
     columns = {
         "Requests": (total(figures.REQUESTS, *BY), "reqps"),
         "Failed": (figures.failed(*BY), "percentunit"),
@@ -197,7 +197,18 @@ def drift() -> Sequence[Panel]:
     columns = Query(f"max by ({', '.join(BY)}, source) ({share})", f"{LEGEND} {{{{source}}}}")
     text = "PSI of the predictions in the rolling window, largest over outputs and replicas, with its critical value."
     return (
-        sized(drawn(timeseries("Prediction drift by model", text, "short", *lines)), 12, 8),
+        empty(
+            sized(
+                coloured(
+                    timeseries("Prediction drift by model", text, "short", *lines),
+                    {CRITICAL: "red"},
+                    (CRITICAL,),
+                ),
+                12,
+                8,
+            ),
+            NO_REFERENCE,
+        ),
         empty(
             sized(
                 timeseries(

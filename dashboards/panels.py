@@ -16,7 +16,11 @@ Panel = dict[str, Any]
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # A panel with this text holds data whenever traffic flows; any other text names a state in which it is empty.
 NO_TRAFFIC = "No traffic"
+# In the cell of a table whose other cells say something.
+NOTHING = "–"
 COLUMNS = 24
+# The legend has a third of a panel: three series below their header need as much.
+LEGIBLE = 9
 NEUTRAL = [{"color": "text", "value": None}]
 
 
@@ -78,9 +82,12 @@ def heatmap(title: str, text: str, unit: str, query: Query) -> Panel:
     return panel
 
 
-def bars(title: str, text: str, label: str, columns: Mapping[str, Query]) -> Panel:
-    """Share per value of `label`, one colour per column; the queries must be grouped by that label alone."""
-    panel = _panel("barchart", title, text, tuple(columns.values()))
+def bars(title: str, text: str, label: str, columns: Mapping[str, Query], order: Query) -> Panel:
+    """Share per value of `label`, one colour per column; all queries must be grouped by that label alone.
+
+    `order` gives each value the number that it is sorted by; what has none comes first.
+    """
+    panel = _panel("barchart", title, text, (*columns.values(), order))
     panel["fieldConfig"]["defaults"].update(
         unit="percentunit",
         min=0,
@@ -90,6 +97,7 @@ def bars(title: str, text: str, label: str, columns: Mapping[str, Query]) -> Pan
     panel["options"] = {
         "xField": label,
         "xTickLabelRotation": -45,
+        "xTickLabelMaxLength": 8,
         "groupWidth": 0.8,
         "legend": {"displayMode": "list", "placement": "bottom"},
         "tooltip": {"mode": "multi"},
@@ -102,15 +110,20 @@ def table(title: str, text: str, labels: Sequence[str], columns: Mapping[str, tu
     """One row per set of `labels`; a column is a query with its unit, its values at the end of the range."""
     panel = _panel("table", title, text, tuple(query for query, _ in columns.values()))
     panel["fieldConfig"]["defaults"].update(unit="short", custom={"align": "auto", "filterable": True})
-    overrides = [override(name, "unit", unit) for name, (_, unit) in columns.items()]
-    panel["fieldConfig"]["overrides"] = overrides
+    panel["fieldConfig"]["overrides"] = [
+        *(override(name, "noValue", NOTHING) for name in labels),
+        *(override(name, "unit", unit, noValue=NOTHING) for name, (_, unit) in columns.items()),
+    ]
     names = {f"Value #{letter}": name for letter, name in zip(_letters(), columns, strict=False)}
+    if len(columns) == 1:
+        # Grafana numbers values only where there is more than one query.
+        names["Value"] = next(iter(columns))
     panel["transformations"] = [
         {"id": "merge", "options": {}},
         {
             "id": "organize",
             "options": {
-                "excludeByName": {"Time": True, "Value": True},
+                "excludeByName": {"Time": True, "Value": True} if len(columns) > 1 else {"Time": True},
                 "renameByName": names,
                 "indexByName": {name: at for at, name in enumerate((*labels, *names))},
             },
@@ -198,8 +211,9 @@ def mapped(panel: Panel, texts: Mapping[str, str]) -> Panel:
     return panel
 
 
-def override(name: str, key: str, value: Any) -> dict[str, Any]:
-    return {"matcher": {"id": "byName", "options": name}, "properties": [{"id": key, "value": value}]}
+def override(name: str, key: str, value: Any, **others: Any) -> dict[str, Any]:
+    properties = [{"id": one, "value": given} for one, given in {key: value, **others}.items()]
+    return {"matcher": {"id": "byName", "options": name}, "properties": properties}
 
 
 def layout(rows: Sequence[tuple[str, Sequence[Panel]]], folded: Iterable[str] = ()) -> list[Panel]:
@@ -226,18 +240,11 @@ def layout(rows: Sequence[tuple[str, Sequence[Panel]]], folded: Iterable[str] = 
 
 def _packed(panels: Sequence[Panel], top: int) -> tuple[list[Panel], int]:
     """Panels at their places, and where the next row begins; a line is as wide as the page and of one height."""
-    lines: list[list[Panel]] = []
-    left = COLUMNS
-    for panel in panels:
-        width = panel["gridPos"]["w"]
-        if left + width > COLUMNS or "repeat" in panel:
-            lines.append([])
-            left = 0
-        lines[-1].append(panel)
-        left = COLUMNS if "repeat" in panel else left + width
     placed = []
-    for line in lines:
+    for line in _lines(panels):
         height = max(panel["gridPos"]["h"] for panel in line)
+        if any(panel["type"] == "timeseries" for panel in line):
+            height = max(height, LEGIBLE)
         given = sum(panel["gridPos"]["w"] for panel in line)
         left = taken = 0
         for panel in line:
@@ -247,6 +254,22 @@ def _packed(panels: Sequence[Panel], top: int) -> tuple[list[Panel], int]:
             left = right
         top += height
     return placed, top
+
+
+def _lines(panels: Sequence[Panel]) -> list[list[Panel]]:
+    """As many as fit beside each other; what repeats has a line of its own, and no other is alone after three."""
+    lines: list[list[Panel]] = []
+    left = COLUMNS
+    for panel in panels:
+        width = panel["gridPos"]["w"]
+        if left + width > COLUMNS or "repeat" in panel:
+            lines.append([])
+            left = 0
+        lines[-1].append(panel)
+        left = COLUMNS if "repeat" in panel else left + width
+    if len(lines) > 1 and len(lines[-1]) == 1 and "repeat" not in lines[-1][0] and len(lines[-2]) > 2:
+        lines[-1].insert(0, lines[-2].pop())
+    return lines
 
 
 def _panel(kind: str, title: str, text: str, queries: Sequence[Query]) -> Panel:
@@ -279,11 +302,13 @@ def _target(letter: str, query: Query) -> dict[str, Any]:
 
 
 def _joined(label: str, names: Sequence[str]) -> list[dict[str, Any]]:
-    renamed = {f"Value #{letter}": name for letter, name in zip(_letters(), names, strict=False)}
-    hidden = {"Time": True, **{f"Time {at}": True for at in range(1, len(names) + 1)}}
+    *given, order = (f"Value #{letter}" for letter in _letters()[: len(names) + 1])
+    hidden = {"Time": True, order: True, **{f"Time {at}": True for at in range(1, len(names) + 2)}}
+    shown = {"excludeByName": hidden, "renameByName": dict(zip(given, names, strict=True)), "indexByName": {}}
     return [
         {"id": "joinByField", "options": {"byField": label, "mode": "outer"}},
-        {"id": "organize", "options": {"excludeByName": hidden, "renameByName": renamed, "indexByName": {}}},
+        {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": order, "desc": False}]}},
+        {"id": "organize", "options": shown},
     ]
 
 

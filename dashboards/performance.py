@@ -6,9 +6,9 @@ many of the predictions have a label; both maturities are shown apart, for label
 
 from collections.abc import Sequence
 
-from dashboards.panels import Panel, Query, empty, judged, mapped, signed, sized, stat, timeseries
+from dashboards.panels import Panel, Query, bars, empty, judged, mapped, signed, sized, stat, timeseries
 from dashboards.promql import family
-from dashboards.queries import gauge, increase, latency, quantiles, rate, total
+from dashboards.queries import gauge, in_order, increase, latency, quantiles, rate, total
 from dashboards.variables import OBSERVED, TARGET
 
 NONE = "No labels"
@@ -43,7 +43,7 @@ def _classes() -> Sequence[Panel]:
     predicted = f"({net(name, *_BY, 'class')} > 0)"
     true = f"({net(name, *_BY, 'truth')} > 0)"
     mature, arrived = (net(name, "output", "truth", "class", selector=one) for one in (_MATURE, _ARRIVED))
-    cells = f"{mature} or {arrived}"
+    cells = f"({mature} > 0) or {arrived}"
     limits = f"max by (statistic, class, state) ({gauge('model.reference.performance', OBSERVED)})"
     return (
         _panel(
@@ -104,7 +104,6 @@ def _scores() -> Sequence[Panel]:
     below = net("model.performance.score_negatives", *_BY, "bin")
     whole = [net(score, *_BY, selector=selector) for selector in (positive, negative)]
     area = f"{total(f'{hits} * ({below} - {misses} / 2)', *_BY)} / ({whole[0]} * {whole[1]} > 0)"
-    bins = net(score, *_BY, "bin")
     scores = net(sums, *_BY, "bin")
     gap = f"{total(f'abs({hits} - {scores})', *_BY)} / ({net(score, *_BY)} > 0)"
     brier = net("model.performance.error", *_BY, selector=f'{OBSERVED}, statistic="brier"')
@@ -113,21 +112,24 @@ def _scores() -> Sequence[Panel]:
         Query(gap, "ECE {{output}} {{maturity}}"),
         Query(f"{brier} / ({net(score, *_BY)} > 0)", "Brier {{output}} {{maturity}}"),
     )
-    return tuple(
-        empty(sized(panel, 8, 8), NOT_BINARY)
-        for panel in (
-            timeseries(
-                "Scores", "Area under the ROC curve, calibration error, Brier score.", "percentunit", *figures
-            ),
-            timeseries(
-                "Calibration",
-                "Share of positives by bin of the score; a calibrated model has the score itself.",
-                "percentunit",
-                Query(f"{hits} / ({bins} > 0)", "{{output}} {{bin}} {{maturity}}"),
-                Query(f"{scores} / ({bins} > 0)", "mean score {{output}} {{bin}} {{maturity}}"),
-            ),
-        )
+    together = timeseries(
+        "Scores", "Area under the ROC curve, calibration error, Brier score.", "percentunit", *figures
     )
+    return tuple(empty(sized(panel, 8, 8), NOT_BINARY) for panel in (together, _calibration()))
+
+
+def _calibration() -> Panel:
+    """Of labels as they arrive, since a bin of mature ones exists later."""
+    score, arrived = "model.performance.score", _ARRIVED
+    hits = net(score, "bin", selector=f'{arrived}, truth="positive"')
+    scores, rows = (net(name, "bin", selector=arrived) for name in ("model.performance.score_sum", score))
+    columns = {
+        "positives": Query(f"{hits} / ({rows} > 0)", shape="table"),
+        "mean score": Query(f"{scores} / ({rows} > 0)", shape="table"),
+    }
+    order = in_order("bin", lambda chosen: f"increase({family(score)}{{{arrived}{chosen}}}[$__range])")
+    text = "Share of positives by bin of the score, beside the mean score; in a calibrated model they are the same."
+    return bars("Calibration", text, "bin", columns, order)
 
 
 def _errors() -> Sequence[Panel]:

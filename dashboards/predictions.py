@@ -7,12 +7,12 @@ them.
 from collections.abc import Sequence
 
 from dashboards import drift
-from dashboards.panels import Panel, Query, empty, heatmap, repeated, signed, sized, stacked, timeseries
+from dashboards.panels import Panel, Query, empty, heatmap, repeated, signed, sized, timeseries
 from dashboards.queries import QUANTILES, gauge, increase, quantile, rate, total
 from dashboards.variables import OBSERVED
 
 NOT_NUMERIC = "No numeric predictions"
-OUTPUT = f'{OBSERVED}, output=~"$output"'
+OUTPUT = f'{OBSERVED}, output=~"$output", output!=""'
 
 
 def panels() -> Sequence[Panel]:
@@ -30,7 +30,7 @@ def panels() -> Sequence[Panel]:
     )
     against = drift.live_against_reference("Live against reference: $output", "model.prediction.bin", OUTPUT)
     return (
-        sized(stacked(by_class), 12, 8),
+        sized(by_class, 12, 8),
         sized(window, 12, 8),
         sized(_batches(), 12, 8),
         sized(_contradictions(), 12, 8),
@@ -72,7 +72,7 @@ def _values() -> Panel:
 def _moments() -> Sequence[Panel]:
     window = f'{OUTPUT}, window="$window"'
     mean, deviation = gauge("model.window.mean", window), gauge("model.window.standard_deviation", window)
-    levels = f"avg by (output, quantile) ({gauge('model.window.quantile', window)})"
+    levels = f"avg by (output, probability) ({gauge('model.window.quantile', window)})"
     return (
         timeseries(
             "Window mean",
@@ -86,6 +86,6 @@ def _moments() -> Sequence[Panel]:
             "Window quantiles",
             "Quantiles of the rolling window, averaged over replicas.",
             "short",
-            Query(levels, "{{output}} {{quantile}}"),
+            Query(levels, "{{output}} p{{probability}}"),
         ),
     )

@@ -3,6 +3,8 @@
 It knows no dashboard. Invariant: a ratio or quantile of nothing is nothing, never NaN.
 """
 
+from collections.abc import Callable
+
 from dashboards.panels import Panel, Query, coloured, timeseries
 from dashboards.promql import family
 
@@ -37,3 +39,22 @@ def quantiles(name: str, selector: str, exemplars: bool = False) -> tuple[Query,
 
 def latency(title: str, text: str, queries: tuple[Query, ...]) -> Panel:
     return coloured(timeseries(title, text, "s", *queries), QUANTILE_COLOURS)
+
+
+def in_order(label: str, rows: Callable[[str], str]) -> Query:
+    """Where a bin stands among the others: by its bound, then the last one, then what is no number; names have none.
+
+    `rows` gives series by bin, narrowed by further matchers. `histogram_quantile` reads a number from a label: the
+    quantile 1 of a histogram with one bound is that bound.
+    """
+
+    def of(chosen: str) -> str:
+        return f"0 * {total(rows(chosen), label)}"
+
+    bins = f"({of('')} + 1)"
+    both = (
+        f'label_replace({bins}, "le", "$1", "{label}", "(.*)") or label_replace({bins}, "le", "+Inf", "", "")'
+    )
+    last, special = of(f', {label}="+Inf"'), of(f', {label}=~"<.*>"')
+    bounds = f"histogram_quantile(1, {both}) < 1e300"
+    return Query(f"({bounds}) or ({last} + 1e300) or ({special} + 1e301)", shape="table")

@@ -7,6 +7,7 @@ divided by what is above zero, so that an idle endpoint shows "No traffic" inste
 from collections.abc import Sequence
 
 from dashboards.panels import Panel, Query, coloured, empty, judged, mapped, stacked, stat, timeseries
+from dashboards.promql import ALERTS
 from dashboards.queries import gauge, latency, quantile, quantiles, rate, total
 from dashboards.variables import LATENCY_TARGET, MODEL, OBSERVED, SERIES, TARGET, TRAFFIC
 from exporter.records.exchange import ERROR_OWNERS
@@ -14,7 +15,8 @@ from exporter.records.exchange import ERROR_OWNERS
 FAILURES = "|".join(kind for kind, owner in ERROR_OWNERS.items() if owner != "client")
 NO_LIMIT = "No admission limit set"
 REQUESTS = rate("model.request.duration", TRAFFIC, "_count")
-FIRING = 'ALERTS{alertname=~"Modeltap.+", alertstate="firing", job=~"$job|"}'
+ALERTED = 'alertname=~"Modeltap.+", alertstate="firing", job=~"$job|"'
+FIRING = f"{ALERTS}{{{ALERTED}}}"
 FAILED_STEPS = (("green", None), ("orange", 0.01), ("red", 0.05))
 WITHIN_STEPS = (("red", None), ("orange", 0.95), ("green", 0.99))
 IN_FLIGHT = gauge("model.requests.in_flight", f'{MODEL}, operation!~"health|metadata"')

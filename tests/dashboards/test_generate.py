@@ -197,3 +197,15 @@ def test_links_lead_to_dashboards() -> None:
 def links(panel: dict[str, Any]) -> list[dict[str, Any]]:
     properties = chain.from_iterable(one["properties"] for one in panel["fieldConfig"]["overrides"])
     return [link for one in properties if one["id"] == "links" for link in one["value"]]
+
+
+@every
+def test_tables_show_each_of_their_columns(name: str) -> None:
+    """Grafana calls the values of a lone query "Value", of several "Value #A" and so on: each has a name of ours."""
+    for panel in panels(built(name)):
+        if panel["type"] == "table":
+            (organized,) = (one["options"] for one in panel["transformations"] if one["id"] == "organize")
+            letters = [target["refId"] for target in panel["targets"]]
+            given = [f"Value #{letter}" for letter in letters] if len(letters) > 1 else ["Value"]
+            assert set(given) <= organized["renameByName"].keys(), panel["title"]
+            assert not set(given) & organized["excludeByName"].keys(), panel["title"]

@@ -26,6 +26,15 @@ class Series:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One series of a range query."""
+
+    labels: dict[str, str]
+    times: list[float]
+    values: list[float]
+
+
 class QueryFailed(AssertionError):
     """Prometheus refused a query; the text has the query and the reason."""
 
@@ -38,8 +47,26 @@ class Prometheus:
 
     def query(self, expression: str) -> list[Series]:
         """Instant query; QueryFailed if Prometheus refuses it."""
-        result = self._get("query", query=expression)["result"]
+        return self._instant(query=expression)
+
+    def at(self, expression: str, time: float) -> list[Series]:
+        """Instant query of a unix time."""
+        return self._instant(query=expression, time=f"{time}")
+
+    def _instant(self, **parameters: str) -> list[Series]:
+        result = self._get("query", **parameters)["result"]
         return [Series(each["metric"], float(each["value"][1])) for each in result]
+
+    def range(self, expression: str, start: float, end: float, step: float) -> list[Line]:
+        """Range query between two unix times; QueryFailed if Prometheus refuses it."""
+        found = self._get("query_range", query=expression, start=f"{start}", end=f"{end}", step=f"{step}")
+        return [
+            Line(
+                each["metric"],
+                *map(list, zip(*((at, float(value)) for at, value in each["values"]), strict=True)),
+            )
+            for each in found["result"]
+        ]
 
     def by(self, expression: str, *labels: str) -> dict[tuple[str, ...], float]:
         """Instant query whose series are told apart by these labels ("" where one is absent)."""

@@ -4,6 +4,7 @@ MLServer, the sidecar, Prometheus, Alertmanager, an OTLP receiver. The client ke
 and saw; what the parts report is held against it. The tests share one deployment; the last kills the model.
 """
 
+import math
 import subprocess
 import time
 from collections.abc import Iterator
@@ -63,7 +64,10 @@ WITHOUT_DATA = {
         panel["title"]: "no files and no thresholds are declared here"
         for panel in (*description.panels(), *description.thresholds())
     },
-    **{panel["title"]: "the model is not generative" for panel in (*generation.now(), *generation.panels())},
+    **{
+        panel["title"]: "the model is not generative"
+        for panel in (*generation.now(), *generation.panels(), *generation.newer())
+    },
     **dict.fromkeys(("Firing", "Alerts by severity"), "no alert fires"),
     **{panel["title"]: "the payload log is off here" for panel in payloads.panels()},
     **{panel["title"]: "the access log is off here" for panel in access.panels()},
@@ -129,12 +133,14 @@ def traffic(deployment: Deployment) -> Traffic:
     """Healthy traffic over the whole training data, every other request sampled; then requests that fail."""
     ledger, start = Ledger(), time.time()
     rows = read_rows(deployment.model.trained.data, leave_out=mlserver.ANSWERS)
-    with connected(deployment.at.proxy, ledger, seed=20) as client:
-        for number in range(REQUESTS):
-            client.infer(mlserver.MODEL_NAME, _batch(rows, number), sampled=number % 2 == 0)
-            if number == REQUESTS // 2:
-                # Rates need two scrapes of a series, and all of this may be sent within one second.
-                _seen(deployment)
+    # Rates need two scrapes of a series, and all of this may be sent within one second. MLServer ends a connection that
+    # waits for five.
+    for seed, half in ((20, range(REQUESTS // 2)), (21, range(REQUESTS // 2, REQUESTS))):
+        with connected(deployment.at.proxy, ledger, seed=seed) as client:
+            for number in half:
+                client.infer(mlserver.MODEL_NAME, _batch(rows, number), sampled=number % 2 == 0)
+        _seen(deployment)
+    with connected(deployment.at.proxy, ledger, seed=22) as client:
         for _ in range(3):
             assert client.infer(mlserver.MODEL_NAME, b'{"inputs": 3}').code == 422
         for number in range(2):
@@ -152,6 +158,18 @@ def _batch(rows: list[Row], number: int) -> bytes:
     first = number * ROWS_PER_REQUEST
     batch = [rows[(first + n) % len(rows)] for n in range(ROWS_PER_REQUEST)]
     return inference_request(batch, mlserver.OUTPUTS)
+
+
+def test_an_idle_endpoint_shows_no_nan(deployment: Deployment) -> None:
+    """Before the first request each query of the dashboards gives numbers, or nothing at all."""
+    up = 'count({__name__=~"model_up|model_requests_in_flight"}) > 0'
+    wait_until(lambda: deployment.prometheus.query(up), "Prometheus has seen the sidecar")
+    found = [
+        (title, query)
+        for title, query in _panel_queries()
+        if not all(math.isfinite(series.value) for series in deployment.prometheus.query(query))
+    ]
+    assert found == []
 
 
 def test_prometheus_counts_what_the_client_sent(deployment: Deployment, traffic: Traffic) -> None:

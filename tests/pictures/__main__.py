@@ -1,0 +1,97 @@
+"""`python -m tests.pictures [--minutes N] [--url PROMETHEUS] [NAME...]`; `--lists`, `--types` only check.
+
+It decides what is drawn and where it goes: `docs/pictures/NAME-MODE.png`.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dashboards.generate import DASHBOARDS, HERE
+from tests.e2e.monitoring import Prometheus
+from tests.pictures import workshop
+from tests.pictures.gather import gathered
+from tests.pictures.scene import SCRAPE_SECONDS, scene
+
+TARGET = HERE.parent / "docs" / "pictures"
+LISTS = HERE.parent / "tests" / "dashboards" / "grafana.json"
+MODES = ("dark", "light")
+MINUTES = 20.0
+# What is chosen on top; the rest is as the dashboard comes.
+CHOSEN = {"feature": "MedInc", "window": "5m", "first_token_target": "0.04"}
+MODELS = {"model": "housing", "drift": "housing", "performance": "housing", "llm": "llama"}
+# Pictures show the beginning of a long page.
+HEIGHT = 2300
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.pictures", description="Draw the dashboards.")
+    parser.add_argument("names", nargs="*", help="files to draw, such as overview (default: all)")
+    parser.add_argument(
+        "--minutes", type=float, default=MINUTES, help="how long the scene runs (default: 20)"
+    )
+    parser.add_argument("--url", help="a Prometheus that has such a scene already")
+    parser.add_argument("--modes", default=",".join(MODES), help="themes (default: dark,light)")
+    parser.add_argument("--types", action="store_true", help="only hold the JSON against Grafana's types")
+    parser.add_argument(
+        "--lists", action="store_true", help="only print Grafana's lists of units and transformations"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        workshop.opened()
+        if options.lists or options.types:
+            print(_lists() if options.lists else _types(), end="")
+            return 0
+        _types()
+        workshop.called(workshop.BUNDLE)
+        asyncio.run(_drawn(options))
+    except workshop.Failed as error:
+        print(f"pictures: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _lists() -> str:
+    return workshop.called(["node", "known.cjs"])
+
+
+def _types() -> str:
+    return workshop.called(["node", "types.cjs", *(HERE / name for name, _ in DASHBOARDS)])
+
+
+async def _drawn(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory(prefix="modeltap-pictures-") as name:
+        folder = Path(name)
+        if options.url:
+            await asyncio.to_thread(_all, options, options.url, folder)
+            return
+        async with scene(folder) as url:
+            print(f"{url} for {options.minutes:g} minutes", flush=True)
+            await asyncio.sleep(options.minutes * 60)
+            await asyncio.to_thread(_all, options, url, folder)
+
+
+def _all(options: argparse.Namespace, url: str, folder: Path) -> None:
+    TARGET.mkdir(exist_ok=True)
+    end = time.time() // SCRAPE_SECONDS * SCRAPE_SECONDS
+    span = (end - options.minutes * 60, end)
+    for name, build in DASHBOARDS:
+        stem = name.removesuffix(".json")
+        if stem == "jobs" or (options.names and stem not in options.names):
+            continue  # there are no jobs in the scene
+        sheet = folder / f"{stem}.json"
+        chosen = CHOSEN | ({"model_name": MODELS[stem]} if stem in MODELS else {})
+        sheet.write_text(json.dumps(gathered(build(), Prometheus(url), chosen, span)))
+        for mode in options.modes.split(","):
+            picture = TARGET / f"{stem}-{mode}.png"
+            print(workshop.called(["node", "shoot.cjs", sheet, mode, picture, str(HEIGHT)]), end="")
+            print(f"{picture.name}: {picture.stat().st_size // 1024} KiB", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
