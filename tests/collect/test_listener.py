@@ -31,7 +31,8 @@ def test_ipv6() -> None:
     """A server on ::1 is found there, and is not taken for one on 127.0.0.1."""
     with serving("::1") as server:
         assert find_listener(("::1", server.port))() == server.pid
-        assert find_listener(("127.0.0.1", server.port))() is None
+        # Another program may have that port there.
+        assert find_listener(("127.0.0.1", server.port))() != server.pid
 
 
 def test_unix_socket(tmp_path: Path) -> None:
