@@ -1,7 +1,8 @@
 """Which rows stand on which dashboard: the one list to read, and to add a row to.
 
-It knows no query. Invariant: all dashboards have one frame: the same variables, annotations and links, so that a choice
-made on one holds on the next.
+It knows no query. Rows that only some have data for are folded: nothing is asked of them until they are opened.
+Invariant: all dashboards have one frame: the same variables, annotations and links, so that a choice made on one holds
+on the next.
 """
 
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ def predicted() -> dict[str, Any]:
     text = (
         "What a model is given and says, how far that is from its reference, and what of it cannot be right."
     )
-    return _made("drift", "Predictions and drift", text, rows)
+    return _made("drift", "Predictions and drift", text, rows, "Thresholds")
 
 
 def labelled() -> dict[str, Any]:
@@ -83,9 +84,8 @@ def labelled() -> dict[str, Any]:
         ("Worth", worth.panels()),
         ("Labels", (*performance.labels(), *receipts.panels())),
     )
-    return _made(
-        "performance", "Performance", "What labels say of a model, and how far they can be trusted.", rows
-    )
+    text = "What labels say of a model, and how far they can be trusted."
+    return _made("performance", "Performance", text, rows, "Groups", "Several answers", "Worth")
 
 
 def generative() -> dict[str, Any]:

@@ -116,7 +116,7 @@ def models() -> Sequence[Panel]:
     tinted(found, "Within target", *figures.WITHIN_STEPS)
     tinted(found, "PSI / critical", ("green", None), ("orange", 1))
     tinted(found, "Alerts", ("green", None), ("orange", 1))
-    return (sized(found, 24, 9),)
+    return (sized(found, 24, 7),)
 
 
 def alerts() -> Sequence[Panel]:

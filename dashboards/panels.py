@@ -103,7 +103,7 @@ def bars(title: str, text: str, label: str, columns: Mapping[str, Query], order:
         "tooltip": {"mode": "multi"},
     }
     panel["transformations"] = _joined(label, tuple(columns))
-    return panel
+    return coloured(panel, dict(zip(columns, ("blue", "text"), strict=False)))
 
 
 def table(title: str, text: str, labels: Sequence[str], columns: Mapping[str, tuple[Query, str]]) -> Panel:

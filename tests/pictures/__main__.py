@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--minutes", type=float, default=MINUTES, help="how long the scene runs (default: 20)"
     )
+    parser.add_argument("--until", type=float, help="unix time of the end, of a scene that there is already")
     parser.add_argument("--url", help="a Prometheus that has such a scene already")
     parser.add_argument("--modes", default=",".join(MODES), help="themes (default: dark,light)")
     parser.add_argument("--types", action="store_true", help="only hold the JSON against Grafana's types")
@@ -78,7 +79,7 @@ async def _drawn(options: argparse.Namespace) -> None:
 
 def _all(options: argparse.Namespace, url: str, folder: Path) -> None:
     TARGET.mkdir(exist_ok=True)
-    end = time.time() // SCRAPE_SECONDS * SCRAPE_SECONDS
+    end = (options.until or time.time()) // SCRAPE_SECONDS * SCRAPE_SECONDS
     span = (end - options.minutes * 60, end)
     for name, build in DASHBOARDS:
         stem = name.removesuffix(".json")

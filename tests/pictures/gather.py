@@ -23,7 +23,7 @@ def gathered(
     """The dashboard with `answers` in each panel of an open row; `values` are those of its variables."""
     chosen = {**_choices(dashboard), **values, "__range": f"{int(span[1] - span[0])}s"}
     shown = []
-    for panel in _repeated(dashboard["panels"], prometheus, chosen):
+    for panel in _repeated(dashboard["panels"], prometheus, chosen, span[1]):
         one, mine = panel
         answers = [_answer(target, prometheus, mine, span) for target in one.get("targets", ())]
         shown.append({**one, "title": _titled(one["title"], mine), "answers": answers})
@@ -54,17 +54,15 @@ def _choices(dashboard: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _repeated(
-    panels: list[Panel], prometheus: Prometheus, chosen: Mapping[str, str]
+    panels: list[Panel], prometheus: Prometheus, chosen: Mapping[str, str], end: float
 ) -> Iterator[tuple[Panel, dict[str, str]]]:
     for panel in panels:
         name = panel.get("repeat")
         if not name:
             yield panel, dict(chosen)
             continue
-        model = chosen.get("model_name", ".*")
-        found = prometheus.query(
-            f'group by ({name}) ({{__name__=~".+_bin_total", {name}!="", model_name=~"{model}"}})'
-        )
+        bins = f'{{__name__=~".+_bin_total", {name}!="", model_name=~"{chosen.get("model_name", ".*")}"}}'
+        found = prometheus.at(f"group by ({name}) (last_over_time({bins}[10m]))", end)
         names = sorted(one.labels[name] for one in found)[:REPEATS]
         width = panel["gridPos"]["w"] // max(len(names), 1)
         for at, value in enumerate(names or [""]):

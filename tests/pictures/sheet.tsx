@@ -124,8 +124,10 @@ function Tile({ panel, width, height }: any) {
   const [time, field] = frames[0].fields;
   const value = field.display([...field.values].reverse().find((one: any) => one !== null) ?? null);
   value.title = '';
-  const sparkline = panel.options.graphMode === 'area' && field.values.length > 1
-    ? { x: time, y: field, timeRange: undefined as any } : undefined;
+  const known = field.values.filter((one: any) => one !== null);
+  const [min, max] = [Math.min(...known), Math.max(...known)];
+  field.state = { ...field.state, range: { min, max, delta: max - min } };
+  const sparkline = panel.options.graphMode === 'area' && known.length > 1 ? { x: time, y: field } : undefined;
   return <BigValue value={value} width={width} height={height} theme={theme} sparkline={sparkline as any}
     colorMode={panel.options.colorMode} graphMode={panel.options.graphMode} textMode={'value' as any}
     justifyMode={'center' as any} />;

@@ -13,7 +13,7 @@ async function main([file, mode, out, most]) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
   try {
     const page = await browser.newPage({ viewport: { width: 1600, height: 1200 } });
-    page.on('console', (said) => said.type() === 'error' && console.error('console:', said.text().slice(0, 400)));
+    page.on('console', (said) => said.type() === 'error' && !said.text().includes('404') && console.error('console:', said.text().slice(0, 400)));
     page.on('pageerror', (error) => console.error('page:', error.message.slice(0, 400)));
     const part = (name) => readFileSync(name, 'utf8');
     const given = JSON.stringify({ sheet: JSON.parse(part(file)), mode }).replaceAll('<', '\\u003c');
