@@ -185,7 +185,7 @@ image-base:
 
 image-check: .venv/tests
 	$(BIN)/python tests/environments/make.py cyclonedx
-	$(BIN)/python -m pytest -s tests/image/check_image.py
+	BASE=$(BASE) $(BIN)/python -m pytest -s tests/image/check_image.py
 
 pod: environments
 	$(BIN)/python -m pytest -s tests/pod/check_pod.py
