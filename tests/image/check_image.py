@@ -31,7 +31,8 @@ VALID = """
 import sys
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-sys.exit(str(JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read()) or ""))
+error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read())
+sys.exit(str(error) if error else 0)
 """
 pytestmark = pytest.mark.timeout(1800)
 
@@ -118,10 +119,15 @@ def test_labels() -> None:
 
 def test_size() -> None:
     """What it adds to its base stays within a bound."""
-    history = json.loads(podman("image", "inspect", "--format", "{{json .}}", IMAGE))
-    sizes = [int(line) for line in podman("history", "--human=false", "--format", "{{.Size}}", IMAGE).split()]
-    print(f"  {history['Size'] / 1e6:.0f} MB, of which {sum(sizes[:-1]) / 1e6:.0f} MB are above the base")
-    assert sum(sizes[:-1]) <= MOST_BYTES
+    history = json.loads(podman("history", "--format", "json", IMAGE))
+    ours = sum(
+        each["size"]
+        for each in history
+        if "COPY" in each["CreatedBy"] and "/opt/modeltap" in each["CreatedBy"]
+    )
+    whole = sum(each["size"] for each in history)
+    print(f"  {whole / 1e6:.0f} MB, of which {ours / 1e6:.0f} MB are above the base")
+    assert 0 < ours <= MOST_BYTES
 
 
 def test_the_bill_is_valid(bill: dict[str, Any]) -> None:

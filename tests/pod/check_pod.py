@@ -156,15 +156,24 @@ def test_what_the_sidecar_is_allowed(pod: Pod) -> None:
     names = ("Uid", "CapBnd", "CapEff", "NoNewPrivs", "Seccomp")
     tell("sidecar: " + ", ".join(f"{name} {told[name].split()[0]}" for name in names))
     assert [told[name].split()[0] for name in names] == ["65532", "0" * 16, "0" * 16, "1", "2"]
+    memory = int(podman("inspect", "--format", "{{.HostConfig.Memory}}", pod.sidecar.name))
+    tell(f"its limit of memory: {memory >> 20} Mi")
+    assert memory == 192 << 20
     assert "Read-only file system" in err
 
 
 def test_the_model_is_seen(pod: Pod) -> None:
     """With a shared process namespace, the sidecar measures the model's process beside it."""
-    query = 'process_memory_usage_bytes{component="model"}'
-    found = wait_until(lambda: pod.prometheus.scalar(query), "memory of the model's process", 60)
-    tell(f"{query} {found / 1e6:.0f} MB")
-    assert 20e6 < found < 2e9
+    query = "process_memory_usage_bytes"
+    parts = ("analysis", "data_plane", "model")
+
+    def measured() -> dict[tuple[str, ...], float] | None:
+        found = pod.prometheus.by(query, "component")
+        return found if set(found) == {(part,) for part in parts} else None
+
+    found = wait_until(measured, "memory of all three", 60)
+    tell(f"{query}: " + ", ".join(f"{part} {found[part,] / 1e6:.0f} MB" for part in parts))
+    assert 20e6 < found["model",] < 2e9
 
 
 def test_the_sidecar_is_killed(pod: Pod) -> None:
