@@ -198,9 +198,12 @@ def test_the_pod_is_stopped_under_load(pod: Pod) -> None:
     """Not one request fails, each is in the last scrape, and both containers end by themselves.
 
     The kubelet's part: SIGTERM to the sidecar and the model's preStop hook begin together; the Service goes on sending
-    for a while; SIGTERM reaches the model when its hook has been answered.
+    for a while; SIGTERM reaches the model when its hook has been answered. Here that waits for the sidecar's end, as
+    podman takes the whole pod down when it stops the last container that is not being stopped.
     """
-    begun, before = time.monotonic(), pod.counts()
+    # The one that answered when it was back; a new series is held at 0 for a scrape.
+    before = wait_until(pod.counts, "counts of this life of the sidecar", 60)
+    begun = time.monotonic()
     load = Load(pod.service).start()
     wait_until(lambda: load.answered > 200, "traffic flows", 60, progress=lambda: load.failed)
     sidecar = pod.sidecar.stopping(GRACE)
@@ -210,8 +213,7 @@ def test_the_pod_is_stopped_under_load(pod: Pod) -> None:
     tell(f"under load from 8 clients: {load.answered} answers, {len(load.failed)} failures {load.failed[:3]}")
     hook.join(GRACE)
     tell(f"the model's preStop hook: {hook.answer!r} {hook.seconds:.1f} s after the pod was told to stop")
-    model = pod.model.stopping(GRACE)
-    assert (sidecar.wait(GRACE), model.wait(GRACE)) == (0, 0)
+    assert (sidecar.wait(GRACE), pod.model.stopping(GRACE).wait(GRACE)) == (0, 0)
     codes = pod.sidecar.state()["ExitCode"], pod.model.state()["ExitCode"]
     # Of this life alone: counts of the one before would be added where a label differs.
     scraped = pod.counted(int(time.monotonic() - begun)) - before
