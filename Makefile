@@ -32,7 +32,7 @@ help:
 	  '  make rules       write alert_rules/*.yaml and test them' \
 	  '  make chart       write the chart'"'"'s copies and README, and test the chart' \
 	  '  make image       build the container image with podman or docker: make image BASE=… EXTRAS=…' \
-  '  make image-base  bases for it from Debian packages, where no registry is reached (root, podman, debootstrap)' \
+	  '  make image-base  bases for it from Debian packages, where no registry is reached (root, podman, debootstrap)' \
 	  '  make clean       remove .venv, .tools and what was built'
 
 # One stamp per set of packages: nothing is installed twice.
