@@ -1,7 +1,7 @@
 """What the chart renders, made playable by `podman kube play`; each change stands for what only a cluster has.
 
 * A Service's port becomes a hostPort of the container port that it targets.
-* Fields of the cluster (namespace, node) become literals; the pod's name stays a field, which podman knows.
+* Fields of the cluster (namespace, node, uid) become literals; the pod's name stays a field, which podman knows.
 * Probes go: podman runs them by systemd's timers and as `curl` inside the container.
 * Names of images get the registry of images that are only here.
 
@@ -20,6 +20,8 @@ Document = dict[str, Any]
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 HOST = {"hostIP": "127.0.0.1"}
 FIELDS = {"metadata.namespace": "default", "spec.nodeName": "this-host"}
+# What podman fills in itself: the pod's name, and what stands in these.
+NAME, KNOWN = "metadata.name", ("metadata.labels[", "metadata.annotations[")
 
 
 class NotPlayable(ValueError):
@@ -46,10 +48,10 @@ def _container(container: Document) -> None:
         container.pop(probe, None)
     container["image"] = f"localhost/{container['image']}"
     for variable in container.get("env", []):
-        path = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
-        if path in FIELDS:
+        path = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath", "")
+        if path and path != NAME and not path.startswith(KNOWN):
             del variable["valueFrom"]
-            variable["value"] = FIELDS[path]
+            variable["value"] = FIELDS.get(path, f"no-{path}")
 
 
 def _publish(containers: list[Document], ports: Mapping[str, int]) -> None:
