@@ -187,7 +187,7 @@ image-check: .venv/tests
 	$(BIN)/python tests/environments/make.py cyclonedx
 	BASE=$(BASE) $(BIN)/python -m pytest -s tests/image/check_image.py
 
-pod: environments
+pod: .venv/tests
 	$(BIN)/python -m pytest -s tests/pod/check_pod.py
 
 clean:
