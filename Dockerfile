@@ -15,7 +15,9 @@ RUN [ "${COMPILE}" = 0 ] || command -v gcc \
 ARG PIP_NO_INDEX
 # Names of optional dependency groups, separated by commas.
 ARG EXTRAS=""
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_FIND_LINKS=/wheelhouse PYTHONHASHSEED=0
+# pip itself imports what it has installed; the byte code that this leaves behind would have the time in it.
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_FIND_LINKS=/wheelhouse PYTHONHASHSEED=0 \
+    PYTHONDONTWRITEBYTECODE=1
 COPY image/lock /lock
 # The pattern matches nothing where there is no such folder, and that is no error beside a file that is there.
 COPY LICENSE wheelhous[e] /wheelhouse/
@@ -37,7 +39,7 @@ RUN MODELTAP_COMPILE=${COMPILE} SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH} \
     && /tools/bin/pip --python /opt/modeltap/bin/python install --quiet --no-compile --no-index --no-deps \
       --find-links /wheels modeltap \
     && find /opt/modeltap/lib -type d -name tests -prune -exec rm -r {} + \
-    && /opt/modeltap/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/modeltap/lib \
+    && /opt/modeltap/bin/python -m compileall -q -f --invalidation-mode unchecked-hash /opt/modeltap/lib \
     && chmod -R a+rX,go-w /opt/modeltap
 
 # On the base itself, so that the bill lists what the result is made of and not what it was built with.

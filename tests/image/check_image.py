@@ -34,6 +34,12 @@ from cyclonedx.validation.json import JsonStrictValidator
 error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read())
 sys.exit(str(error) if error else 0)
 """
+# Of all byte code: how many files, and how many are tied to the time of their source.
+BYTE_CODE = """
+import pathlib
+found = [each.read_bytes()[4:8] for each in pathlib.Path("/opt/modeltap/lib").rglob("*.pyc")]
+print(len(found), sum(flags != b"\\1\\0\\0\\0" for flags in found))
+"""
 pytestmark = pytest.mark.timeout(1800)
 
 
@@ -107,6 +113,12 @@ def test_compiled() -> None:
     """The data plane is the compiled one."""
     found = inside("python3", "-c", "import exporter.proxy.tap as tap; print(tap.__file__)")
     assert found.endswith(".so")
+
+
+def test_byte_code() -> None:
+    """Every module has some, and none depends on the time of its source."""
+    found, timed = map(int, inside("python3", "-c", BYTE_CODE).split())
+    assert found > 1000 and timed == 0
 
 
 def test_labels() -> None:
