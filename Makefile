@@ -5,7 +5,7 @@ LOCK := tests/environments/main.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: again help audit peers install demo run test check environments compiled e2e golden bench dashboards rules chart image pictures soak fuzz clean
+.PHONY: again help audit peers install demo run test check environments compiled e2e golden bench dashboards rules chart image image-base image-check pod pictures soak fuzz clean
 
 help:
 	@printf '%s\n' \
@@ -21,6 +21,8 @@ help:
 	  '  make peers       spans at a real trace backend, asked for over its API (installs 850 MB)' \
   '  make audit       known weaknesses of the runtime packages, as PyPI tells them (needs the network)' \
   '  make soak        mixed traffic with faults: make soak MINUTES=60 (default 10)' \
+	  '  make image-check the built image: users, read-only root, build tools, bill of materials, built twice alike' \
+	  '  make pod         the rendered pod under podman: model, sidecar, Prometheus (root; a few minutes)' \
   '  make fuzz        followers, then decoders, under atheris: make fuzz SECONDS=3600 (default 600 each)' \
   '  make bench       the sidecar against HAProxy, nginx and others (about 25 minutes)' \
 	  'Make it:' \
@@ -29,7 +31,8 @@ help:
 	  '  make pictures    draw them from live data by Grafana'"'"'s own panels (20 minutes; npm packages of 450 MB, Chromium)' \
 	  '  make rules       write alert_rules/*.yaml and test them' \
 	  '  make chart       write the chart'"'"'s copies and README, and test the chart' \
-	  '  make image       build the container image with podman or docker' \
+	  '  make image       build the container image with podman or docker: make image BASE=… EXTRAS=…' \
+	  '  make image-base  bases for it from Debian packages, where no registry is reached (root, podman, debootstrap)' \
 	  '  make clean       remove .venv, .tools and what was built'
 
 # One stamp per set of packages: nothing is installed twice.
@@ -172,10 +175,20 @@ chart: environments
 	$(BIN)/python helm/readme.py
 	$(BIN)/python -m pytest tests/helm
 
-ENGINE := $(shell command -v podman || command -v docker)
+# Where no registry is reached: `make image-base`, then `make image BASE=localhost/modeltap-base:bookworm`.
 image:
-	$(if $(ENGINE),,$(error neither podman nor docker is installed))
-	$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) -t modeltap:$(shell sed -n 's/__version__ = "\(.*\)"/\1/p' exporter/__init__.py) .
+	$(PYTHON) image/build.py $(if $(EXTRAS),--extras $(EXTRAS)) $(if $(BASE),--base $(BASE)) \
+	  $(if $(filter localhost/modeltap-base:%,$(BASE)),--build-base $(subst -base:,-build:,$(BASE)) --offline)
+
+image-base:
+	$(PYTHON) image/base.py
+
+image-check: .venv/tests
+	$(BIN)/python tests/environments/make.py cyclonedx
+	BASE=$(BASE) $(BIN)/python -m pytest -s tests/image/check_image.py
+
+pod: .venv/tests
+	$(BIN)/python -m pytest -s tests/pod/check_pod.py
 
 clean:
 	rm -rf .venv .tools build dist *.egg-info bench/results/*.json

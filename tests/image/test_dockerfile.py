@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# Wheels of a build without a network; a pattern, so that its absence is no error.
+OPTIONAL = "wheelhous[e]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,11 @@ def test_parser_joins_lines() -> None:
 
 
 def test_stages(instructions: list[Instruction]) -> None:
-    """Two stages stand on one base, which is an argument with a pinned default."""
+    """One base is an argument with a pinned default; what is built on is the same unless named."""
     assert instructions[0] == Instruction("ARG", "BASE=python:3.12-slim", 0)
+    assert instructions[1] == Instruction("ARG", "BUILD_BASE=${BASE}", 0)
     bases = [each.rest.split(" AS ") for each in instructions if each.word == "FROM"]
-    assert [base for base, _ in bases] == ["${BASE}", "${BASE}"]
+    assert bases == [["${BUILD_BASE}", "build"], ["${BASE}", "bill"], ["${BASE}", "final"]]
 
 
 def test_no_moving_tag(instructions: list[Instruction]) -> None:
@@ -77,10 +80,10 @@ def test_no_moving_tag(instructions: list[Instruction]) -> None:
 
 
 def test_final_stage_has_no_build_tools(instructions: list[Instruction]) -> None:
-    """The final stage runs nothing and takes only the virtualenv from the build."""
+    """The final stage runs nothing and takes only the virtualenv, which its bill of materials is in."""
     final = [each for each in instructions if each.stage == instructions[-1].stage]
     assert "RUN" not in [each.word for each in final] and "ADD" not in [each.word for each in final]
-    assert last(instructions, "COPY") == "--from=build /opt/modeltap /opt/modeltap"
+    assert last(instructions, "COPY") == "--from=bill /opt/modeltap /opt/modeltap"
 
 
 def test_user_is_numeric_and_not_root(instructions: list[Instruction]) -> None:
@@ -98,7 +101,7 @@ def test_entry(instructions: list[Instruction]) -> None:
 def test_labels(instructions: list[Instruction]) -> None:
     """The standard labels are there."""
     label = last(instructions, "LABEL")
-    for name in ("title", "description", "licenses", "version", "revision"):
+    for name in ("title", "description", "licenses", "version", "revision", "created", "source"):
         assert f"org.opencontainers.image.{name}=" in label
 
 
@@ -106,11 +109,27 @@ def test_copied_paths_exist(instructions: list[Instruction]) -> None:
     """Every path that is copied is in the repository and is not kept out of the context."""
     rules = (REPOSITORY / ".dockerignore").read_text().splitlines()
     copies = [each.rest.split()[:-1] for each in instructions if each.word == "COPY"]
-    sources = [path for copy in copies if not copy[0].startswith("--from") for path in copy]
+    sources = {path for copy in copies if not copy[0].startswith("--from") for path in copy} - {OPTIONAL}
     assert sources
     for path in sources:
         assert (REPOSITORY / path).exists(), path
         assert f"!{path}" in rules, f"{path} is not let into the context"
+
+
+def test_only_what_is_pinned_gets_in(instructions: list[Instruction]) -> None:
+    """Whatever pip installs, but for our own wheel, is pinned by hash; our own comes from no index."""
+    script = "\n".join(each.rest for each in instructions if each.word == "RUN")
+    installs = re.findall(r"pip (?:--python \S+ )?(?:install|wheel|download) [^&;|]*", script)
+    assert len(installs) == 4
+    for each in installs:
+        assert "--require-hashes" in each or "--no-index" in each, each
+
+
+def test_optional_wheels(instructions: list[Instruction]) -> None:
+    """The wheelhouse is copied with a file that is there, as engines refuse a pattern that matches nothing."""
+    (copy,) = [each.rest.split() for each in instructions if OPTIONAL in each.rest]
+    assert copy == ["LICENSE", OPTIONAL, "/wheelhouse/"]
+    assert "!wheelhouse" in (REPOSITORY / ".dockerignore").read_text().splitlines()
 
 
 def test_context_is_closed() -> None:
