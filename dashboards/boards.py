@@ -19,6 +19,7 @@ from dashboards import (
     jobs,
     life,
     machine,
+    objectives,
     overview,
     payloads,
     performance,
@@ -50,6 +51,7 @@ def summary() -> dict[str, Any]:
 def model() -> dict[str, Any]:
     rows = (
         ("Now", traffic.now()),
+        ("Objectives", objectives.panels()),
         ("Traffic", traffic.panels()),
         ("Queue", traffic.queue()),
         ("Versions", traffic.versions()),

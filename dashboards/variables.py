@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from alert_rules.load import REPLICAS
 from alert_rules.values import LATENCY_P99
 from dashboards.panels import DATASOURCE, Panel
 from dashboards.promql import family
@@ -28,6 +29,8 @@ JOB = 'job=~"$job", job_name=~"$job_name"'
 OBSERVED = f'{SERIES}, role="$role"'
 # What rules record of all replicas has no instance.
 FLEET = 'job=~"$job", model_name=~"$model_name", model_version=~"$model_version", role="$role"'
+# What rules record of all replicas and versions.
+RECORDED = 'job=~"$job", namespace=~"$namespace", model_name=~"$model_name"'
 # Probes of orchestrators are no traffic.
 TRAFFIC = f'{SERIES}, operation!~"health|metadata"'
 # Prometheus 2 and 3 write a whole bound in two ways.
@@ -190,9 +193,13 @@ def _annotations() -> list[dict[str, Any]]:
     }
     firing = _annotation("Firing alerts", "red", 'ALERTS{alertname=~"Modeltap.+", alertstate="firing"}')
     version = _annotation("New model version", "blue", f"{info} unless {info} offset 5m")
+    counted = f'{REPLICAS}{{job=~"$job", namespace=~"$namespace"}}'
+    # Prometheus records once a minute or more often; what it did not know before is no change.
+    replicas = _annotation("Replicas changed", "purple", f"{counted} != {counted} offset 1m")
+    replicas["titleFormat"] = "{{job}}"
     firing["titleFormat"] = "{{alertname}}"
     version["titleFormat"] = "{{model_name}} {{model_version}}"
-    return [builtin, firing, version]
+    return [builtin, firing, version, replicas]
 
 
 def _annotation(name: str, colour: str, expr: str) -> dict[str, Any]:

@@ -30,6 +30,8 @@ OTHER = "x"
 SCALES = {"withdrawn": 0.1, "model_column_squared_rows_total": 50, "model_column_squared_bins_total": 40}
 # What no query names, and another query's series have to be joined with.
 JOINED = {("model_reference_outlier_ratio", "reason"): f"outlier_{OTHER}"}
+# Recorded series that stand for something that changes.
+CHANGING = ("job:model_replicas:count",)
 TARGET = {"job", "instance", "namespace", "pod"}
 REPLICAS = (("a", "1"), ("b", "1"), ("c", "2"))
 
@@ -102,6 +104,8 @@ def _others(name: str) -> set[str]:
     if name.startswith("DCGM_"):
         return {"UUID"}
     columns = {"model_name", "model_version", "output", "feature"}
+    if name.startswith(("model:model_sl", "model:model_error_budget", "slo:")):
+        return {"model_name", "slo"}
     return columns | {"alertname", "severity"} if name == ALERTS else columns if ":" in name else set()
 
 
@@ -118,4 +122,5 @@ def _samples(name: str, row: Metric | None, labels: Labels, idle: bool) -> Itera
             # One of the replicas is started again in the middle.
             since = point - POINTS // 2 if labels["instance"] == "b" and point > POINTS // 2 else point
             value = 0 if idle else at * since * GROWTH * scale if grows else 1
+            value += point % 2 if name in CHANGING else 0
             yield f"{name}{{{text}}} {value} {END - (POINTS - 1 - point) * STEP}\n"
