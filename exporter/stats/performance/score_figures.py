@@ -141,12 +141,6 @@ def calibration_curve(bins: ScoreBins) -> list[CurvePoint]:
     return found
 
 
-def calibration_floor(bins: ScoreBins) -> float:
-    """ECE of a perfectly calibrated model, on average, with these rows and scores: chance alone."""
-    noise = np.sqrt(_chances(bins) * _spread(bins)).sum()
-    return _FOLDED * float(noise) / float(bins.whole[WEIGHT].sum())
-
-
 def _chances(bins: ScoreBins) -> FloatArray:
     """Sums of p (1 - p) by bin: the variance of the positives, if scores are calibrated."""
     return np.maximum(bins.scores - bins.positive_squares - bins.negative_squares, 0.0)

@@ -14,7 +14,6 @@ import numpy as np
 
 from exporter.stats.bins import IntArray
 from exporter.stats.chance import critical_value, noise_floor, sufficient
-from exporter.stats.performance.figures import Basis, Figure, share_of
 from exporter.stats.psi import psi
 
 _PRIOR = 0.5
@@ -53,13 +52,3 @@ def selection(labelled: IntArray, every: IntArray) -> Selection | None:
     return Selection(
         value, float(noise_floor(bins, rows, rows)), float(critical_value(bins, rows, rows)), n, total
     )
-
-
-def coverage_by(names: tuple[str, ...], labelled: IntArray, every: IntArray) -> list[Figure]:
-    """Share of rows with a label, of every bin that has rows."""
-    found = []
-    for name, own, rows in zip(names, labelled.tolist(), every.tolist(), strict=True):
-        figure = share_of("label_coverage", own, (rows, rows), Basis(rows, rows), name)
-        if figure is not None:
-            found.append(figure)
-    return found

@@ -99,20 +99,6 @@ def effective(weight: float, squares: float) -> float:
     return weight * weight / squares if squares > 0.0 else 0.0
 
 
-def inverse_probabilities(
-    chances: FloatArray, weights: FloatArray | None = None, least: float = 0.01
-) -> tuple[FloatArray, int]:
-    """Weights that undo a selection: w / max(P(labelled), least), and how many chances were below `least`.
-
-    Ratios of such sums estimate what all rows would give (Hájek, 1971). A chance that is no probability above 0 gives
-    NaN, which every layout refuses and counts. `least` bounds what one row can weigh, for a little bias.
-    """
-    own, _ = usable(weights, len(chances))
-    fit = (chances > 0.0) & (chances <= 1.0)
-    low = fit & (chances < least)
-    return np.where(fit, own / np.maximum(np.where(fit, chances, 1.0), least), np.nan), int(low.sum())
-
-
 def named(names: Sequence[str], sums: FloatArray) -> dict[str, float]:
     """Slots by name."""
     return dict(zip(names, sums.tolist(), strict=True))

@@ -12,7 +12,6 @@ from exporter.stats.performance.score_figures import (
     area_precision_recall,
     area_roc,
     calibration_curve,
-    calibration_floor,
     score_figures,
 )
 from exporter.stats.performance.scores import ScoreBins, Scored, ScoreLayout
@@ -157,18 +156,6 @@ def test_losses_and_the_curve_are_scikit_learns(weighted: bool) -> None:
         assert point.low < point.share < point.high
     parts = [w[codes == b] @ (truth - score)[codes == b] for b in range(5)]
     assert found["ece"].value == pytest.approx(np.abs(parts).sum() / w.sum())
-
-
-def test_the_floor_of_calibration_error_is_chance() -> None:
-    """ECE of calibrated scores over 800 draws is the floor on average, within 5 %."""
-    rng = np.random.default_rng(12)
-    found = []
-    for _ in range(800):
-        score = rng.beta(2.0, 5.0, 500)
-        bins = _bins(rng.random(500) < score, score, FIFTHS)
-        found.append((_figures(bins)["ece"].value, calibration_floor(bins)))
-    measured, stated = np.mean(found, axis=0)
-    assert stated == pytest.approx(measured, rel=0.05)
 
 
 def test_one_class_or_no_rows_have_no_area() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from exporter.stats.performance.selection import coverage_by, selection
+from exporter.stats.performance.selection import selection
 
 EVEN = np.full(10, 1000)
 
@@ -40,13 +40,3 @@ def test_what_cannot_be_said_is_absent() -> None:
     assert selection(np.zeros(3, np.int64), np.zeros(3, np.int64)) is None
     with pytest.raises(ValueError, match="labelled rows among all rows"):
         selection(EVEN + 1, EVEN)
-
-
-def test_coverage_has_limits_by_bin() -> None:
-    """Every bin that has rows."""
-    found = coverage_by(("a", "b", "c"), np.array([5, 0, 0]), np.array([10, 100, 0]))
-    assert [(f.of, f.value, f.state) for f in found] == [
-        ("a", 0.5, "insufficient"),
-        ("b", 0.0, "insufficient"),
-    ]
-    assert 0.0 < found[1].high < 0.05

@@ -15,7 +15,7 @@ from exporter.stats.performance.labels import LabelLayout, Labelled
 from exporter.stats.performance.probabilities import Likely, ProbabilityLayout
 from exporter.stats.performance.ranking import Ranked, RankingLayout
 from exporter.stats.performance.scores import Scored, ScoreLayout
-from exporter.stats.performance.sums import Account, inverse_probabilities, named
+from exporter.stats.performance.sums import Account, named
 
 CLASSES = ClassLayout(("a", "b", "c"))
 LABELS = LabelLayout(("x", "y"))
@@ -147,21 +147,6 @@ def test_other_layouts_do_not_add() -> None:
     one = Account(ScoreLayout((0.5,)))
     with pytest.raises(ValueError, match=r"edges=\(0.4,\)"):
         one.merge(Account(ScoreLayout((0.4,))))
-
-
-def test_inverse_probabilities_undo_a_selection() -> None:
-    """Labels of a biased tenth give the mean of all; chances below the least are bounded and counted."""
-    rng = np.random.default_rng(5)
-    value = rng.random(200_000)
-    chance = np.where(value > 0.5, 0.5, 0.05)
-    got = rng.random(len(value)) < chance
-    weights, low = inverse_probabilities(chance[got])
-    assert low == 0
-    assert value[got].mean() > 0.6
-    assert np.average(value[got], weights=weights) == pytest.approx(0.5, abs=0.01)
-    weights, low = inverse_probabilities(np.array([0.001, 0.0, 1.5, np.nan, 0.5]), np.full(5, 2.0), 0.01)
-    assert weights == pytest.approx([200.0, np.nan, np.nan, np.nan, 4.0], nan_ok=True)
-    assert low == 1
 
 
 def test_slots_have_names() -> None:
