@@ -93,13 +93,14 @@ def render(group: Group) -> str:
 
 
 def faster(text: str, factor: float) -> str:
-    """The same rules with every duration divided, for a rehearsal; no range gets shorter than two seconds."""
+    """The same rules with every duration divided, for a rehearsal; none but nought gets below two seconds."""
 
-    def divided(found: re.Match[str]) -> str:
+    def shorter(found: re.Match[str]) -> str:
         seconds = int(found["number"]) * SECONDS[found["unit"]] / factor
-        return f"{found['before']}{max(round(seconds * 1000), 2000)}ms{found['after']}"
+        divided = max(round(seconds * 1000), 2000) if seconds else 0
+        return f"{found['before']}{divided}ms{found['after']}"
 
-    return _DURATION.sub(divided, text)
+    return _DURATION.sub(shorter, text)
 
 
 def write(folder: Path, factor: float = 1.0) -> None:

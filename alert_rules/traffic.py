@@ -5,7 +5,7 @@ nowhere, and no ratio or quantile alerts below `MIN_REQUESTS`.
 """
 
 from alert_rules import values
-from alert_rules.rules import MODEL, TRAFFIC, Alert, Group, Record, series, total
+from alert_rules.rules import MODEL, PREFIX, SCOPE, TRAFFIC, Alert, Group, Record, series, total
 from exporter.records.exchange import ERROR_OWNERS
 
 # The client's own errors (4xx, abort) are no failure of the service.
@@ -14,6 +14,7 @@ REQUESTS = "model:model_requests:rate5m"
 COUNT = "model:model_requests:increase5m"
 RATIO = "model:model_request_errors:ratio_rate5m"
 P99 = "model:model_request_duration_seconds:p99_5m"
+DOWN = f'alertname="{PREFIX}ModelDown", alertstate="firing"'
 NAMED = "{{ $labels.model_name }} {{ $labels.model_version }}"
 
 
@@ -94,5 +95,15 @@ def _presence() -> tuple[Alert, ...]:
             "A model does not answer its probes.",
             "The model behind the sidecar at {{ $labels.instance }} (job {{ $labels.job }}) does not answer: "
             "model_up is {{ $value }}.",
+        ),
+        # A page ends with the outage, windows of rates and budgets do not: this inhibits what they remember.
+        Alert(
+            "ModelWasDown",
+            "info",
+            "0s",
+            f"max by ({', '.join((*SCOPE, 'instance'))}) (max_over_time(ALERTS{{{DOWN}}}[15m])) > 0",
+            "A model does not answer its probes, or did not a short while ago.",
+            "The model behind the sidecar at {{ $labels.instance }} (job {{ $labels.job }}) has been down within the "
+            "last 15 minutes ({{ $value }}): what its errors do to rates and budgets is told by ModeltapModelDown.",
         ),
     )

@@ -17,7 +17,7 @@ Labels = frozenset[str] | None
 TARGET = frozenset({"namespace", "job", "instance", "pod"})
 ROWS = {prometheus_name(row): frozenset(row.labels) for row in CATALOGUE}
 FOREIGN_LABELS = frozenset({"namespace", "horizontalpodautoscaler", "job"})
-ALERTS_LABELS = frozenset({"alertname", "alertstate", "severity", "namespace", "job", "model_name", "slo"})
+ALERTS_LABELS = frozenset({"alertname", "alertstate", "severity", *TARGET, "model_name", "slo"})
 SETS = ("and", "or", "unless")
 
 
