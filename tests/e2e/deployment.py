@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e import mlserver, monitoring, rules, sidecar, telemetry, webhook
+from tests.e2e import mlserver, monitoring, rules, sidecar, telemetry
 from tests.e2e.processes import LOOPBACK, Program, Running, free_ports, running, wait_until
 from tests.environments.tools import tools
 from tests.receivers.otlp import OtlpReceiver
@@ -20,7 +20,7 @@ MAX_CONCURRENCY = 8
 
 
 class Model:
-    """The real model server, which a test may kill and start again on the same port."""
+    """The real model server."""
 
     def __init__(self, trained: mlserver.TrainedModel, tracing: str) -> None:
         ports = free_ports(3)
@@ -34,13 +34,8 @@ class Model:
         """Start and wait until the model is loaded."""
         self.process = self._life.enter_context(running(self._program, mlserver.ready_url(self.port)))
 
-    def kill(self) -> None:
-        """End it without a word."""
-        assert self.process is not None, "kill before start"
-        self.process.kill()
-
     def stop(self) -> None:
-        """End every life that it had; safe twice."""
+        """End it; safe twice."""
         self._life.close()
 
 
@@ -52,7 +47,6 @@ class Deployment:
     tap: Running
     at: sidecar.Addresses
     prometheus: monitoring.Prometheus
-    pager: webhook.Pager
     receiver: OtlpReceiver
     binaries: Path
 
@@ -63,14 +57,13 @@ class Deployment:
 
 @contextmanager
 def deployed(folder: Path, alert_rules: list[Path]) -> Iterator[Deployment]:
-    """Model server <- sidecar, Prometheus scraping, Alertmanager paging, a receiver of all spans."""
+    """Model server <- sidecar, Prometheus scraping, a receiver of all spans."""
     binaries = tools()
     rule_file = rules.shortened(alert_rules, folder / "rules.yaml")
-    at, (prometheus_port, alertmanager_port) = sidecar.addresses(), free_ports(2)
+    at, (port,) = sidecar.addresses(), free_ports(1)
     with ExitStack() as stack:
         enter = stack.enter_context
         receiver = enter(OtlpReceiver())
-        pager = enter(webhook.listening())
         model = Model(mlserver.train(folder), receiver.grpc_endpoint)
         stack.callback(model.stop)
         model.start()
@@ -81,16 +74,9 @@ def deployed(folder: Path, alert_rules: list[Path]) -> Iterator[Deployment]:
         ]
         environment = sidecar.otlp_environment(receiver.grpc_endpoint, "grpc", telemetry.SIDECAR)
         tap = enter(running(sidecar.sidecar(folder, at, model.port, flags, environment), at.ready))
-        manager = f"{LOOPBACK}:{alertmanager_port}"
-        enter(
-            running(
-                monitoring.alertmanager(binaries / "alertmanager", folder, alertmanager_port, pager.url),
-                f"http://{manager}/-/ready",
-            )
-        )
-        url = f"http://{LOOPBACK}:{prometheus_port}"
+        url = f"http://{LOOPBACK}:{port}"
         target = f"{LOOPBACK}:{at.admin}"
-        ports = monitoring.Addresses(prometheus_port, target, manager)
+        ports = monitoring.Addresses(port, target)
         enter(
             running(
                 monitoring.prometheus(binaries / "prometheus", folder, ports, rule_file), f"{url}/-/ready"
@@ -98,7 +84,7 @@ def deployed(folder: Path, alert_rules: list[Path]) -> Iterator[Deployment]:
         )
         prometheus = monitoring.Prometheus(url)
         wait_until(lambda: prometheus.target_health() == ["up"], "the sidecar is scraped", process=tap)
-        yield Deployment(model, tap, at, prometheus, pager, receiver, binaries)
+        yield Deployment(model, tap, at, prometheus, receiver, binaries)
 
 
 def profile(data: Path, folder: Path) -> Path:

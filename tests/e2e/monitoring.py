@@ -1,4 +1,4 @@
-"""A real Prometheus and a real Alertmanager, configured as a user would, at a second's pace.
+"""A real Prometheus, configured as a user would, at a second's pace.
 
 Only addresses and intervals differ from production. Reads Prometheus through its HTTP API.
 """
@@ -104,11 +104,11 @@ class Prometheus:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Prometheus's own port, and host:port of what it scrapes (several by commas) and of Alertmanager."""
+    """Prometheus's own port, host:port of what it scrapes (several by commas), and of Alertmanager if there is one."""
 
     port: int
     target: str
-    alertmanager: str
+    alertmanager: str = ""
 
 
 def prometheus(binary: Path, folder: Path, at: Addresses, rules: Path) -> Program:
@@ -117,7 +117,9 @@ def prometheus(binary: Path, folder: Path, at: Addresses, rules: Path) -> Progra
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(rules)],
         "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": at.target.split(",")}]}],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [at.alertmanager]}]}]},
+        "alerting": {
+            "alertmanagers": [{"static_configs": [{"targets": [at.alertmanager]}]}] if at.alertmanager else []
+        },
     }
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(configuration))
@@ -131,31 +133,3 @@ def prometheus(binary: Path, folder: Path, at: Addresses, rules: Path) -> Progra
         "--log.level=warn",
     ]
     return Program("prometheus", command, folder, {})
-
-
-def alertmanager(binary: Path, folder: Path, port: int, webhook: str) -> Program:
-    """Pages `webhook` for every alert of severity critical at once, and tells when it is over."""
-    configuration = {
-        "route": {
-            "receiver": "nobody",
-            "group_by": ["alertname"],
-            "group_wait": "0s",
-            "group_interval": "1s",
-            "repeat_interval": "1h",
-            "routes": [{"receiver": "pager", "matchers": ['severity="critical"']}],
-        },
-        "receivers": [
-            {"name": "nobody"},
-            {"name": "pager", "webhook_configs": [{"url": webhook, "send_resolved": True}]},
-        ],
-    }
-    file = folder / "alertmanager.yml"
-    file.write_text(yaml.safe_dump(configuration))
-    command: list[str | Path] = [
-        binary,
-        f"--config.file={file}",
-        f"--storage.path={folder / 'alertmanager'}",
-        f"--web.listen-address={LOOPBACK}:{port}",
-        "--cluster.listen-address=",
-    ]
-    return Program("alertmanager", command, folder, {})

@@ -1,7 +1,7 @@
 """A real model's telemetry from end to end, nothing mocked.
 
-MLServer, the sidecar, Prometheus, Alertmanager, an OTLP receiver. The client keeps a ledger of what it sent
-and saw; what the parts report is held against it. The tests share one deployment; the last kills the model.
+MLServer, the sidecar, Prometheus, an OTLP receiver. The client keeps a ledger of what it sent and saw; what the parts
+report is held against it. The tests share one deployment. Who is called when it ends is in test_paging.py.
 """
 
 import math
@@ -43,7 +43,6 @@ from tests.publish.test_prometheus import LINT_ACCEPTED
 from tests.receivers.otlp import OtlpReceiver
 
 ROOT = Path(__file__).resolve().parents[2]
-MODEL_DOWN = "ModeltapModelDown"
 DURATION = "model_request_duration_seconds"
 REQUESTS = 240
 ROWS_PER_REQUEST = 4
@@ -327,23 +326,3 @@ def test_promtool_accepts_the_scrape(deployment: Deployment, traffic: Traffic) -
     # promtool's own status for lint alone; what cannot be parsed ends with another one.
     assert checked.returncode == (LINT_STATUS if checked.stderr else 0)
     assert "# EOF" in scrape(deployment.at.metrics, OPENMETRICS)
-
-
-def test_a_dead_model_pages_and_a_living_one_resolves(deployment: Deployment, traffic: Traffic) -> None:
-    """Kill the model: requests get 503, the alert fires, the pager is called; start it again: resolved."""
-    assert traffic.ledger.rows
-    assert deployment.pager.pages(MODEL_DOWN, "firing") == []
-    pager = deployment.pager
-    deployment.model.kill()
-    ledger = Ledger()
-    with connected(deployment.at.proxy, ledger, seed=40) as client:
-        assert client.infer(mlserver.MODEL_NAME, inference_request([{"alcohol": 1.0}])).code == 503
-    wait_until(lambda: pager.pages(MODEL_DOWN, "firing"), "the pager is called", progress=pager.summary)
-    refused = f'sum({DURATION}_count{{code="503"}})'
-    wait_until(lambda: deployment.prometheus.scalar(refused) == 1, "the refused request is counted")
-    deployment.model.start()
-    wait_until(lambda: pager.pages(MODEL_DOWN, "resolved"), "the pager is told", progress=pager.summary)
-    (first, *_) = pager.pages(MODEL_DOWN, "firing")
-    assert first.labels["severity"] == "critical"
-    assert first.annotations["summary"]
-    assert first.annotations["runbook_url"]
