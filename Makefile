@@ -5,7 +5,7 @@ LOCK := tests/environments/main.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: again help audit peers install demo run test check environments compiled e2e golden bench dashboards rules chart image image-base image-check pod pictures soak fuzz clean
+.PHONY: again help audit peers install demo run test check environments compiled e2e gameday golden bench dashboards rules chart image image-base image-check pod pictures soak fuzz clean
 
 help:
 	@printf '%s\n' \
@@ -18,6 +18,7 @@ help:
 	  '  make check       format, lint, types, generated files' \
 	  '  make compiled    the data plane as a compiled wheel has it, in .venv/compiled, and its tests' \
 	  '  make e2e         only the end-to-end tests with real parts' \
+	  '  make gameday     break things and see who is called, here or at PROMETHEUS= ALERTMANAGER= SIDECAR= (docs/gameday.md)' \
 	  '  make peers       spans at a real trace backend, asked for over its API (installs 850 MB)' \
   '  make audit       known weaknesses of the runtime packages, as PyPI tells them (needs the network)' \
   '  make soak        mixed traffic with faults: make soak MINUTES=60 (default 10)' \
@@ -136,6 +137,11 @@ test: environments check
 
 e2e: environments
 	$(BIN)/python -m pytest tests/e2e
+
+gameday: .venv/tests
+	$(BIN)/python -m tests.gameday $(if $(PROMETHEUS),--prometheus $(PROMETHEUS)) \
+	  $(if $(ALERTMANAGER),--alertmanager $(ALERTMANAGER)) $(if $(SIDECAR),--sidecar $(SIDECAR)) \
+	  $(if $(DOWN),--down '$(DOWN)') $(if $(UP),--up '$(UP)') $(foreach scene,$(SCENE),--scene $(scene))
 
 peers: .venv/tests
 	$(BIN)/python tests/environments/make.py phoenix

@@ -76,12 +76,13 @@ class Client:
         """End the connection; safe twice."""
         self._connection.close()
 
-    def infer(self, model: str, body: bytes, sampled: bool = True) -> Answer:
-        """POST one inference request with a caller's trace context of its own."""
+    def infer(self, model: str, body: bytes, sampled: bool = True, version: str = "") -> Answer:
+        """POST one inference request with a caller's trace context of its own; of a version, if the path names one."""
         bits = self._random.getrandbits
         caller = Caller(f"{bits(128) | 1:032x}", f"{bits(64) | 1:016x}", sampled)
         headers = {"content-type": "application/json", "traceparent": caller.traceparent}
-        self._connection.request("POST", f"/v2/models/{model}/infer", body, headers)
+        path = f"/v2/models/{model}/versions/{version}" if version else f"/v2/models/{model}"
+        self._connection.request("POST", f"{path}/infer", body, headers)
         response = self._connection.getresponse()
         fields = {name.lower(): value for name, value in response.getheaders()}
         answer = Answer(response.status, fields, response.read())

@@ -87,6 +87,15 @@ class Prometheus:
         """State (pending, firing) by alert name."""
         return {alert["labels"]["alertname"]: alert["state"] for alert in self._get("alerts")["alerts"]}
 
+    def rules(self) -> list[tuple[str, str]]:
+        """(name, kind) of every rule that is loaded; kind is alerting or recording."""
+        groups = self._get("rules")["groups"]
+        return [(rule["name"], rule["type"]) for group in groups for rule in group["rules"]]
+
+    def alertmanagers(self) -> list[str]:
+        """Addresses of those that alerts are sent to."""
+        return [each["url"] for each in self._get("alertmanagers")["activeAlertmanagers"]]
+
     def target_health(self) -> list[str]:
         """Health of each target (up, down, unknown), with the last error."""
         targets = self._get("targets")["activeTargets"]

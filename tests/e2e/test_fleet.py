@@ -1,4 +1,6 @@
-"""Three sidecars with different traffic, one Prometheus: the fleet's drift is that of the pooled rows.
+"""Three sidecars with different traffic, one Prometheus: drift is that of the pooled rows, and one ticket.
+
+Requests, failures and latencies are those of all replicas together, by version, through the restart of one of them.
 
 The shipped rules at a test's pace (the same generator, `--faster`): an hour is 20 s, a day eight minutes. Rows are
 counted by `increase`, which extrapolates by up to a scrape at each end of a pane: up to a tenth of 20 s, more if
@@ -28,6 +30,8 @@ from tests.e2e.client import Ledger, connected, inference_request
 from tests.e2e.exposition import samples, scrape, total
 from tests.e2e.processes import LOOPBACK, Program, Running, answers, free_ports, running, wait_until
 from tests.environments.tools import tools
+from tests.gameday.inbox import Inbox, open_inbox
+from tests.gameday.stage import managing
 
 MODEL = "echo"
 FEATURES = ("x", "y", "z")
@@ -40,6 +44,9 @@ BATCH = 5
 # one of them is started anew.
 SHIFTS = (0.0, 0.4, 1.2)
 REQUESTS = (60, 40)
+# Of the requests of a burst, every how many is followed by one that fails (nine in all, which spend no budget), and
+# every how many names another version in its path; the first tell the sidecar the name of the model.
+FAILS, OTHER_VERSION, FIRST = 40, 4, 5
 # Counters for the output and for x; y and z are in windows only. The bins of both sides twice, and six series besides.
 BUDGET = 60
 ROWS_TOLERANCE, VALUE_TOLERANCE = 0.2, 0.15
@@ -48,6 +55,8 @@ STATISTICS = (
     *("psi", "jensen_shannon", "hellinger", "total_variation", "l_infinity", "chi_square"),
     "kolmogorov_smirnov",
 )
+FAILING = inference_request([{"fail": 1.0}])
+DRIFT = "ModeltapFeatureDrift"
 Rows = NDArray[np.float64]
 # Up to four attempts of about half a minute, and twenty seconds of waiting.
 pytestmark = pytest.mark.timeout(400)
@@ -58,6 +67,7 @@ class Fleet:
     """What was measured: all rows that were sent, the profile, and where to ask."""
 
     prometheus: monitoring.Prometheus
+    inbox: Inbox
     profile: Profile
     sent: Rows
     replicas: tuple[sidecar.Addresses, ...]
@@ -115,13 +125,14 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             own = folder / f"attempt{attempt}"
             own.mkdir()
             with ExitStack() as life:
-                prometheus = monitored(own, life, replicas.ats)
+                inbox = life.enter_context(open_inbox())
+                prometheus = monitored(own, life, replicas.ats, inbox)
                 bursts = [burst(prometheus, replicas, 2 * attempt, REQUESTS[0])]
                 replicas.restart(1)
                 bursts.append(burst(prometheus, replicas, 2 * attempt + 1, REQUESTS[1]))
                 if all(in_time for _, in_time in bursts):
                     sent = np.concatenate([rows for rows, _ in bursts])
-                    yield Fleet(prometheus, load(profile), sent, replicas.ats)
+                    yield Fleet(prometheus, inbox, load(profile), sent, replicas.ats)
                     return
         raise AssertionError(f"no traffic within {PANE_SECONDS / 2:g} s in {ATTEMPTS} attempts")
 
@@ -140,13 +151,16 @@ def reference(folder: Path) -> Path:
     return target
 
 
-def monitored(folder: Path, stack: ExitStack, ats: tuple[sidecar.Addresses, ...]) -> monitoring.Prometheus:
-    """A Prometheus of its own with the shipped rules."""
+def monitored(
+    folder: Path, stack: ExitStack, ats: tuple[sidecar.Addresses, ...], inbox: Inbox
+) -> monitoring.Prometheus:
+    """A Prometheus of its own with the shipped rules, and an Alertmanager with the shipped routes."""
     (rules := folder / "rules").mkdir()
     generate.write(rules, FASTER)
     (port,) = free_ports(1)
     targets = ",".join(f"{LOOPBACK}:{at.admin}" for at in ats)
-    addresses = monitoring.Addresses(port, targets, f"{LOOPBACK}:9")
+    manager = stack.enter_context(managing(folder, inbox))
+    addresses = monitoring.Addresses(port, targets, manager.removeprefix("http://"))
     program = monitoring.prometheus(tools() / "prometheus", folder, addresses, rules / "*.yaml")
     url = f"http://{LOOPBACK}:{port}"
     stack.enter_context(running(program, f"{url}/-/ready"))
@@ -195,9 +209,12 @@ def send(seed: int, at: sidecar.Addresses, requests: int) -> Rows:
     rows = rng.normal(size=(requests, BATCH, len(FEATURES)))
     rows[..., 0] += SHIFTS[seed % len(SHIFTS)]
     with connected(at.proxy, Ledger(), seed=seed) as client:
-        for batch in rows.tolist():
+        for number, batch in enumerate(rows.tolist()):
             body = inference_request([dict(zip(FEATURES, row, strict=True)) for row in batch])
-            assert client.infer(MODEL, body).code == 200
+            version = "2" if number % OTHER_VERSION == OTHER_VERSION - 1 and number > FIRST else ""
+            assert client.infer(MODEL, body, version=version).code == 200
+            if number % FAILS == FIRST:
+                assert client.infer(MODEL, FAILING).code == 500
     return rows.reshape(-1, len(FEATURES))
 
 
@@ -287,3 +304,45 @@ def test_over_the_budget_all_replicas_choose_alike(fleet: Fleet) -> None:
     for at in fleet.replicas:
         left = total(samples(scrape(at.metrics)), "model_columns_left_out", reason="budget")
         assert left == 2
+
+
+def test_requests_are_those_of_all_replicas(fleet: Fleet) -> None:
+    """Requests by version, and failures, of all replicas, through the restart of one of them."""
+    requests = len(SHIFTS) * sum(REQUESTS)
+    failed = len(SHIFTS) * sum(len(range(FIRST, n, FAILS)) for n in REQUESTS)
+    other = len(SHIFTS) * sum(len(range(OTHER_VERSION + 3, n, OTHER_VERSION)) for n in REQUESTS)
+    counted = f'model_request_duration_seconds_count{{model_name="{MODEL}", operation="predict"}}'
+    by_version = f"sum by (model_version) (increase({counted}[10m]))"
+    whole = pytest.approx({("1",): requests + failed - other, ("2",): other}, rel=ROWS_TOLERANCE)
+    wait_until(
+        lambda: fleet.prometheus.by(by_version, "model_version") == whole,
+        f"{requests} requests and {failed} failures, {other} of them for version 2",
+        progress=lambda: fleet.prometheus.by(by_version, "model_version"),
+    )
+    wrong = fleet.prometheus.scalar("sum(increase(model_request_errors_total[10m]))")
+    assert wrong == pytest.approx(failed, rel=ROWS_TOLERANCE)
+
+
+def test_recorded_series_know_no_replica(fleet: Fleet) -> None:
+    """One series of an objective for the model, one of traffic for each version, of three replicas and two versions."""
+    for expression in ("model:model_slo_requests:increase30m", "model:model_slo_burn:ratio_increase30m"):
+        (series,) = fleet.prometheus.query(f'{expression}{{slo="availability"}}')
+        assert series.labels.keys() == {"__name__", "job", "model_name", "slo"}
+    for expression in ("model:model_requests:rate5m", "model:model_request_errors:ratio_rate5m"):
+        chosen = f'{expression}{{model_name="{MODEL}"}}'
+        found = fleet.prometheus.query(f"last_over_time({chosen}[10m])")
+        assert {each.labels["model_version"] for each in found} == {"1", "2"}
+        assert len(found) == 2
+
+
+def test_drift_of_the_fleet_is_one_ticket(fleet: Fleet) -> None:
+    """Three replicas, one of which has not moved: one notification, about one column."""
+    wait_until(
+        lambda: fleet.inbox.found("ticket", DRIFT, "firing"),
+        "a ticket arrives",
+        seconds=120.0,
+        progress=lambda: (fleet.inbox.summary(), told(fleet)),
+    )
+    (ticket,) = fleet.inbox.found("ticket", DRIFT, "firing")
+    assert (ticket.alerts, ticket.labels["feature"]) == (1, "x")
+    assert "instance" not in ticket.labels

@@ -26,7 +26,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def test_who_is_called(stage: Stage) -> None:
     """A fast burn is one page; a dead model is one more, its consequences are inhibited; both resolve."""
     for scene in SHORT:
-        play(stage, scene)
+        play(stage, scene, print)
     pages = [(way, alert, status) for way, alert, status in stage.inbox.summary() if way in ("page", "slack")]
     for way in ("page", "slack"):
         assert [(alert, status) for by, alert, status in pages if by == way] == [

@@ -1,6 +1,7 @@
 """A small fast model server: one class per row for each V2 inference request, and the trace context it got.
 
-Run as `python -m tests.e2e.upstream PORT`. The `traceparent` that arrived goes back in `x-seen-traceparent`.
+Run as `python -m tests.e2e.upstream PORT`. The `traceparent` that arrived goes back in `x-seen-traceparent`; a request
+whose first input is called `fail` does.
 It reads requests with Content-Length only, and trusts them: it stands behind the sidecar.
 """
 
@@ -9,6 +10,7 @@ import json
 import sys
 
 CLASSES = 3
+FAILED = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\n{}"
 READY = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -46,7 +48,10 @@ def _fields(head: bytes) -> dict[str, str]:
 def _answer(fields: dict[str, str], body: bytes) -> bytes:
     if not body:
         return READY
-    rows = json.loads(body)["inputs"][0]["shape"][0]
+    (first, *_) = json.loads(body)["inputs"]
+    if first["name"] == "fail":
+        return FAILED
+    rows = first["shape"][0]
     data = [n % CLASSES for n in range(rows)]
     output = {"name": "predict", "shape": [rows], "datatype": "INT64", "data": data}
     answer = json.dumps({"model_name": "echo", "model_version": "1", "outputs": [output]}).encode()

@@ -7,6 +7,7 @@ model healthy. AssertionError (NotReady among them) says what did not happen.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from tests.e2e.processes import wait_until
 from tests.gameday.stage import PATIENCE_SECONDS, Stage
@@ -16,6 +17,7 @@ DOWN, FAST, SLOW, DRIFT = (
     f"Modeltap{name}" for name in ("ModelDown", "SloBurnFast", "SloBurnSlow", "FeatureDrift")
 )
 CONSEQUENCES = (FAST, SLOW, "ModeltapErrorRatioHigh", "ModeltapErrorCauseHigh", "ModeltapLatencyHigh")
+T = TypeVar("T")
 # Few requests with many rows: drift counts rows, and what fails later is a share of all requests.
 MANY_ROWS = Mood(pace_seconds=0.1, rows=40)
 DRIFTED = Mood(pace_seconds=0.1, rows=40, people=0.65)
@@ -118,9 +120,9 @@ SCENES: tuple[Callable[[Stage], None], ...] = (drift, slow_burn, fast_burn, outa
 SHORT = (fast_burn, outage)
 
 
-def play(stage: Stage, scene: Callable[[Stage], None]) -> None:
+def play(stage: T, scene: Callable[[T], None], say: Callable[[str], None]) -> None:
     """One scene, with its title and how long it took."""
-    stage.say(f"{scene.__name__.replace('_', ' ')}: {scene.__doc__}")
+    say(f"{scene.__name__.replace('_', ' ')}: {scene.__doc__}")
     began = time.monotonic()
     scene(stage)
-    stage.say(f"  passed in {time.monotonic() - began:.0f} s")
+    say(f"  passed in {time.monotonic() - began:.0f} s")

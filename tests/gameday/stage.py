@@ -91,7 +91,7 @@ def staged(folder: Path, say: Callable[[str], None]) -> Iterator[Stage]:
         tap = enter(running(_sidecar(folder, at, server.url), at.ready))
         insist(tap)
         inbox = enter(open_inbox())
-        manager = Manager(enter(_managing(folder, inbox)))
+        manager = Manager(enter(managing(folder, inbox)))
         prometheus = monitoring.Prometheus(enter(_watching(folder, at, manager.url)))
         wait_until(lambda: prometheus.target_health() == ["up"], "the sidecar is scraped", process=tap)
         traffic = enter(flowing(Traffic(f"http://{LOOPBACK}:{at.proxy}", server.url, healthy)))
@@ -127,7 +127,8 @@ def _sidecar(folder: Path, at: sidecar.Addresses, upstream: str) -> Program:
 
 
 @contextmanager
-def _managing(folder: Path, inbox: Inbox) -> Iterator[str]:
+def managing(folder: Path, inbox: Inbox) -> Iterator[str]:
+    """An Alertmanager with the shipped configuration that tells the inbox; its address."""
     (port,) = free_ports(1)
     command: list[str | Path] = [
         tools() / "alertmanager",
