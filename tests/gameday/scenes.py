@@ -19,7 +19,8 @@ DOWN, FAST, SLOW, DRIFT = (
 CONSEQUENCES = (FAST, SLOW, "ModeltapErrorRatioHigh", "ModeltapErrorCauseHigh", "ModeltapLatencyHigh")
 T = TypeVar("T")
 # Few requests with many rows: drift counts rows, and what fails later is a share of all requests.
-MANY_ROWS = Mood(pace_seconds=0.1, rows=40)
+# Afterwards more rows still, so that a day of drift and health mixed is soon healthy.
+HEALED = Mood(pace_seconds=0.1, rows=160)
 DRIFTED = Mood(pace_seconds=0.1, rows=40, people=0.65)
 HALF = Mood(fails=2)
 # 4.5 %: beyond three times the budget of 1 %, short of six times.
@@ -33,7 +34,7 @@ def drift(stage: Stage) -> None:
     with only(stage, "ticket", DRIFT):
         stage.traffic.mood = DRIFTED
         ticket(stage, DRIFT)
-    stage.traffic.mood = MANY_ROWS
+    stage.traffic.mood = HEALED
     over(stage, "ticket", DRIFT)
 
 
