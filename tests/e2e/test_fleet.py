@@ -332,7 +332,7 @@ def test_requests_are_those_of_all_replicas(fleet: Fleet) -> None:
         whole, second = (
             fleet.prometheus.scalar(count % each) or 0.0 for each in ('operation="predict"', other)
         )
-        # Failed after the restart, and exact as a sum: a series that begins with its first failure has no increase by it.
+        # They failed after the restart. By increase a series that begins with its first failure would lack it.
         wrong = fleet.prometheus.scalar("sum(model_request_errors_total)")
         return whole - second, second, wrong or 0.0
 
