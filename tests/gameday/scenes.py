@@ -25,8 +25,6 @@ DRIFTED = Mood(pace_seconds=0.1, rows=40, people=0.65)
 HALF = Mood(fails=2)
 # 4.5 %: beyond three times the budget of 1 %, short of six times.
 FEW = Mood(pace_seconds=0.02, fails=22)
-# Fewer than the ten failures below which no budget pages: whoever is slower, the page about the outage is the first.
-PATIENT = Mood(pace_seconds=5.0)
 
 
 def drift(stage: Stage) -> None:
@@ -58,7 +56,8 @@ def fast_burn(stage: Stage) -> None:
 def outage(stage: Stage) -> None:
     """The model is killed: one page; what follows from it is inhibited, also once the model is back."""
     with only(stage, "page", DOWN):
-        stage.traffic.mood = PATIENT
+        # A few failures among no others would be a burnt budget before three minutes without a probe are an outage.
+        stage.traffic.pause()
         stage.server.kill()
         page(stage, DOWN)
         stage.traffic.mood = HEALTHY

@@ -26,7 +26,11 @@ HEADERS = {"content-type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Mood:
-    """`fails`: every how many requests the model fails, 0 for never; `people`: the share of Population that is left."""
+    """How requests are made.
+
+    `rows`: of a request, 0 for no request at all; `fails`: every how many of them the model fails, 0 for never;
+    `people`: the share of Population that is left.
+    """
 
     pace_seconds: float = PACE_SECONDS
     rows: int = ROWS
@@ -35,6 +39,7 @@ class Mood:
 
 
 HEALTHY = Mood()
+PAUSED = Mood(rows=0)
 
 
 class Traffic:
@@ -46,10 +51,18 @@ class Traffic:
         self._sidecar, self._model = (urlsplit(url).netloc for url in (sidecar, model))
         self._rows = rows
         self._stopped = threading.Event()
+        # Held while a request is in hand.
+        self._busy = threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    def pause(self) -> None:
+        """No request is in hand or begins, until a scene sets another mood."""
+        self.mood = PAUSED
+        with self._busy:
+            pass
 
     def stop(self) -> None:
         """Let the request in hand end; safe twice."""
@@ -59,13 +72,19 @@ class Traffic:
     def _run(self) -> None:
         number = 0
         while not self._stopped.wait(self.mood.pace_seconds):
-            mood, number = self.mood, number + 1
-            fails = bool(mood.fails) and number % mood.fails == 0
-            if fails:
-                self._faults(1.0)
-            self._call(number, mood)
-            if fails:
-                self._faults(0.0)
+            with self._busy:
+                number += 1
+                self._turn(number, self.mood)
+
+    def _turn(self, number: int, mood: Mood) -> None:
+        if not mood.rows:
+            return
+        fails = bool(mood.fails) and number % mood.fails == 0
+        if fails:
+            self._faults(1.0)
+        self._call(number, mood)
+        if fails:
+            self._faults(0.0)
 
     def _call(self, number: int, mood: Mood) -> None:
         first = number * mood.rows % (len(self._rows) - mood.rows)
