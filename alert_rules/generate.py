@@ -38,8 +38,8 @@ from alert_rules import (
     values,
     worth,
 )
+from alert_rules.promql import undeclared_in
 from alert_rules.rules import FOREIGN, Alert, Group, Record, as_yaml
-from dashboards.promql import undeclared_in
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from alert_rules.promql import family
 from alert_rules.values import DASHBOARDS, OWNER_METRIC, RUNBOOK, SCOPE
-from dashboards.promql import family
 
 PREFIX = "Modeltap"
 MODEL = (*SCOPE, "model_name", "model_version")

@@ -6,9 +6,9 @@ Two views: the replicas' own rolling windows (gauges that they export) and the f
 
 from collections.abc import Sequence
 
+from alert_rules.promql import family
 from dashboards import fleet, yardsticks
 from dashboards.panels import Panel, Query, bars, coloured, empty, sized, table, timeseries
-from dashboards.promql import family
 from dashboards.queries import gauge, in_order, total
 from dashboards.variables import MODEL, OBSERVED, TARGET
 from dashboards.yardsticks import NO_REFERENCE, drawn

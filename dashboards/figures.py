@@ -5,9 +5,9 @@ It knows which question each panel answers. Invariant: sums are added less withd
 
 from collections.abc import Sequence
 
+from alert_rules.promql import family
 from dashboards.panels import Panel, Query, empty, sized, timeseries
 from dashboards.performance import net
-from dashboards.promql import family
 from dashboards.queries import increase, total
 from dashboards.variables import OBSERVED
 

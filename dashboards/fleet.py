@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from alert_rules.comparison import CRITICAL, EXCESS, FLOOR, VALUE, Comparison, Live
 from alert_rules.drift_pairs import VERSIONS, WEEK
+from alert_rules.promql import family
 from dashboards import yardsticks
 from dashboards.panels import Panel, Query, empty, signed, sized, table, timeseries
-from dashboards.promql import family
 from dashboards.variables import FLEET, OBSERVED
 from dashboards.yardsticks import NO_RULES, drawn
 

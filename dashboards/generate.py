@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from alert_rules.generate import FILES
+from alert_rules.promql import FOREIGN, interpolate, undeclared_in
 from dashboards.boards import BOARDS
-from dashboards.promql import FOREIGN, interpolate, undeclared_in
 
 HERE = Path(__file__).resolve().parent
 DASHBOARDS = BOARDS

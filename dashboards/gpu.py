@@ -6,8 +6,8 @@ once; of dcgm-exporter's only devices of the chosen sidecars' pods are shown.
 
 from collections.abc import Sequence
 
+from alert_rules.promql import family
 from dashboards.panels import Panel, Query, empty, table, timeseries
-from dashboards.promql import family
 from dashboards.queries import gauge, increase, rate, total
 from dashboards.variables import TARGET
 

@@ -5,6 +5,7 @@ It knows which question each panel answers. Invariant: each figure is that of th
 
 from collections.abc import Sequence
 
+from alert_rules.promql import ALERTS, family
 from dashboards import traffic as figures
 from dashboards.panels import (
     Panel,
@@ -20,7 +21,6 @@ from dashboards.panels import (
     timeseries,
     tinted,
 )
-from dashboards.promql import ALERTS, family
 from dashboards.queries import gauge, quantile, total
 from dashboards.variables import OBSERVED, SERIES, TARGET, TRAFFIC
 from dashboards.yardsticks import CRITICAL, NO_REFERENCE

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboards.promql import families_in, interpolate, recorded_in
+from alert_rules.promql import families_in, interpolate, recorded_in
 
 Panel = dict[str, Any]
 

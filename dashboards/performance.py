@@ -6,8 +6,8 @@ many of the predictions have a label; both maturities are shown apart, for label
 
 from collections.abc import Sequence
 
+from alert_rules.promql import family
 from dashboards.panels import Panel, Query, bars, empty, judged, mapped, signed, sized, stat, timeseries
-from dashboards.promql import family
 from dashboards.queries import gauge, in_order, increase, latency, quantiles, rate, total
 from dashboards.variables import OBSERVED, TARGET
 

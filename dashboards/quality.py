@@ -5,8 +5,8 @@ It knows which question each panel answers. Invariant: what is judged against th
 
 from collections.abc import Sequence
 
+from alert_rules.promql import family
 from dashboards.panels import Panel, Query, empty, sized, timeseries
-from dashboards.promql import family
 from dashboards.queries import gauge, increase, latency, quantiles, rate, total
 from dashboards.variables import OBSERVED
 

@@ -5,8 +5,8 @@ It knows no dashboard. Invariant: a ratio or quantile of nothing is nothing, nev
 
 from collections.abc import Callable
 
+from alert_rules.promql import family
 from dashboards.panels import Panel, Query, coloured, timeseries
-from dashboards.promql import family
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 QUANTILE_COLOURS = {"p50": "green", "p90": "orange", "p99": "red"}

@@ -6,8 +6,8 @@ divided by what is above zero, so that an idle endpoint shows "No traffic" inste
 
 from collections.abc import Sequence
 
+from alert_rules.promql import ALERTS
 from dashboards.panels import Panel, Query, coloured, empty, judged, mapped, stacked, stat, timeseries
-from dashboards.promql import ALERTS
 from dashboards.queries import gauge, latency, quantile, quantiles, rate, total
 from dashboards.variables import LATENCY_TARGET, MODEL, OBSERVED, SERIES, TARGET, TRAFFIC
 from exporter.records.exchange import ERROR_OWNERS

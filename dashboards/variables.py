@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from alert_rules.load import REPLICAS
+from alert_rules.promql import family
 from alert_rules.values import LATENCY_P99
 from dashboards.panels import DATASOURCE, Panel
-from dashboards.promql import family
 from exporter.records.generation_metrics import FIRST_TOKEN_BUCKETS
 from exporter.records.metric import LATENCY_BUCKETS
 

@@ -150,8 +150,8 @@ class Cluster:
     def _at(self, cluster: RedisCluster, node: ClusterNode, commands: Sequence[Command]) -> list[Any]:
         gate = self._gates.setdefault(node.name, _Gate(f"the node {node.name}", self._clock))
         found = _exchanged(gate, cluster.get_redis_connection(node), commands)
-        # Its replica may have taken its place.
-        self._stale = self._stale or gate.closed
+        # Its replica may have taken its place; asked once for each try, and not while it is let be.
+        self._stale = self._stale or (gate.closed and not isinstance(found[0], Paused))
         return found
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 import promql_parser as promql
 
+from alert_rules.promql import declared
 from alert_rules.rules import FOREIGN, Record
-from dashboards.promql import declared
 from exporter.records.catalogue import CATALOGUE, prometheus_name
 
 Labels = frozenset[str] | None

@@ -9,7 +9,7 @@ import yaml
 from sklearn import metrics
 
 from alert_rules import figures as rules
-from dashboards.promql import family
+from alert_rules.promql import family
 from exporter.pending.contract import Limits
 from exporter.pending.memory import Memory
 from exporter.records.catalogue import metric

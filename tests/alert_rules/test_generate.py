@@ -14,8 +14,8 @@ import yaml
 
 from alert_rules import chart, generate, values
 from alert_rules.generate import FILES, main, undeclared
+from alert_rules.promql import undeclared_in
 from alert_rules.rules import PREFIX, Alert, Group
-from dashboards.promql import undeclared_in
 from exporter.records.catalogue import LATENCY_BUCKETS
 from tests.alert_rules import scenes
 from tests.environments.single import single

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from dashboards.promql import families_in, undeclared_in
+from alert_rules.promql import families_in, undeclared_in
 from exporter.commands.metrics import markdown, query, text
 from exporter.records.catalogue import CATALOGUE, Metric, prometheus_name
 from tests.house.source import ROOT

@@ -10,7 +10,7 @@ from itertools import product
 
 import promql_parser
 
-from dashboards.promql import ALERTS, declared, interpolate, selectors_in
+from alert_rules.promql import ALERTS, declared, interpolate, selectors_in
 from exporter.records.catalogue import CATALOGUE, prometheus_name
 from exporter.records.metric import Metric
 

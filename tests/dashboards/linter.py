@@ -13,7 +13,7 @@ from typing import Any
 
 import promql_parser
 
-from dashboards.promql import interpolate, selectors_in
+from alert_rules.promql import interpolate, selectors_in
 
 Dashboard = dict[str, Any]
 Rule = Callable[[Dashboard], Iterator[str]]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from alert_rules.promql import interpolate
 from dashboards.generate import queries
 from dashboards.panels import Panel
-from dashboards.promql import interpolate
 from tests.dashboards.backfilled import (
     END,
     GROWTH,

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from alert_rules.promql import families_in, family, interpolate, recorded_in, undeclared_in
 from dashboards import generate
 from dashboards.generate import DASHBOARDS, main, queries, render, undeclared
 from dashboards.panels import NO_TRAFFIC
-from dashboards.promql import families_in, family, interpolate, recorded_in, undeclared_in
 from exporter.records.catalogue import CATALOGUE, metric, prometheus_name
 from tests.dashboards.built import NAMES, built
 from tests.dashboards.linter import panels, variable

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
+from alert_rules.promql import FOREIGN, interpolate, selectors_in
 from dashboards import gpu
-from dashboards.promql import FOREIGN, interpolate, selectors_in
 from tests.alert_rules.test_generate import promtools
 
 PLACE = 'namespace="ml", pod="model-0"'

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from alert_rules.generate import FILES
-from dashboards.promql import ALERTS, FOREIGN
+from alert_rules.promql import ALERTS, FOREIGN
 from tests.dashboards.built import NAMES, built
 from tests.dashboards.linter import RULES, TRANSFORMATIONS, Dashboard, panels, variable
 

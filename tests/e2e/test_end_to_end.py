@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from alert_rules.generate import FILES
+from alert_rules.promql import interpolate
 from dashboards import (
     access,
     containers,
@@ -31,7 +32,6 @@ from dashboards import (
     wrapped,
 )
 from dashboards.boards import BOARDS
-from dashboards.promql import interpolate
 from exporter.records.exchange import UNKNOWN
 from tests.dashboards.linter import panels
 from tests.e2e import mlserver, sidecar, telemetry

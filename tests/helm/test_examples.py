@@ -263,13 +263,7 @@ def test_systemd(tmp_path: Path) -> None:
     program.chmod(0o755)
     unit = tmp_path / "modeltap.service"
     unit.write_text(text.replace(command[1], str(program)))
-    done = subprocess.run(
-        [systemd_analyze(), "verify", "--man=no", unit],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = _verified(unit)
     said = [line for line in done.stderr.splitlines() if "modeltap" in line]
     assert (done.returncode, said) == (0, [])
     settings = dict(re.findall(r"^Environment=(MODELTAP_\w+)=(.*)$", text, re.MULTILINE))
@@ -277,17 +271,16 @@ def test_systemd(tmp_path: Path) -> None:
     assert stop is not None and int(stop[1]) > load_config({}, settings).grace
 
 
+def _verified(unit: Path) -> subprocess.CompletedProcess[str]:
+    command: list[str | Path] = [systemd_analyze(), "verify", "--man=no", unit]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
 def test_systemd_s_verifier_sees(tmp_path: Path) -> None:
     """The check itself works: a directive that does not exist is told."""
     unit = tmp_path / "modeltap.service"
     unit.write_text("[Service]\nExecStart=/bin/true\nKilMode=mixed\n")
-    done = subprocess.run(
-        [systemd_analyze(), "verify", "--man=no", unit],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = _verified(unit)
     assert "KilMode" in done.stderr
 
 

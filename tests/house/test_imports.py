@@ -1,5 +1,6 @@
 """Who may import whom: the rooms' table, heavy libraries in their rooms, no cycles."""
 
+import ast
 import importlib
 import subprocess
 import sys
@@ -129,6 +130,15 @@ def test_no_import_cycles() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(f"import cycle: {' -> '.join(error.args[1])}")
+
+
+def test_rules_know_no_dashboard() -> None:
+    """Dashboards show what rules record; the other way round neither could be changed alone."""
+    for path in (ROOT / "alert_rules").glob("*.py"):
+        nodes = [*ast.walk(ast.parse(path.read_text()))]
+        names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+        assert "dashboards" not in {name.partition(".")[0] for name in names}, path.name
 
 
 @pytest.mark.parametrize(

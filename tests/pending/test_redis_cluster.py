@@ -3,13 +3,16 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from redis.cluster import NodesManager
 
 from exporter.pending.contract import Limits
 from exporter.pending.redis import PARTITIONS, Redis
 from tests.pending.stores import HOUR, T0, V1, label, rows
 from tests.pending.test_redis import NAMES, Clock
+from tests.receivers.redis import RedisServer
 from tests.receivers.redis_cluster import RedisCluster
 
 
@@ -40,6 +43,12 @@ def slots_of(cluster: RedisCluster) -> list[int]:
     return [cluster.nodes[0].command("CLUSTER KEYSLOT", f"{{mt:{number}}}") for number in range(PARTITIONS)]
 
 
+def ends(cluster: RedisCluster, slot: int) -> tuple[RedisServer, RedisServer]:
+    """The node that has the slot, and another."""
+    source = cluster.owner(slot)
+    return source, next(node for node in cluster.nodes if node is not source)
+
+
 def test_all_nodes_keep_a_part(cluster: RedisCluster, store: Redis) -> None:
     """Everything that a store does, and nothing lost; each node has rows."""
     store.put(rows(*NAMES), T0)
@@ -63,8 +72,7 @@ def test_a_slot_that_moved_is_followed(cluster: RedisCluster, store: Redis) -> N
     store.put(rows(*NAMES), T0)
     cluster.flush()
     slot = slots_of(cluster)[3]
-    source = cluster.owner(slot)
-    target = next(node for node in cluster.nodes if node is not source)
+    source, target = ends(cluster, slot)
     cluster.move(slot, target)
     store.put(rows(*NAMES), T0)
     assert joined(store) == {"joined": 300}
@@ -78,8 +86,7 @@ def test_a_slot_on_its_way_is_refused(cluster: RedisCluster, store: Redis) -> No
     store.put(rows(*NAMES), T0)
     cluster.flush()
     slot = slots_of(cluster)[5]
-    source = cluster.owner(slot)
-    target = next(node for node in cluster.nodes if node is not source)
+    source, target = ends(cluster, slot)
     cluster.migrating(slot, source, target)
     store.put(rows(*NAMES), T0)
     cluster.move(slot, source)
@@ -90,9 +97,22 @@ def test_a_slot_on_its_way_is_refused(cluster: RedisCluster, store: Redis) -> No
     assert joined(store) == {"joined": 300}
 
 
-def test_a_node_that_dies_takes_its_part_with_it(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The others go on; what was its is lost, counted, and joins when it is back."""
+def test_a_node_that_dies_takes_its_part_with_it(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others go on; what was its is lost, counted, and joins when it is back.
+
+    Who has what is asked once for each try of it, for a round trip more in each call would be paid by all.
+    """
     clock = Clock()
+    looks: list[object] = []
+    real = NodesManager.initialize
+
+    def looked(self: NodesManager, *given: Any, **more: Any) -> None:
+        looks.append(self)
+        real(self, *given, **more)
+
+    monkeypatch.setattr(NodesManager, "initialize", looked)
     with RedisCluster(tmp_path_factory.mktemp("c")) as cluster:
         store = Redis(cluster.url, Limits(), timeout_seconds=20.0, clock=clock)
         store.put(rows(*NAMES), T0)
@@ -105,6 +125,10 @@ def test_a_node_that_dies_takes_its_part_with_it(tmp_path_factory: pytest.TempPa
         assert store.lost["unreachable"] == first["lost"]
         again = joined(store)
         assert again["lost"] == first["lost"] and store.lost["backoff"] == first["lost"]
+        known = len(looks)
+        for _ in range(5):
+            joined(store)
+        assert len(looks) == known
         dead.start()
         cluster.settled()
         clock.now += 11

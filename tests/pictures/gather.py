@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alert_rules.promql import interpolate
 from dashboards.panels import Panel
-from dashboards.promql import interpolate
 from tests.e2e.monitoring import Prometheus
 
 # At most so many panels of one that repeats.

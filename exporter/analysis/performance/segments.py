@@ -71,7 +71,7 @@ def named(segments: Sequence[Segment], groups: Iterable[tuple[str, str]]) -> Nam
     for number, segment in enumerate(segments):
         if segment.column in told:
             found[number] = place_of(segment, told[segment.column])
-    return Named(bytes(found), digest(segments).to_bytes(3, "little")) if {*found} > {NONE} else None
+    return Named(bytes(found), digest(segments).to_bytes(3, "little")) if set(found) != {NONE} else None
 
 
 def place_of(segment: Segment, value: str) -> int:

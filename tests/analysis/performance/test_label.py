@@ -17,9 +17,9 @@ from exporter.analysis.performance.label import (
     several_bytes,
     with_mark,
 )
-from exporter.analysis.performance.segments import digest, named
+from exporter.analysis.performance.segments import NONE, digest, named
 from exporter.pending.contract import LABEL_BYTES
-from exporter.records.segment import parse_all
+from exporter.records.segment import MAX_SEGMENTS, Segment, parse_all
 
 SEGMENTS = parse_all(["sex=F|M", "age<=30|50"])
 GRADES = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 255), min_size=1, max_size=5)
@@ -70,6 +70,15 @@ def test_labels_read_back(given: list[tuple[tuple[str, Any], int]]) -> None:
         if form == "grouped":
             assert labels["groups"][place].tolist()[:2] == [1, 1]
             assert labels["segments"][place] == digest(SEGMENTS)
+
+
+@pytest.mark.parametrize("told", range(MAX_SEGMENTS + 1))
+def test_groups_that_a_label_tells_are_kept(told: int) -> None:
+    """Of none of the segments, of some, and of all: then no place is left empty."""
+    segments = [Segment(name, words=("yes", "no")) for name in "abcd"]
+    found = named(segments, [(one.column, "no") for one in segments[:told]])
+    expected = bytes([1] * told + [NONE] * (MAX_SEGMENTS - told))
+    assert (found.places if found is not None else bytes([NONE] * MAX_SEGMENTS)) == expected
 
 
 @pytest.mark.parametrize("size", [0, 19, 21, 23, 25, 28, 29, 32])
