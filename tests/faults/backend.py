@@ -1,6 +1,7 @@
 """A telemetry backend that misbehaves: OTLP over HTTP on one port, whose manners change while the sidecar lives."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 
@@ -11,6 +12,7 @@ from tests.faults.ends import Between, End, limit_buffer
 from tests.faults.model import listening
 from tests.faults.toxics import BlackHole, ResetReader, SlowReader, full, refusing
 from tests.proxy.clients import answer
+from tests.proxy.upstreams import accepting
 
 # Each fails an export in its own way; "refused" and "dropped" are the listener's.
 MANNERS = ("refused", "dropped", "unavailable", "slow", "garbage", "reset", "silent")
@@ -48,34 +50,31 @@ class Backend:
         """Within, every connection meets that manner; all are closed at its end."""
         self.manner = manner
         with ExitStack() as stack:
-            accepting = None
             if manner == "refused":
                 stack.enter_context(refusing(self.listener))
             elif manner == "dropped":
                 stack.enter_context(full(self.listener))
             else:
-                accepting = asyncio.get_running_loop().create_task(self._accept())
+                stack.callback(accepting(self.listener, self._met))
             try:
                 yield
             finally:
-                for task in (*self._tasks, *([accepting] if accepting else [])):
+                stack.close()
+                for task in tuple(self._tasks):
                     task.cancel()
                     with suppress(asyncio.CancelledError):
                         await task
                 while self._ends:
                     self._ends.pop().close()
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            sock, _ = await loop.sock_accept(self.listener)
-            toxics = _TOXICS.get(self.manner, ())
-            limit_buffer(sock, toxics)
-            # Known before its task begins: one that is cancelled until then would never close it.
-            self._ends.add(end := End(sock, toxics))
-            task = loop.create_task(self._serve(end))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _met(self, sock: socket.socket) -> None:
+        toxics = _TOXICS.get(self.manner, ())
+        limit_buffer(sock, toxics)
+        # Known before its task begins: one that is cancelled until then would never close it.
+        self._ends.add(end := End(sock, toxics))
+        task = asyncio.get_running_loop().create_task(self._serve(end))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, end: End) -> None:
         try:

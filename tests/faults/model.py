@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from tests.faults.ends import Between, End, limit_buffer
 from tests.faults.toxics import refusing
 from tests.proxy.clients import answer
+from tests.proxy.upstreams import accepting
 
 Script = Callable[[End], Awaitable[None]]
 CANARY = "/v2/models/canary/infer"
@@ -46,7 +47,7 @@ class Model:
         self._parts: dict[str, Part] = {}
         self._open: set[End] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._accepting: asyncio.Task[None] | None = None
+        self._leave: Callable[[], None] | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -63,18 +64,14 @@ class Model:
         return Counter(found[1].decode() for end in ends for found in _CASE.finditer(end.received))
 
     def start(self) -> None:
-        self._accepting = asyncio.get_running_loop().create_task(self._accept())
+        self._leave = accepting(self.sock, self._met)
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            sock, _ = await loop.sock_accept(self.sock)
-            sock.setblocking(False)
-            # Known before its task begins: one that is cancelled until then would never close it.
-            self._open.add(end := End(sock))
-            task = loop.create_task(self._run(sock, end))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _met(self, sock: socket.socket) -> None:
+        # Known before its task begins: one that is cancelled until then would never close it.
+        self._open.add(end := End(sock))
+        task = asyncio.get_running_loop().create_task(self._run(sock, end))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, sock: socket.socket, end: End) -> None:
         try:
@@ -110,8 +107,8 @@ class Model:
     @contextmanager
     def refusing(self) -> Iterator[None]:
         """Nobody listens within."""
-        assert self._accepting is not None
-        self._accepting.cancel()
+        assert self._leave is not None
+        self._leave()
         try:
             with refusing(self.sock):
                 yield
@@ -127,7 +124,9 @@ class Model:
 
     async def stop(self) -> None:
         """End every script; the failure of one is raised."""
-        tasks = [*self._tasks, *([self._accepting] if self._accepting else [])]
+        if self._leave is not None:
+            self._leave()
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

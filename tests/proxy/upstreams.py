@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 
 from tests.proxy.clients import Message, Peer, answer
 
@@ -20,7 +22,7 @@ class Upstream:
         self.peers: list[Peer] = []
         self.failures: list[BaseException] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._accepting: asyncio.Task[None] | None = None
+        self._leave: Callable[[], None] = _nothing
 
     @property
     def address(self) -> tuple[str, int]:
@@ -33,17 +35,14 @@ class Upstream:
         return b"".join(bytes(peer.received) for peer in self.peers)
 
     def start(self) -> None:
-        self._accepting = asyncio.get_running_loop().create_task(self._accept(), name="upstream")
+        self._leave = accepting(self.sock, self._met)
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            sock, _ = await loop.sock_accept(self.sock)
-            peer = Peer(sock)
-            self.peers.append(peer)
-            task = loop.create_task(self._run(peer))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _met(self, sock: socket.socket) -> None:
+        peer = Peer(sock)
+        self.peers.append(peer)
+        task = asyncio.get_running_loop().create_task(self._run(peer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, peer: Peer) -> None:
         try:
@@ -56,7 +55,8 @@ class Upstream:
             peer.close()
 
     async def stop(self) -> None:
-        tasks = [*self._tasks, *([self._accepting] if self._accepting else [])]
+        self._leave()
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -65,6 +65,28 @@ class Upstream:
             peer.close()
         if self.failures:
             raise self.failures[0]
+
+
+def accepting(sock: socket.socket, met: Callable[[socket.socket], None]) -> Callable[[], None]:
+    """Give `met` each connection that the listener accepts, until what is returned is called.
+
+    Not `loop.sock_accept`: if its task is cancelled after a connection came and before the task is told, nobody knows
+    of that connection, and it stays open until it is collected.
+    """
+    loop = asyncio.get_running_loop()
+
+    def readable() -> None:
+        with suppress(BlockingIOError, ConnectionError):  # whoever knocked has gone
+            accepted, _ = sock.accept()
+            accepted.setblocking(False)
+            met(accepted)
+
+    loop.add_reader(sock, readable)
+    return partial(loop.remove_reader, sock)
+
+
+def _nothing() -> None:
+    pass
 
 
 def listener(host: str = "127.0.0.1", port: int = 0, family: int = socket.AF_INET) -> socket.socket:
