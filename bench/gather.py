@@ -22,12 +22,12 @@ from exporter.analysis.hold import Hold
 from exporter.analysis.known import Known
 from exporter.analysis.traffic import Traffic
 from exporter.analysis.window_report import gauges
+from exporter.parts.rendering import Rendering
 from exporter.publish.prometheus import Caches, render
 from exporter.records.catalogue import LATENCY_BUCKETS
 from exporter.records.exchange import Exchange
 from exporter.records.sample import Sample
 from exporter.records.totals import Layout, create
-from exporter.rendering import Rendering
 from exporter.stats.profiles.build import Column, ProfileConfig, build
 
 COLUMNS = (5, 50, 200)

@@ -26,14 +26,14 @@ from bench.procfs import rss_bytes
 from bench.statistics import ROOT, Figure, environment
 from exporter.analysis.engine import Engine
 from exporter.analysis.known import Known
-from exporter.config import Config
-from exporter.label_store import store_of
-from exporter.labels import Labels
+from exporter.parts.label_store import store_of
+from exporter.parts.labels import Labels
 from exporter.pending.contract import Label, Limits, Rows
 from exporter.pending.memory import Memory
 from exporter.pending.row import FIRST, blank, request_digest
 from exporter.records.exchange import Exchange
 from exporter.records.observation import Observation
+from exporter.settings.config import Config
 
 NOW = 1_700_000_000.0
 ROWS = 20_000

@@ -17,18 +17,18 @@ import msgspec
 import uvloop
 
 from exporter.children import settled
-from exporter.config import Config, ConfigError, listeners, proxy_settings
+from exporter.parts.wrapping import Wrapped
+from exporter.processes.signals import reload_asked
+from exporter.processes.sockets import Sockets, address
+from exporter.processes.suspects import OFF_SECONDS, Suspects
+from exporter.processes.tree import CHECK_SECONDS, Child, Keeper, Progress, cpu_seconds, reap
 from exporter.proxy.health import Health, HealthState
 from exporter.proxy.settings import Settings
 from exporter.proxy.worker import Worker
 from exporter.records import status, totals
-from exporter.reload import Reload, reload
-from exporter.signals import reload_asked
-from exporter.sockets import Sockets, address
+from exporter.settings.config import Config, ConfigError, listeners, proxy_settings
+from exporter.settings.reload import Reload, reload
 from exporter.supervise.signals import PASSED
-from exporter.suspects import OFF_SECONDS, Suspects
-from exporter.tree import CHECK_SECONDS, Child, Keeper, Progress, cpu_seconds, reap
-from exporter.wrapping import Wrapped
 
 if TYPE_CHECKING:
     from exporter.supervise.model import Model

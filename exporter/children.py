@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
 
-from exporter import logs, priority
-from exporter.tree import receive, send
+from exporter.processes import logs, priority
+from exporter.processes.tree import receive, send
 
 if TYPE_CHECKING:
     from exporter.proxy.settings import Settings
@@ -129,7 +129,7 @@ class WorkerRole:
 
 
 def _analysis() -> Role:
-    from exporter import memory
+    from exporter.processes import memory
 
     memory.prepare()
     from exporter.telemetry import Telemetry

@@ -7,8 +7,8 @@ import os
 import sys
 
 from exporter import __version__
-from exporter.blas import single_threaded
-from exporter.signals import bind_to_parent, end_when_told
+from exporter.processes.blas import single_threaded
+from exporter.processes.signals import bind_to_parent, end_when_told
 
 COMMANDS = (
     *("run", "wrap", "job", "check", "drain", "observe", "feedback", "performance"),

@@ -22,8 +22,12 @@ from typing import Any
 import msgspec
 
 import exporter
-from exporter import admin, memory
-from exporter.access import access_log
+from exporter.admin import server as admin
+from exporter.admin.door import Door
+from exporter.admin.guard import Guard
+from exporter.admin.included import Included
+from exporter.admin.writes import PATH as OBSERVATIONS_PATH
+from exporter.admin.writes import Writes, observations
 from exporter.analysis import series
 from exporter.analysis.bias import Bias
 from exporter.analysis.budget import Budget
@@ -38,7 +42,6 @@ from exporter.analysis.learning import Learning
 from exporter.analysis.pushes import EXPECTED, InHand, Pushes
 from exporter.analysis.traffic import Traffic
 from exporter.analysis.window_report import gauges
-from exporter.certificates import Certificates, Shown, shown
 from exporter.collect import (
     COLLECTORS,
     Finder,
@@ -54,22 +57,23 @@ from exporter.collect import (
     remembered,
 )
 from exporter.collect import run as collect
-from exporter.config import Config, owner_paths, upstream_of
-from exporter.described import Described
-from exporter.door import Door
-from exporter.drift_page import drift_page
-from exporter.guard import Guard
-from exporter.included import Included
-from exporter.keeper import Keeper
-from exporter.label_requests_page import label_requests_page
-from exporter.labels import Labels, labels_of
-from exporter.life import Life
-from exporter.limits import cpu_budget, memory_bound
-from exporter.payloads import payload_log
-from exporter.performance_page import performance_page
-from exporter.places import own_metrics, probed
+from exporter.parts.access import access_log
+from exporter.parts.certificates import Certificates, Shown, shown
+from exporter.parts.described import Described
+from exporter.parts.drift_page import drift_page
+from exporter.parts.keeper import Keeper
+from exporter.parts.label_requests_page import label_requests_page
+from exporter.parts.labels import Labels, labels_of
+from exporter.parts.life import Life
+from exporter.parts.payloads import payload_log
+from exporter.parts.performance_page import performance_page
+from exporter.parts.places import own_metrics, probed
+from exporter.parts.receipts_page import receipts_page
+from exporter.parts.references import LOOK_SECONDS, References
+from exporter.parts.rendering import Rendering, Source
+from exporter.processes import memory
+from exporter.processes.limits import cpu_budget, memory_bound
 from exporter.publish import Decoded, Late, LogPusher, Publisher, Pusher, SpanPusher, read_config
-from exporter.receipts_page import receipts_page
 from exporter.records.event import Event
 from exporter.records.exchange import Exchange
 from exporter.records.messages import Learned, Sampling
@@ -78,10 +82,7 @@ from exporter.records.peak import Peak
 from exporter.records.sample import Sample
 from exporter.records.status import Status
 from exporter.records.totals import Layout
-from exporter.references import LOOK_SECONDS, References
-from exporter.rendering import Rendering, Source
-from exporter.writes import PATH as OBSERVATIONS_PATH
-from exporter.writes import Writes, observations
+from exporter.settings.config import Config, owner_paths, upstream_of
 
 log = logging.getLogger("modeltap.analysis")
 events_log = logging.getLogger("modeltap.events")

@@ -8,11 +8,11 @@ from typing import Any
 from exporter.analysis.engine import Engine
 from exporter.analysis.known import Known
 from exporter.analysis.performance.table import table
-from exporter.config import Config
-from exporter.label_store import store_of
-from exporter.labels import Labels
+from exporter.parts.label_store import store_of
+from exporter.parts.labels import Labels
 from exporter.pending.contract import Store
 from exporter.records.sample import Histogram, Sample
+from exporter.settings.config import Config
 from tests.analysis.world import BOUNDS, v2
 
 T0 = 1_700_000_000.0  # 20 minutes before an hour is over

@@ -30,7 +30,6 @@ from exporter.collect.container import ContainerCollector
 from exporter.collect.contract import Collector
 from exporter.collect.files import Files
 from exporter.collect.system import SystemCollector
-from exporter.config import Config
 from exporter.pending.row import blank
 from exporter.publish.negotiation import OPENMETRICS
 from exporter.records import model_process, status, totals
@@ -45,6 +44,7 @@ from exporter.records.segment import parse_all
 from exporter.records.status import Status
 from exporter.records.threshold import Threshold
 from exporter.records.totals import Layout, Writer
+from exporter.settings.config import Config
 from exporter.stats import save
 from exporter.stats.performance.band import Band
 from exporter.stats.profiles.build import Column as Data

@@ -25,11 +25,11 @@ from typing import Any, Final
 import msgspec
 
 import exporter
+from exporter.admin.door import MAX_TOKEN
 from exporter.commands.masking import masked_environment, masked_settings, scrubbed, secrets
-from exporter.config import Config
-from exporter.door import MAX_TOKEN
-from exporter.limits import cpu_budget, memory_bound
-from exporter.reach import places
+from exporter.commands.reach import places
+from exporter.processes.limits import cpu_budget, memory_bound
+from exporter.settings.config import Config
 
 FOLDER: Final = "modeltap-bundle"
 MAX_MEMBER: Final = 8 << 20

@@ -21,9 +21,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from exporter.certificates import shown, wrong
+from exporter.admin.door import MAX_TOKEN, token_of
+from exporter.admin.web import WebError
+from exporter.admin.web import read as read_web
 from exporter.commands import run as running
-from exporter.config import (
+from exporter.parts.certificates import shown, wrong
+from exporter.parts.references import read_key
+from exporter.parts.validity import validity
+from exporter.proxy.settings import Settings, Upstream
+from exporter.publish.settings import read_config
+from exporter.records.catalogue import CATALOGUE, Metric, prometheus_name
+from exporter.settings.config import (
     Config,
     ConfigError,
     listeners,
@@ -32,16 +40,8 @@ from exporter.config import (
     tracing_configured,
     upstream_of,
 )
-from exporter.door import MAX_TOKEN, token_of
-from exporter.proxy.settings import Settings, Upstream
-from exporter.publish.settings import read_config
-from exporter.records.catalogue import CATALOGUE, Metric, prometheus_name
-from exporter.references import read_key
 from exporter.stats import Profile, ProfileError
 from exporter.stats import load as load_profile
-from exporter.validity import validity
-from exporter.web import WebError
-from exporter.web import read as read_web
 
 _START, _TRAFFIC = "from the start", "with traffic"
 

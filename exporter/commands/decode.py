@@ -17,15 +17,15 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from exporter import values
 from exporter.analysis.known import JOIN_KEYS, Known
 from exporter.analysis.speakers import Speakers
 from exporter.commands.observed import SHOWN, plain, report
-from exporter.config import ConfigError, load, owner_paths
 from exporter.decode import DIALECTS, Dialect, observe
 from exporter.records.exchange import UNKNOWN, Exchange, header
 from exporter.records.observation import Observation, Undecodable
 from exporter.records.stored import Message, stored
+from exporter.settings import values
+from exporter.settings.config import ConfigError, load, owner_paths
 from exporter.wire.events import Data, Desync, End, Head, Tunnel
 from exporter.wire.head import RequestHead, ResponseHead
 from exporter.wire.http1 import RequestFollower, ResponseFollower

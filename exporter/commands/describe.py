@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from exporter.describe import SECTIONS, Description, describe, differences, text
 from exporter.describe.description import IDENTITY, LISTS, schema
-from exporter.descriptions import Unreadable, load
+from exporter.parts.descriptions import Unreadable, load
 from exporter.records.problems import Problems
 
 STDIN: Final = "-"

@@ -12,8 +12,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from exporter.config import ConfigError
-from exporter.reach import places
+from exporter.commands.reach import places
+from exporter.settings.config import ConfigError
 
 _SECONDS = 5.0  # for everything but the drain itself, whose end is bounded by the sidecar's grace
 

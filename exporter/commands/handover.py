@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Final
 
 from exporter.commands.posting import add_place, headers, tls
-from exporter.config import ConfigError
-from exporter.reach import places
-from exporter.rowfiles import Columns, FileError, RowFile, open_rows
-from exporter.sending import Sender, SendError
+from exporter.commands.reach import places
+from exporter.commands.rowfiles import Columns, FileError, RowFile, open_rows
+from exporter.commands.sending import Sender, SendError
+from exporter.settings.config import ConfigError
 
 MAX_BODY: Final = 1 << 20  # of the sidecar's
 

@@ -16,15 +16,16 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from exporter import logs, values
 from exporter.commands.wrap import missing
-from exporter.config import ConfigError
-from exporter.jobs import Report, Told, base_name, summary
+from exporter.parts.jobs import Report, Told, base_name, summary
+from exporter.processes import logs
+from exporter.processes.tree import reap
 from exporter.publish import OtlpConfig, read_config
 from exporter.publish.pushgateway import Gateway
+from exporter.settings import values
+from exporter.settings.config import ConfigError
 from exporter.supervise import rows
 from exporter.supervise.job import Job
-from exporter.tree import reap
 
 log = logging.getLogger("modeltap")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

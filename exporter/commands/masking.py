@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from exporter.options import SETTINGS
+from exporter.settings.options import SETTINGS
 
 MASK: Final = "<masked>"
 _LEAST_SECRET: Final = 4  # what is shorter would be found in words that are none

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from exporter.commands import handover
-from exporter.rowfiles import Columns, RowFile
-from exporter.sending import SendError
+from exporter.commands.rowfiles import Columns, RowFile
+from exporter.commands.sending import SendError
 
 _ROWS: Final = 1000
 # Going on would be refused again.

@@ -17,8 +17,8 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from exporter.commands.posting import add_place, headers, tls
-from exporter.config import ConfigError
-from exporter.reach import places
+from exporter.commands.reach import places
+from exporter.settings.config import ConfigError
 
 _PATH: Final = "/v1/performance"
 _SECONDS: Final = 60.0

@@ -4,7 +4,7 @@ import argparse
 import os
 import ssl
 
-from exporter.door import MAX_TOKEN, token_of
+from exporter.admin.door import MAX_TOKEN, token_of
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:

@@ -11,11 +11,11 @@ import argparse
 import os
 import sys
 
-from exporter import logs
-from exporter.config import ConfigError, load, proxy_settings
-from exporter.options import SETTINGS
+from exporter.processes import logs
+from exporter.processes.sockets import BindError, allow_many, bind_all
 from exporter.proxy.settings import Settings
-from exporter.sockets import BindError, allow_many, bind_all
+from exporter.settings.config import ConfigError, load, proxy_settings
+from exporter.settings.options import SETTINGS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def sidecar(args: argparse.Namespace, command: tuple[str, ...] = ()) -> int:
         return 1
     # Clients that come from here on wait in the listeners for the rest of the imports.
     from exporter.app import run as run_root
-    from exporter.wrapping import Wrapped
+    from exporter.parts.wrapping import Wrapped
 
     return run_root(config, sockets, lambda: load(vars(args)), Wrapped(command, descriptors))
 
@@ -74,8 +74,8 @@ def check_web(file: str) -> None:
     """ConfigError if the admin side's file cannot be used."""
     if not file:
         return
-    from exporter.guard import Guard
-    from exporter.web import WebError
+    from exporter.admin.guard import Guard
+    from exporter.admin.web import WebError
 
     try:
         Guard(file)

@@ -12,8 +12,8 @@ from exporter.analysis.kept import KeptSide
 from exporter.analysis.known import Known
 from exporter.analysis.window_report import gauges
 from exporter.cli import main
+from exporter.parts.references import References
 from exporter.records.exchange import Exchange
-from exporter.references import References
 from exporter.stats import CategoricalBins, Profile, load
 from tests.analysis.world import BOUNDS, NOW, feed, found, v2
 from tests.decode.exchanges import from_raw

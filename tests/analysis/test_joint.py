@@ -10,7 +10,7 @@ from exporter.analysis.engine import Engine
 from exporter.analysis.joint import EFFECT
 from exporter.analysis.known import Known
 from exporter.analysis.window_report import gauges
-from exporter.drift_page import page
+from exporter.parts.drift_page import page
 from exporter.records.sample import Sample
 from exporter.stats import Profile
 from exporter.stats.profiles.build import Column as Data

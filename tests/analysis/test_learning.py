@@ -8,8 +8,8 @@ import pytest
 from exporter.analysis.engine import Engine
 from exporter.analysis.known import Known
 from exporter.analysis.learning import Learning
+from exporter.parts.references import References
 from exporter.records.exchange import Exchange
-from exporter.references import References
 from tests.analysis.world import BOUNDS, NOW, feed, found, profile, v2
 
 HOUR = 3600.0

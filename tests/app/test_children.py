@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from exporter.children import serve
-from exporter.tree import receive, send
+from exporter.processes.tree import receive, send
 from tests.app.command import gone, lives
 from tests.app.conftest import Start
 

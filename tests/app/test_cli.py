@@ -12,9 +12,9 @@ import pytest
 
 from exporter import __version__
 from exporter.cli import COMMANDS
-from exporter.options import SETTINGS
+from exporter.processes.sockets import address, bind
 from exporter.records.catalogue import CATALOGUE, prometheus_name
-from exporter.sockets import address, bind
+from exporter.settings.options import SETTINGS
 from tests.app.command import python_path
 from tests.e2e.processes import Program, Running, wait_until
 

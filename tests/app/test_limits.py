@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.limits import (
+from exporter.processes.limits import (
     DATA_PLANE_BYTES,
     DEFAULT_CORES,
     DEFAULT_MEMORY,

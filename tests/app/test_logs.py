@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.logs import MOST_PER_MINUTE, Handler, Json, Seldom, Write, _if_writable, writer
+from exporter.processes.logs import MOST_PER_MINUTE, Handler, Json, Seldom, Write, _if_writable, writer
 from tests.app.command import Sidecar
 from tests.app.upstream import Upstream
 from tests.e2e.processes import LOOPBACK, free_ports, wait_until

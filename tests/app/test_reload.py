@@ -10,9 +10,9 @@ from typing import Any
 import psutil
 import pytest
 
-from exporter.config import Config, proxy_settings
 from exporter.records.custom import Custom
-from exporter.reload import RELOADABLE, reload
+from exporter.settings.config import Config, proxy_settings
+from exporter.settings.reload import RELOADABLE, reload
 from tests.app.command import BODY, INFER, Sidecar
 from tests.app.conftest import Start
 from tests.app.test_cli import _writer

@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from exporter.app import Root
-from exporter.config import Config
-from exporter.sockets import bind_all
-from exporter.suspects import DEATHS, OFF_SECONDS
-from exporter.tree import Child, Keeper, receive
+from exporter.processes.sockets import bind_all
+from exporter.processes.suspects import DEATHS, OFF_SECONDS
+from exporter.processes.tree import Child, Keeper, receive
+from exporter.settings.config import Config
 from tests.app.command import Metrics, Sidecar, gone, lives
 from tests.app.conftest import Start
 from tests.app.load import load

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import Config
-from exporter.sockets import MOST_LISTENERS, BindError, Sockets, address, allow_many, bind, bind_all
+from exporter.processes.sockets import MOST_LISTENERS, BindError, Sockets, address, allow_many, bind, bind_all
+from exporter.settings.config import Config
 
 FREE = "127.0.0.1:0"
 

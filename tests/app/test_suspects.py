@@ -1,6 +1,6 @@
 """Dialects that kill the analysis."""
 
-from exporter.suspects import DEATHS, OFF_SECONDS, REMEMBERED_SECONDS, Suspects
+from exporter.processes.suspects import DEATHS, OFF_SECONDS, REMEMBERED_SECONDS, Suspects
 
 
 def test_three_deaths_switch_off() -> None:

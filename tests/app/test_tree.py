@@ -14,8 +14,8 @@ from typing import cast
 
 import pytest
 
-from exporter import tree
-from exporter.tree import (
+from exporter.processes import tree
+from exporter.processes.tree import (
     FIRST_DELAY,
     HEALTHY_SECONDS,
     HUNG_SECONDS,

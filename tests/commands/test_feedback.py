@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from exporter.admin.writes import FEEDBACK_PATH
+from exporter.admin.writes import MAX_BODY as TAKEN
 from exporter.commands import feedback
 from exporter.commands.feedback import Errand, Roles
 from exporter.commands.handover import MAX_BODY, bodies
+from exporter.commands.rowfiles import open_rows
+from exporter.commands.sending import SendError
 from exporter.decode.feedback import decode
-from exporter.rowfiles import open_rows
-from exporter.sending import SendError
-from exporter.writes import FEEDBACK_PATH
-from exporter.writes import MAX_BODY as TAKEN
 
 NOW = 1_750_000_000.0
 

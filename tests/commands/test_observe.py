@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from exporter.admin.writes import MAX_BODY as TAKEN
+from exporter.admin.writes import PATH
 from exporter.commands.handover import MAX_BODY, bodies
 from exporter.commands.observe import Roles
-from exporter.rowfiles import open_rows
-from exporter.writes import MAX_BODY as TAKEN
-from exporter.writes import PATH
+from exporter.commands.rowfiles import open_rows
 from tests.app.command import Sidecar, exchange
 from tests.app.conftest import Start, start, upstream
 from tests.app.test_cli import ENVIRONMENT

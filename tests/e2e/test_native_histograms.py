@@ -12,8 +12,8 @@ import bcrypt
 import pytest
 import yaml
 
-from exporter import admin
-from exporter.guard import Guard
+from exporter.admin import server as admin
+from exporter.admin.guard import Guard
 from exporter.publish.negotiation import PROTOBUF
 from exporter.publish.prometheus import render
 from exporter.records.sample import Exemplar, Exponential, Histogram, Sample

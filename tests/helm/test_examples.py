@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from alert_rules.generate import FILES as RULE_FILES
-from exporter.config import Config
-from exporter.config import load as load_config
 from exporter.records.catalogue import CATALOGUE
+from exporter.settings.config import Config
+from exporter.settings.config import load as load_config
 from tests.environments.commands import kustomize, systemd_analyze
 from tests.environments.tools import tools as peers
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.config import load as load_config
+from exporter.settings.config import load as load_config
 
 from .conftest import CHART, EXAMPLE, Chart
 

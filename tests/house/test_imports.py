@@ -22,6 +22,14 @@ ROOMS: dict[str, set[str]] = {
     "pending": {"records"},
     "supervise": {"records"},
     "describe": {"records"},
+    # What composes rooms; the composition roots are beside them: app, children, cli, telemetry.
+    "settings": {"analysis", "proxy", "publish", "records", "supervise"},
+    "processes": {"records", "settings"},
+    "admin": {"collect", "publish", "records"},
+    "parts": {
+        *("records", "stats", "proxy", "decode", "analysis", "collect", "publish", "pending", "supervise"),
+        *("describe", "settings", "processes", "admin"),
+    },
 }
 # Library -> the rooms, and modules beside them, that may import it.
 CONFINED = {
@@ -31,7 +39,7 @@ CONFINED = {
     "prometheus_client": {"publish", "demo"},
     "opentelemetry": {"publish", "demo"},
     "grpc": {"publish"},
-    "aiohttp": {"admin", "json_page", "guard", "writes", "collect", "publish", "demo"},
+    "aiohttp": {"admin", "collect", "publish", "demo"},
     "sklearn": {"demo"},
     "joblib": {"demo"},
     "orjson": {"decode"},

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.logs import writer
+from exporter.processes.logs import writer
 from exporter.publish.access_log import DROP_REASONS, AccessLog
 from exporter.publish.line_output import Descriptor, LogFile
 from exporter.records.exchange import Exchange

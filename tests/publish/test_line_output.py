@@ -10,7 +10,7 @@ from select import PIPE_BUF
 
 import pytest
 
-from exporter.logs import writer
+from exporter.processes.logs import writer
 from exporter.publish.line_output import Descriptor, LogFile
 
 

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from exporter.analysis.known import Known
-from exporter.config import ConfigError, load
 from exporter.records import expression, pattern
 from exporter.records.rule import MAX_RULES, Rule, RuleError, parse
+from exporter.settings.config import ConfigError, load
 
 FINE: list[dict[str, Any]] = [
     {"name": "age", "column": "age", "range": [0, 120]},

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from exporter.config import ConfigError, load
 from exporter.records.cost import MAX_COSTS, Cost
 from exporter.records.kpi import MAX_KPIS, Kpi
+from exporter.settings.config import ConfigError, load
 
 FINE = {"name": "a", "value": "outcome.x / labelled", "target": "4.5"}
 
