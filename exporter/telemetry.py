@@ -57,6 +57,7 @@ from exporter.collect import (
     remembered,
 )
 from exporter.collect import run as collect
+from exporter.host.limits import cpu_budget, memory_bound
 from exporter.parts.access import access_log
 from exporter.parts.certificates import Certificates, Shown, shown
 from exporter.parts.described import Described
@@ -72,7 +73,6 @@ from exporter.parts.receipts_page import receipts_page
 from exporter.parts.references import LOOK_SECONDS, References
 from exporter.parts.rendering import Rendering, Source
 from exporter.processes import memory
-from exporter.processes.limits import cpu_budget, memory_bound
 from exporter.publish import Decoded, Late, LogPusher, Publisher, Pusher, SpanPusher, read_config
 from exporter.records.event import Event
 from exporter.records.exchange import Exchange

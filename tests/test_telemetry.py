@@ -28,8 +28,8 @@ from exporter.analysis.role import ROLES
 from exporter.collect.artifacts import LOOK_SECONDS
 from exporter.collect.container import ContainerCollector
 from exporter.collect.contract import Collector
-from exporter.collect.files import Files
 from exporter.collect.system import SystemCollector
+from exporter.host.files import Files
 from exporter.pending.row import blank
 from exporter.publish.negotiation import OPENMETRICS
 from exporter.records import model_process, status, totals
@@ -53,8 +53,8 @@ from exporter.stats.profiles.levels import Level, PeriodSet
 from exporter.telemetry import Telemetry
 from tests.analysis.generations import told
 from tests.analysis.world import BOUNDS, LABELS, TRACE, bump, profile, v2
-from tests.collect.trees import Tree, host, host_of_pods, own_network
 from tests.decode import exchanges
+from tests.host.trees import Tree, host, host_of_pods, own_network
 from tests.receivers.otlp import OtlpReceiver
 
 ONE = v2({"age": [40.5], "city": ["rome"]}, {"label": [1]}, trace=TRACE)

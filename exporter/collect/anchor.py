@@ -5,7 +5,7 @@ mistaken for it: the tick at which it began is compared whenever it is asked for
 """
 
 from exporter.collect.contract import Finder
-from exporter.collect.files import Files, started
+from exporter.host.files import Files, started
 
 # A search walks all descriptors of the host; a restarted server is found within the first, a server that
 # handed its port to a successor without ending within the second.

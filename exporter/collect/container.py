@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 
 from exporter.collect.accumulate import MonotonicSum
 from exporter.collect.anchor import Anchor
-from exporter.collect.cgroup import Branch, locate, memberships
 from exporter.collect.contract import Finder, Unavailable, World, grouped
-from exporter.collect.files import Files
 from exporter.collect.groups import COUNTERS, GAUGES, Family, Readings
 from exporter.collect.namespace import NamespaceTraffic
 from exporter.collect.system import booted
+from exporter.host.cgroup import Branch, locate, memberships
+from exporter.host.files import Files
 from exporter.records.sample import Sample
 
 MODEL, SIDECAR, SHARED = "model", "sidecar", "shared"

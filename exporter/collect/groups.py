@@ -7,9 +7,9 @@ does not tell. Knows neither processes nor where groups lie.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from exporter.collect.cgroup import UNIFIED, Branch
-from exporter.collect.files import number
 from exporter.collect.pressure import STATES, totals
+from exporter.host.cgroup import UNIFIED, Branch
+from exporter.host.files import number
 
 Readings = Mapping[str, tuple[float, ...]]
 # What the kernel calls USER_HZ: 100 on every platform that Python runs on.

@@ -6,7 +6,7 @@ Where it is our own, or that cannot be told, there is nothing here: `system.netw
 from collections.abc import Iterator
 
 from exporter.collect.accumulate import MonotonicSum
-from exporter.collect.files import Files, number
+from exporter.host.files import Files, number
 from exporter.records.sample import Sample
 
 # By namespace and interface: received, sent.

@@ -1,6 +1,6 @@
 """What the kernel tells of pressure (PSI), of a group or the host: how long tasks waited for CPU, memory or disk."""
 
-from exporter.collect.files import number
+from exporter.host.files import number
 
 # "some": one task at least waited; "full": all that had work to do waited at once.
 STATES = ("waiting", "stalled")

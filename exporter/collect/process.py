@@ -15,8 +15,8 @@ import psutil
 from exporter.collect.accumulate import MonotonicSum
 from exporter.collect.anchor import RECHECK_SECONDS, SEARCH_SECONDS
 from exporter.collect.contract import Finder, Unavailable, World, grouped
-from exporter.collect.files import Files
 from exporter.collect.process_fields import Field, Fields, Values
+from exporter.host.files import Files
 from exporter.records.sample import Sample
 
 # One process's values by family; a family is missing where it was denied.

@@ -14,7 +14,7 @@ from typing import Literal
 import psutil
 
 from exporter.collect.accumulate import MonotonicSum
-from exporter.collect.files import Files, number, stat, table
+from exporter.host.files import Files, number, stat, table
 
 MOST_THREADS = 512
 PSS_SECONDS = 60.0  # at least, between two looks at one process's shared pages

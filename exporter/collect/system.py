@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from exporter.collect.accumulate import MonotonicSum
 from exporter.collect.contract import Unavailable, World, grouped
-from exporter.collect.files import Files, number, table
 from exporter.collect.groups import TICKS
 from exporter.collect.pressure import STATES, totals
+from exporter.host.files import Files, number, table
 from exporter.records.sample import Sample
 
 _SECTOR = 512  # what /proc/diskstats counts in, whatever the disk's own is

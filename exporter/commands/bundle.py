@@ -28,7 +28,7 @@ import exporter
 from exporter.admin.door import MAX_TOKEN
 from exporter.commands.masking import masked_environment, masked_settings, scrubbed, secrets
 from exporter.commands.reach import places
-from exporter.processes.limits import cpu_budget, memory_bound
+from exporter.host.limits import cpu_budget, memory_bound
 from exporter.settings.config import Config
 
 FOLDER: Final = "modeltap-bundle"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.supervise.oom import OomKills
+from exporter.host.oom import OomKills
 from exporter.supervise.rows import Cut, Rows
 from exporter.supervise.spawn import How, spawn
 from exporter.supervise.usage import Usage, disk, of_children, of_tree

@@ -15,9 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.host.oom import OomKills
 from exporter.records.model_process import Page
 from exporter.supervise import session, starting
-from exporter.supervise.oom import OomKills
 from exporter.supervise.output import Output
 from exporter.supervise.policy import Policy
 from exporter.supervise.signals import welcome

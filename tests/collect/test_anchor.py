@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from exporter.collect.anchor import RECHECK_SECONDS, SEARCH_SECONDS, Anchor
-from exporter.collect.files import Files
-from tests.collect.trees import Tree
+from exporter.host.files import Files
+from tests.host.trees import Tree
 
 
 class Answers:

@@ -10,9 +10,9 @@ import pytest
 from exporter.collect.anchor import RECHECK_SECONDS
 from exporter.collect.container import ContainerCollector
 from exporter.collect.contract import Unavailable
-from exporter.collect.files import Files
+from exporter.host.files import Files
 from exporter.records.catalogue import metric
-from tests.collect.trees import (
+from tests.host.trees import (
     MIB,
     MODEL,
     NET,

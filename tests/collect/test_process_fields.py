@@ -7,11 +7,11 @@ import psutil
 import pytest
 
 from exporter.collect.contract import Unavailable
-from exporter.collect.files import Files
 from exporter.collect.process import ProcessCollector
 from exporter.collect.process_fields import MOST_THREADS, PSS_COST, PSS_SECONDS, Fields
+from exporter.host.files import Files
 from tests.collect.children import serving
-from tests.collect.trees import Denied, Tree, values
+from tests.host.trees import Denied, Tree, values
 
 LIMITS = (
     "Limit                     Soft Limit           Hard Limit           Units\n"

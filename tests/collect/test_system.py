@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from exporter.collect.contract import Unavailable
-from exporter.collect.files import Files
 from exporter.collect.system import SystemCollector
+from exporter.host.files import Files
 from exporter.records.catalogue import metric
-from tests.collect.trees import DISKS, PRESSURE, Denied, Tree, host, values
+from tests.host.trees import DISKS, PRESSURE, Denied, Tree, host, values
 
 NOW = 2_000_000_000.0
 

@@ -17,10 +17,11 @@ ROOMS: dict[str, set[str]] = {
     "proxy": {"wire", "records"},
     "decode": {"records", "wire"},  # wire: what a body consists of, such as events of a stream
     "analysis": {"decode", "pending", "stats", "records"},
-    "collect": {"records"},
+    "host": set(),
+    "collect": {"records", "host"},
     "publish": {"records"},
     "pending": {"records"},
-    "supervise": {"records"},
+    "supervise": {"records", "host"},
     "describe": {"records"},
     # What composes rooms; the composition roots are beside them: app, children, cli, telemetry.
     "settings": {"analysis", "proxy", "publish", "records", "supervise"},
@@ -28,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "admin": {"collect", "publish", "records"},
     "parts": {
         *("records", "stats", "proxy", "decode", "analysis", "collect", "publish", "pending", "supervise"),
-        *("describe", "settings", "processes", "admin"),
+        *("describe", "host", "settings", "processes", "admin"),
     },
 }
 # Library -> the rooms, and modules beside them, that may import it.

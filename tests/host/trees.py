@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from exporter.collect.files import Files
+from exporter.host.files import Files
 
 V1 = ("cpu", "cpuacct", "memory", "pids", "blkio")
 POD = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice"
@@ -115,6 +115,16 @@ class Tree:
             (self.folder / f"proc/{name}/ns").mkdir(parents=True, exist_ok=True)
             (self.folder / f"proc/{name}/ns/net").unlink(missing_ok=True)
             (self.folder / f"proc/{name}/ns/net").symlink_to(net)
+
+    def ours(self, cgroup: str, mounts: str) -> None:
+        """What this very process is told of its memberships and mounts."""
+        self.write("proc/self/cgroup", cgroup)
+        self.write("proc/self/mountinfo", mounts)
+
+    def group(self, directory: str) -> None:
+        """A group of either version, of which nothing is known."""
+        self.write(f"{directory}/cgroup.procs", "")
+        self.write(f"{directory}/cgroup.events", "populated 1\n")
 
     def began(self, pid: int, ticks: int, state: str = "S") -> None:
         fields = [state, 0, 1, 1, 0, -1, 0, 11, 0, 2, 0, 5, 5, 0, 0, 20, 0, 1, 0, ticks, 9, 9]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collect import files
-from exporter.collect.files import Files, number, started, table
-from tests.collect.trees import Tree
+from exporter.host import files
+from exporter.host.files import Files, number, started, table
+from tests.host.trees import Tree
 
 
 @pytest.mark.parametrize(

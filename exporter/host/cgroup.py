@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from exporter.collect.files import Files, number, table
+from exporter.host.files import Files, number, table
 
 View = Literal["mount", "process_root"]
 # v1 says "none" with a number near 2^63.
