@@ -41,7 +41,7 @@ def test_a_profile_that_changes(
 
     async def body(sidecar: Sidecar) -> None:
         async def told(reference: str, outcome: str) -> str:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while total(found := await scrape(sidecar), "modeltap_reloads_total", outcome=outcome) < 1:
                     await asyncio.sleep(0.01)
             assert total(found, "model_reference_bin_rows", reference=reference) > 0

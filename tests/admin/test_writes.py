@@ -265,7 +265,7 @@ def test_a_body_that_drips_or_ends_early(monkeypatch: pytest.MonkeyPatch) -> Non
             else:
                 assert b" 408 " in await reader.readline()
                 writer.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while outcome not in place.counts():
                     await asyncio.sleep(0.01)
         assert place.made._waiting == 0
@@ -295,7 +295,7 @@ def test_who_left_is_not_counted() -> None:
             await asyncio.sleep(0.05)
             gate.set()
             assert (await first)[0] == 200
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while "aborted" not in place.counts():
                 await asyncio.sleep(0.01)
         assert taken == [b"1"]

@@ -62,7 +62,7 @@ class Case:
                     self.sender.acknowledge(message.number)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():
                 await asyncio.sleep(0.001)
 

@@ -101,7 +101,7 @@ async def connect(address: tuple[str, int], *toxics: Between) -> End:
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await asyncio.get_running_loop().sock_connect(sock, address)
     except BaseException:
         sock.close()

@@ -262,7 +262,7 @@ class Caller:
         return Dialling(self, self)  # type: ignore[arg-type]
 
     async def until(self, word: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while word not in self.heard:
                 await asyncio.sleep(0.001)
 
@@ -293,7 +293,7 @@ async def test_loopback_needs_no_turn_of_the_loop() -> None:
     dialling.cancel()
     caller.transport.close()  # type: ignore[union-attr]
     accepted.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while _descriptors() > before:
             await asyncio.sleep(0.001)
     sock.close()
@@ -314,7 +314,7 @@ async def test_cancelled(waits: str) -> None:
         # Half way through, the loop goes on; a pair whose client left aborts then.
         await caller.until("connected")
         caller.transport.abort()  # type: ignore[union-attr]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while _descriptors() > before:
             await asyncio.sleep(0.001)
     assert dialling._timer is None

@@ -49,7 +49,7 @@ class Case:
         return made
 
     async def over(self) -> BaseException | None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.ends:
                 await asyncio.sleep(0)
         (end,) = self.ends

@@ -186,7 +186,7 @@ async def _secure(server_side: bool) -> tuple[asyncio.AbstractServer | None, Kee
 
 
 async def _lost(keeper: Keeper) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not keeper.lost:
             await asyncio.sleep(0.001)
 
@@ -277,7 +277,7 @@ async def test_tls_peer_that_is_gone() -> None:
     await peer.send(b"request")
     assert sockets.unread(keeper.transport) == b""
     peer.reset()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not sockets.gone(keeper.transport):
             await asyncio.sleep(0.001)
     keeper.transport.abort()

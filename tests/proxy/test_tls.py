@@ -202,7 +202,7 @@ async def test_live_connection_is_closed_by_a_drain(lab: Lab) -> None:
     await client.send(get("/a", ID))
     assert (await client.read_message()).status == 200
     assert lab.worker is not None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await lab.worker.drain()
     assert await client.read_all() == b""
     assert client.over == "fin"

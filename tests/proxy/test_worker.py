@@ -20,7 +20,7 @@ INFER = "/v2/models/iris/infer"
 
 async def _drained(lab: Lab) -> None:
     assert lab.worker is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await lab.worker.drain()
 
 
