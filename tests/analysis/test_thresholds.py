@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.analysis.batch import Batch
@@ -34,7 +34,6 @@ def slowly(value: float, threshold: Threshold) -> str:
     return "just_below" if value >= round(threshold.value - threshold.band, 12) else "below"
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     st.lists(st.floats(width=64) | st.integers(0, 20).map(lambda n: n / 20), min_size=1),
     st.integers(-20, 20).map(lambda n: n / 20),

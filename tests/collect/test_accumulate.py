@@ -25,7 +25,7 @@ READINGS = st.lists(st.dictionaries(st.integers(0, 4), st.tuples(st.floats(0, 1e
 
 
 @given(READINGS)
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100)
 def test_never_falls(readings: list[dict[int, tuple[float, ...]]]) -> None:
     """Whatever members do, no total is ever lower than the one before, not by the last bit of a float."""
     total: MonotonicSum[int] = MonotonicSum(1)

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.collect.sums import parse
@@ -48,7 +48,6 @@ def test_what_sha256sum_writes(tmp_path: Path) -> None:
         assert (found.digests, found.bad_lines) == (expected, 0)
 
 
-@settings(deadline=None, derandomize=True)
 @given(st.text())
 def test_any_text(text: str) -> None:
     """Nothing raises, and no more is found than there are lines."""

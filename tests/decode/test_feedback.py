@@ -85,14 +85,14 @@ def test_a_label_has_few_classes() -> None:
     assert outcome(body, "json") == ["too_many_labels", [{"id": "b", "label": 1.0}]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(("json", "lines", "csv")), st.sampled_from(HOSTILE) | st.binary(max_size=200))
 def test_any_bytes(form: str, body: bytes) -> None:
     """Labels or known reasons, whatever the bytes are."""
     laws(body, form)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.dictionaries(st.sampled_from(sorted(feedback._FIELDS)), JSON, max_size=6), max_size=4))
 def test_any_fields(items: list[dict[str, Any]]) -> None:
     """The right names with any values."""

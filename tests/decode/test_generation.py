@@ -125,7 +125,7 @@ MARKS = st.lists(st.integers(0, 1 << 62), max_size=4)
     marks=MARKS,
     numbers=st.tuples(st.integers(0, 9), st.integers(0, 99), st.integers(0, 99)),
 )
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300)
 def test_any_events(path: str, values: list[str], marks: list[int], numbers: tuple[int, int, int]) -> None:
     """Any events and any marks end in an Observation that keeps its contract, or a known reason."""
     body = b"".join(b"data: " + value.encode("utf-8", "replace") + b"\n\n" for value in values)
@@ -162,7 +162,7 @@ CHUNK = st.fixed_dictionaries(
 
 
 @given(path=st.sampled_from(PATHS), values=st.lists(CHUNK, max_size=3))
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100)
 def test_any_values_in_known_fields(path: str, values: list[dict[str, Any]]) -> None:
     """The fields that are read hold anything, in a stream and alone."""
     request = b'{"inputs":"a","text_input":"a","model":"m"}'
@@ -173,7 +173,7 @@ def test_any_values_in_known_fields(path: str, values: list[dict[str, Any]]) -> 
 
 
 @given(messages=JSON)
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 def test_any_prompt(messages: Any) -> None:
     """Whatever stands for a prompt is measured or not."""
     for path, key in zip(PATHS, ("messages", "prompt", "input", "inputs", "text_input"), strict=True):

@@ -58,14 +58,14 @@ def test_mutants_keep_the_laws(name: str) -> None:
 
 
 @given(vector=st.sampled_from(VECTORS), request=st.binary(max_size=200), response=st.binary(max_size=200))
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes(vector: Vector, request: bytes, response: bytes) -> None:
     """Any bytes behind the heads of any dialect."""
     check(with_bodies(vector, request, response))
 
 
 @given(vector=st.sampled_from([vector for vector in VECTORS if vector.good]), data=st.data())
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 def test_any_json_in_any_field(vector: Vector, data: st.DataObject) -> None:
     """Any JSON in the place of any field of a good message."""
     try:

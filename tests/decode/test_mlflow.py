@@ -45,21 +45,21 @@ def test_alone(case: Path) -> None:
 
 
 @given(request=st.binary(max_size=80) | CSV.map(str.encode), response=ANSWER.map(json.dumps).map(str.encode))
-@settings(max_examples=50, derandomize=True, deadline=None)
+@settings(max_examples=50)
 def test_any_csv(request: bytes, response: bytes) -> None:
     """Any bytes as CSV give an Observation that keeps its contract, or a known reason."""
     total(exchange(PATH, request, response, request_head=AS_CSV), *BOTH)
 
 
 @given(request=REQUEST | SPLIT | ROWS, response=ANSWER)
-@settings(max_examples=50, derandomize=True, deadline=None)
+@settings(max_examples=50)
 def test_any_json(request: Any, response: Any) -> None:
     """Any JSON near the dialect's messages gives an Observation that keeps its contract, or a known reason."""
     total(exchange(PATH, json.dumps(request).encode(), json.dumps(response).encode()), *BOTH)
 
 
 @given(request=st.binary(max_size=40), response=st.binary(max_size=40))
-@settings(max_examples=50, derandomize=True, deadline=None)
+@settings(max_examples=50)
 def test_any_bytes(request: bytes, response: bytes) -> None:
     """Any bytes give an Observation that keeps its contract, or a known reason."""
     total(exchange(PATH, request, response), *BOTH)

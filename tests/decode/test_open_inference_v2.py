@@ -69,7 +69,7 @@ def alike(one: tuple[Column, ...], other: tuple[Column, ...]) -> None:
 @given(
     data=st.data(), datatype=st.sampled_from(sorted(NUMBERS)), rows=st.integers(0, 4), width=st.integers(1, 3)
 )
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 def test_binary_says_what_json_says(data: st.DataObject, datatype: str, rows: int, width: int) -> None:
     """The same tensor gives the same columns either way, on the way in and on the way out."""
     size = rows * width

@@ -119,14 +119,14 @@ def test_bounds_of_a_body(lines: bool) -> None:
 
 
 @given(body=st.binary(max_size=200), lines=st.booleans())
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes(body: bytes, lines: bool) -> None:
     """Any bytes end in records that keep their contract, or in a known reason."""
     pushes(body, lines, refusals=True)
 
 
 @given(record=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=5) | JSON)
-@settings(max_examples=400, derandomize=True, deadline=None)
+@settings(max_examples=400)
 def test_any_json(record: Any) -> None:
     """Any JSON in any field, alone and beside a good record, which is taken all the same."""
     body = json.dumps([record, {"features": {"a": 1}}]).encode()
@@ -148,7 +148,7 @@ TIMES = st.lists(st.floats(NOW - 1e7, NOW + 100, allow_nan=False), min_size=1, m
 
 
 @given(times=TIMES, gaps=st.lists(st.sampled_from([None, 1.5, float("nan")]), min_size=40, max_size=40))
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 def test_rows_that_differ_in_time(times: list[float], gaps: list[float | None]) -> None:
     """Parts hold every row once, in the minute that it tells or within a 256th of the span; nulls add up."""
     cells = gaps[: len(times)]

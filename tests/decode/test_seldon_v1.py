@@ -41,14 +41,14 @@ def test_vector(case: Path) -> None:
 
 
 @given(request=MESSAGE, response=MESSAGE)
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=80)
 def test_any_message(request: Any, response: Any) -> None:
     """Any JSON near the messages gives an Observation that keeps its contract, or a known reason."""
     total(exchange(PATH, json.dumps(request).encode(), json.dumps(response).encode()), seldon_v1)
 
 
 @given(request=st.binary(max_size=40), response=st.binary(max_size=40))
-@settings(max_examples=20, derandomize=True, deadline=None)
+@settings(max_examples=20)
 def test_any_bytes(request: bytes, response: bytes) -> None:
     """Any bytes give an Observation that keeps its contract, or a known reason."""
     total(exchange(PATH, request, response), seldon_v1)

@@ -122,7 +122,7 @@ def _outcome(body: bytes) -> Any:
     ),
     st.sampled_from(["\n", "\r\n", "\r", ",\r"]),
 )
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=150)
 def test_any_numbers_are_read_alike_either_way(lines: list[str], line_end: str) -> None:
     """A quote about the first cell, which bars the fast way, changes nothing."""
     body = line_end.join(lines).encode()
@@ -221,7 +221,7 @@ def test_rows_that_do_not_fit_their_names(names: tuple[str, ...], rows: list[Any
     st.text('ab1.,"\n\r é', max_size=30)
     | st.lists(st.text("1.-+eE_nNaif ", max_size=6), max_size=8).map(",".join)
 )
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=60)
 def test_any_text_is_a_table_or_a_reason(text: str) -> None:
     """Any text gives columns with a value per record, or a reason."""
     try:

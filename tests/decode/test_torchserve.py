@@ -54,7 +54,7 @@ def test_vector(case: Path) -> None:
 
 
 @given(request=BODY, response=BODY, media=st.tuples(st.sampled_from(MEDIA), st.sampled_from(MEDIA)))
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100)
 def test_any_body(request: bytes, response: bytes, media: tuple[str, str]) -> None:
     """Any bodies under any media types give an Observation that keeps its contract, or a known reason."""
     total(exchange(PATH, request, response, **heads(*media)), torchserve)

@@ -45,7 +45,7 @@ def test_every_reader_has_seeds() -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=300)
 def test_near_the_vectors(data: st.DataObject) -> None:
     """A vector with a token, a cut or a piece of another in it, under any reader and any choice, breaks no law."""
     dice = random.Random(data.draw(st.integers(0, 1 << 30)))
@@ -60,7 +60,7 @@ def test_near_the_vectors(data: st.DataObject) -> None:
 
 
 @given(reader=st.integers(0, 255), choices=st.integers(0, 255), body=st.binary(max_size=100))
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=200)
 def test_noise(reader: int, choices: int, body: bytes) -> None:
     """Nor does noise."""
     check(bytes((reader, choices)) + body, thorough=True)

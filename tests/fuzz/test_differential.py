@@ -209,7 +209,7 @@ def test_what_two_frame_differently_is_not_certain(loop: asyncio.AbstractEventLo
     assert split >= 2, "no input divides them: nothing is shown"
 
 
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(valid.requests(plain=True), min_size=1, max_size=4))
 def test_valid_requests(loop: asyncio.AbstractEventLoop, sent: list[valid.Message]) -> None:
     """Generated requests are framed alike by all, methods, targets and bodies, and none is refused."""
@@ -218,7 +218,7 @@ def test_valid_requests(loop: asyncio.AbstractEventLoop, sent: list[valid.Messag
     assert [difference(raw, None, kind, loop) for kind in PEERS.values()] == [None] * len(PEERS)
 
 
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(valid.responses(plain=True), min_size=1, max_size=4))
 def test_valid_answers(
     loop: asyncio.AbstractEventLoop, sent: list[tuple[list[valid.Message], valid.Message]]

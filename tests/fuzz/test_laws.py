@@ -37,7 +37,7 @@ def test_seeds() -> None:
         laws.check(data, thorough=True)
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(requests(), max_size=3), st.lists(responses(), max_size=3), st.binary(max_size=20), st.data())
 def test_generated(sent: list[Any], answers: list[Any], junk: bytes, data: st.DataObject) -> None:
     """Valid messages of both directions with bytes put anywhere into them break no law."""
@@ -49,7 +49,7 @@ def test_generated(sent: list[Any], answers: list[Any], junk: bytes, data: st.Da
         laws.check(laws.pack(stream, data.draw(st.integers(0, 255)), data.draw(st.integers(0, 255))))
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 1 << 30), st.integers(0, 255))
 def test_near_misses(seed: int, choices: int) -> None:
     """Messages that are nearly right break no law."""
@@ -58,7 +58,7 @@ def test_near_misses(seed: int, choices: int) -> None:
     laws.check(laws.pack(stream, seed % 256, choices))
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_noise(data: bytes) -> None:
     """Nor does noise."""

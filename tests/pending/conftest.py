@@ -4,14 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from exporter.pending.contract import Limits, Store
 from tests.pending.stores import STORES
 from tests.receivers.redis import RedisServer
 
-settings.register_profile("modeltap", derandomize=True, deadline=None)
-settings.load_profile("modeltap")
 Make = Callable[[Limits], Store]
 
 

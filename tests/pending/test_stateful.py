@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -129,14 +129,10 @@ def test_a_store_is_its_model(name: str, server: RedisServer, tmp_path: Path) ->
             yield STORES[name](tmp_path, server.url, LIMITS)
 
     machine = type("Machine", (Stores,), {"fresh": fresh()})
-    slow = [HealthCheck.too_slow]
     run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=60,
             stateful_step_count=40,
-            deadline=None,
-            suppress_health_check=slow,
-            derandomize=True,
         ),
     )

@@ -342,4 +342,4 @@ class Ledger(RuleBasedStateMachine):
 
 
 TestLedger = Ledger.TestCase
-TestLedger.settings = settings(max_examples=30, stateful_step_count=25, deadline=None, derandomize=True)
+TestLedger.settings = settings(max_examples=30, stateful_step_count=25)

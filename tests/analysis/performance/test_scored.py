@@ -73,7 +73,7 @@ def alike(one: Tally, other: Tally) -> None:
             assert mine == pytest.approx(theirs, rel=1e-9, abs=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(FORMS)), st.lists(ROW, min_size=1, max_size=12), st.lists(ROW, max_size=12))
 def test_parts_add_up_over_cells_and_back(form: str, first: list[Any], second: list[Any]) -> None:
     """All at once, part by part, and as cells that a store adds up: the same tally."""
@@ -91,7 +91,7 @@ def test_parts_add_up_over_cells_and_back(form: str, first: list[Any], second: l
     assert parts.rows == len(first)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(ROW, min_size=1, max_size=20))
 def test_the_margins_of_cells_agree(listed: list[Any]) -> None:
     """Every row is in one cell or unusable; cells by name have as many rows as those by id."""
@@ -104,7 +104,7 @@ def test_the_margins_of_cells_agree(listed: list[Any]) -> None:
     assert shown.truth[0].sum() == shown.predicted[0].sum() == shown.whole[0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(-9999, 9999), st.integers(0, 4))
 def test_decimals_survive_float32(digits: int, places: int) -> None:
     """What was meant to lie at an edge lies there again."""
