@@ -35,7 +35,7 @@ CUTS = st.sampled_from([1, 2, 20, 300, 5000, MOST, MOST])
 COMMON = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True)
 # The short form does not shrink: what fails there may wait for a deadline at each try.
 SHORT = settings(COMMON, derandomize=True, max_examples=8, stateful_step_count=30, phases=[Phase.generate])
-LONG = settings(COMMON, max_examples=1000, stateful_step_count=100)
+LONG = settings(COMMON, derandomize=False, max_examples=1000, stateful_step_count=100)
 settings.register_profile("conformance-short", SHORT)
 settings.register_profile("conformance-long", LONG)
 LENGTH = os.environ.get("CONFORMANCE", "short")
