@@ -173,6 +173,12 @@ def _versions() -> Sequence[Panel]:
             "No version yet",
             Query(ended, "{{model_name}} {{model_version}} {{outcome}}"),
         ),
+        _count(
+            "History over restarts",
+            "Files of versions, descriptions and digests that were known; corrupt and foreign ones were set aside.",
+            "No --state-dir",
+            Query(total(increase("modeltap.history.files", TARGET), "outcome"), "{{outcome}}"),
+        ),
     )
 
 

@@ -36,6 +36,8 @@ from exporter.analysis.engine import Engine, Snapshot, became
 from exporter.analysis.events import Events
 from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
+from exporter.analysis.historian import Historian
+from exporter.analysis.history import History
 from exporter.analysis.hold import Hold
 from exporter.analysis.known import Known
 from exporter.analysis.learning import Learning
@@ -155,7 +157,11 @@ class Telemetry:
         self._rendering = Rendering(self._traffic, hold)
         # The warm-up of a model is over when a second analysis starts to count.
         known = replace(_known(config), warm_up=0) if again else _known(config)
+        self._historian = Historian(config.state_dir, config.model_name or config.upstream, self._started)
+        past = self._historian.restore()
+        self._past = {one.name: one.version for one in past.models}
         self._described = Described(config, self._happened)
+        self._described.recall(past, self._started + config.series_hold)
         known = await self._described.known(known)
         self._references = References(config.reference, config.learn_file, config.hash_key)
         self._engine = Engine(self._references.profiles, known, config.latency_buckets, self._started)
@@ -175,6 +181,7 @@ class Telemetry:
         self._publishers(f"{socket.gethostname()}:{config.listen}")
         self._events.switched_off(message["dialects_off"], time.time())
         self._collectors(config, None if again else self._started)
+        self._life.recall(past, config.series_hold, again)
         self._built += self._described.collectors
         self._budget = Budget(cpu_budget(config.analysis_cpu))
         self._consumer = Consumer(self._handle, self._large, self._flush)
@@ -185,6 +192,7 @@ class Telemetry:
         self._begin(self._every(_COLLECT_SECONDS, self._collect))
         self._begin(partial(self._keeper.run, self._engine))
         self._begin(self._life.run)
+        self._begin(self._every(1.0, self._remember))
         self._described.start()
         self._begin(self._every(config.upstream_metrics_interval, self._polling))
         await self._serve(config, admin_fd)
@@ -334,7 +342,7 @@ class Telemetry:
             self._events.counted(what, reasons, now)
 
     def _tell_learned(self) -> None:
-        self._events.learned(self._told, self._engine.learned, time.time())
+        self._events.learned(self._past | self._told, self._engine.learned, time.time())
         self._told = dict(self._engine.learned)
         self._consumer.tell(Learned(self._told))
 
@@ -352,6 +360,13 @@ class Telemetry:
             await asyncio.to_thread(self._rendering.notice, self._engine.snapshot())
         if self._pusher is not None and self._pusher.due():
             await self._push(self._pusher)
+
+    async def _remember(self) -> None:
+        descriptions, files = self._described.kept()
+        models, server = self._life.versions.kept(), self._life.versions.server()
+        history = History(self._historian.identity, models, server, descriptions, files)
+        if self._historian.due(history, time.time()):
+            await asyncio.to_thread(self._historian.save, history, time.time())
 
     async def _push(self, pusher: Pusher) -> None:
         samples = await asyncio.to_thread(self._rendering.gather, *self._copied())
@@ -411,6 +426,7 @@ class Telemetry:
             yield self._late.samples
         yield self._included.samples
         yield self._keeper.samples
+        yield self._historian.samples
         if self._wrapped is not None:
             yield self._wrapped.samples
         yield self._own

@@ -7,7 +7,7 @@ bytes that were damaged, cut or written by something else raise SnapshotError.
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from exporter.stats import SnapshotError
 
 _MAGIC: Final = b"modeltap analysis 1\n"
 _DIGEST: Final = 32
+T = TypeVar("T")
 
 
 class KeptColumn(msgspec.Struct, frozen=True):
@@ -47,18 +48,28 @@ class KeptSide(msgspec.Struct, frozen=True, kw_only=True):
 
 def packed(sides: Sequence[KeptSide]) -> bytes:
     """All sides with a checksum."""
-    body = msgspec.msgpack.encode(sides)
-    return _MAGIC + hashlib.sha256(body).digest() + body
+    return checked(_MAGIC, sides)
 
 
 def unpacked(raw: bytes) -> list[KeptSide]:
     """The sides that were written. Raises SnapshotError."""
-    if not raw.startswith(_MAGIC):
-        raise SnapshotError(f"{_MAGIC!r} was expected at its beginning")
-    digest, body = raw[len(_MAGIC) :][:_DIGEST], raw[len(_MAGIC) + _DIGEST :]
+    return unchecked(_MAGIC, raw, list[KeptSide])
+
+
+def checked(magic: bytes, value: object) -> bytes:
+    """A value after the word that says what it is, and a checksum."""
+    body = msgspec.msgpack.encode(value)
+    return magic + hashlib.sha256(body).digest() + body
+
+
+def unchecked(magic: bytes, raw: bytes, kind: type[T]) -> T:
+    """The value that was written after that word. Raises SnapshotError."""
+    if not raw.startswith(magic):
+        raise SnapshotError(f"{magic!r} was expected at its beginning")
+    digest, body = raw[len(magic) :][:_DIGEST], raw[len(magic) + _DIGEST :]
     if hashlib.sha256(body).digest() != digest:
         raise SnapshotError("damaged or cut short, its checksum does not match")
     try:
-        return msgspec.msgpack.decode(body, type=list[KeptSide])
+        return msgspec.msgpack.decode(body, type=kind)
     except (msgspec.DecodeError, RecursionError) as error:
         raise SnapshotError(f"its content is not what was expected: {error}") from error

@@ -4,12 +4,14 @@ A version that was seen before and comes back is a rollback. A deployment is a n
 outcome: `stable` once it was in use and up for long enough, `rolled_back` or `superseded` if another took its place
 before. A start of the server that is never ready has no version, and counts as `never_ready` of an unknown one. Pure:
 `now` is unix seconds. Bounded: so many models, versions of each, and pairs; what is over is counted under `<other>`.
+What was kept over a restart of the analysis is believed of a model when that model answers, and shown of none before.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from exporter.analysis.history import KeptModel, KeptServer
 from exporter.records import event
 from exporter.records.event import Event
 from exporter.records.exchange import OTHER, UNKNOWN
@@ -26,13 +28,18 @@ Pair = tuple[str, str, str]
 
 @dataclass(slots=True)
 class _Model:
-    """`seen` is in the order in which versions came; `open` while the deployment in use has no outcome."""
+    """`seen` is in the order in which versions came; `open` while the deployment in use has no outcome.
+
+    `told` is what answers say; until `settled` another version than the kept one is no change yet.
+    """
 
     version: str
     since: float
     seen: dict[str, None] = field(default_factory=dict)
     open: bool = True
     quiet_since: float = 0.0  # since when nothing spoke against it
+    told: str = ""
+    settled: float = 0.0
 
 
 class Versions:
@@ -48,6 +55,30 @@ class Versions:
         self._deployments: dict[Pair, int] = {(UNKNOWN, UNKNOWN, NEVER_READY): 0}
         self._is_up = False
         self._starting_since: float | None = None  # since when a start waits to be ready
+        self._remembered: dict[str, KeptModel] = {}  # models that have not answered since the restart
+        self._hold = 0.0
+
+    def kept(self) -> tuple[KeptModel, ...]:
+        """What has to outlive a restart of the analysis; models that answered come first."""
+        mine = [
+            KeptModel(name, one.version, one.since, tuple(one.seen), one.open)
+            for name, one in self._models.items()
+        ]
+        return (*mine, *self._remembered.values())[:MAX_MODELS]
+
+    def server(self) -> KeptServer:
+        """The same of the server, whatever models it has."""
+        return KeptServer(self._is_up, self._starting_since)
+
+    def recall(self, models: Iterable[KeptModel], hold: float) -> None:
+        """What `kept` said before a restart. A change meanwhile is counted `hold` seconds after the first answer, so
+        that its counter is seen at 0 before."""
+        self._remembered = {one.name: one for one in tuple(models)[:MAX_MODELS]}
+        self._hold = hold
+
+    def resume(self, server: KeptServer) -> None:
+        """The analysis alone was away: the server's start goes on, or was told of already."""
+        self._is_up, self._starting_since = server.up, server.starting_since
 
     def learned(self, versions: Mapping[str, str], now: float) -> Iterator[Event]:
         """The version of each model that answered last."""
@@ -55,11 +86,26 @@ class Versions:
             model = self._models.get(name)
             if model is None:
                 if len(self._models) < MAX_MODELS:
-                    self._models[name] = _Model(version, now, {version: None}, quiet_since=now)
+                    self._models[name] = model = self._first(name, version, now)
                     self._changes.update({(name, kind): 0 for kind in KINDS})
-                    self._expect(name, version)
-            elif model.version != version:
+                    self._expect(name, model.version)
+            elif model.version != version and now >= model.settled:
                 yield from self._change(name, model, version, now)
+            if model is not None:
+                model.told = version
+
+    def _first(self, name: str, version: str, now: float) -> _Model:
+        """A model that answers for the first time, or for the first time since the restart.
+
+        Nobody watched in between, so the time in which nothing spoke against it begins anew.
+        """
+        kept = self._remembered.pop(name, None)
+        if kept is None:
+            return _Model(version, now, {version: None}, quiet_since=now)
+        seen = dict.fromkeys((*kept.seen, kept.version))
+        for old in tuple(seen)[:-MAX_SEEN]:
+            del seen[old]
+        return _Model(kept.version, kept.since, seen, kept.open, now, settled=now + self._hold)
 
     def _change(self, name: str, model: _Model, version: str, now: float) -> Iterator[Event]:
         before = model.version
@@ -107,7 +153,8 @@ class Versions:
     def tick(self, now: float) -> Iterator[Event]:
         """Close the deployments whose time has come."""
         for name, model in self._models.items():
-            if model.open and self._is_up and now - model.quiet_since >= self._stable_after:
+            steady = self._is_up and model.told == model.version
+            if model.open and steady and now - model.quiet_since >= self._stable_after:
                 model.open = False
                 self._close(name, model.version, "stable")
                 told: dict[str, event.Value] = {event.MODEL_NAME: name, event.MODEL_VERSION: model.version}
@@ -121,7 +168,8 @@ class Versions:
     def samples(self) -> Iterator[Sample]:
         """Everything, families together; on the thread of the others, or of a copy."""
         for name, model in list(self._models.items()):
-            yield Sample("model.version.start_time", (name, model.version), model.since)
+            if model.told == model.version:
+                yield Sample("model.version.start_time", (name, model.version), model.since)
         for change, count in list(self._changes.items()):
             yield Sample("model.version.changes", change, count, self._created)
         for pair, count in list(self._transitions.items()):

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
@@ -120,6 +120,12 @@ class Artifacts:
         # What is exported, replaced as a whole: the thread writes it, others read.
         self._shown: tuple[_Shown, ...] = ()
         self._counted: tuple[tuple[str, int], ...] = ()
+        self._recalled: dict[str, str] = {}
+        self.digests: Mapping[str, str] = {}
+
+    def recall(self, digests: Mapping[str, str]) -> None:
+        """What `digests` were before a restart; before the start."""
+        self._recalled, self.digests = dict(digests), dict(digests)
 
     def start(self) -> None:
         """Begin to look and to hash, if there is anything to."""
@@ -183,7 +189,9 @@ class Artifacts:
         paths = good[:MAX_FILES]
         self._left_out |= {"bad_name": len(expected) - len(good), "too_many": len(good) - len(paths)}
         for path in paths:
-            found = self._files.setdefault(path, _File(expected[path]))
+            if path not in self._files:
+                self._files[path] = _File(expected[path], digest=self._recalled.pop(path, ""))
+            found = self._files[path]
             if found.expected != expected[path]:
                 found.expected = expected[path]
                 self._judge(path, found, now)
@@ -302,6 +310,7 @@ class Artifacts:
     def _show(self) -> None:
         self._shown = tuple(_shown(path, found) for path, found in self._files.items())
         self._counted = tuple((path, found.changes) for path, found in self._files.items())
+        self.digests = {path: found.digest for path, found in self._files.items() if found.digest}
 
 
 def _shown(path: str, found: _File) -> _Shown:

@@ -108,6 +108,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("modeltap.label_requests.", lambda found: found.asks, "--label-requests"),
     ("modeltap.label", lambda found: found.config.label_store != "none", "--label-store"),
     ("modeltap.window.snapshots", lambda found: bool(found.config.state_dir), "--state-dir"),
+    ("modeltap.history.", lambda found: bool(found.config.state_dir), "--state-dir"),
     ("modeltap.certificate.", _certified, "a certificate"),
     ("modeltap.admin.", lambda found: bool(found.config.web_config), "--web-config"),
     ("modeltap.payload_log.", lambda found: bool(found.config.payload_log_target), "--payload-log-target"),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from exporter.analysis.history import History, KeptDescription
 from exporter.analysis.known import Known
 from exporter.analysis.series import Key
 from exporter.collect.artifacts import Artifact, Artifacts, Watched
@@ -42,6 +43,16 @@ class Described:
         owner = config.model_name, config.model_owner, config.model_team
         self.descriptions = Descriptions(places, owner)
         self.collectors = self.artifacts, self.descriptions
+
+    def recall(self, history: History, settled: float) -> None:
+        """What was kept over a restart; before anything is read."""
+        self.descriptions.recall({one.path: one.sections for one in history.descriptions}, settled)
+        self.artifacts.recall(history.files)
+
+    def kept(self) -> tuple[tuple[KeptDescription, ...], dict[str, str]]:
+        """What has to outlive a restart: of descriptions, and digests of files."""
+        said = self.descriptions.said
+        return tuple(KeptDescription(*one) for one in said.items()), dict(self.artifacts.digests)
 
     async def known(self, known: Known) -> Known:
         """What is known of the model, with the thresholds that its descriptions declare; configured ones win."""

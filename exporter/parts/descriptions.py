@@ -7,7 +7,7 @@ that is there now; a file that cannot be used leaves what was read before it out
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import BinaryIO, Final, NamedTuple
@@ -71,8 +71,8 @@ def load(place: str, stream: BinaryIO | None = None, told: str = "") -> Descript
 
 @dataclass(slots=True)
 class _Place:
-    """`now` and `found` are of the file that is there; `last` is what could be read last, `judged` the digest that was
-    told to be wrong."""
+    """`now` and `found` are of the file that is there; `last` is what could be read last, `said` the digests of its
+    sections, or what was kept of them over a restart; `judged` the digest that was told to be wrong."""
 
     path: str
     expected: str
@@ -81,6 +81,7 @@ class _Place:
     found: Description | None = None
     state: str = "pending"
     last: Description | None = None
+    said: Mapping[str, str] | None = None
     changes: dict[str, int] = field(default_factory=dict)
     judged: str = ""
 
@@ -100,6 +101,19 @@ class Descriptions:
         self._places = [_Place(path, digest, Background("description", wait)) for path, digest in places]
         self._changes: deque[Change] = deque(maxlen=MAX_CHANGES)
         self.served: frozenset[str] = frozenset()
+        self._settled = 0.0
+
+    def recall(self, said: Mapping[str, Mapping[str, str]], settled: float) -> None:
+        """What `said` was before a restart; what changed meanwhile is counted from `settled` on, so that its counter is
+        seen at 0 before."""
+        for place in self._places:
+            place.said = said.get(place.path)
+        self._settled = settled
+
+    @property
+    def said(self) -> dict[str, dict[str, str]]:
+        """By path, the digests of the sections that could be read last."""
+        return {place.path: dict(place.said) for place in self._places if place.said is not None}
 
     @property
     def found(self) -> list[Description]:
@@ -157,10 +171,12 @@ class Descriptions:
         if isinstance(said, str):
             place.found, place.state = None, "malformed"
             return
-        before, place.found, place.last = place.last, said, said
+        place.found = place.last = said
         wrong = bool(place.expected) and said.digest != place.expected
         place.state = "mismatch" if wrong else "match" if place.expected else "unverified"
-        changed = _changed(before, said)
+        changed: tuple[str, ...] = ()
+        if place.said is None or now >= self._settled:
+            changed, place.said = _changed(place.said, said.digests), said.digests
         for name in changed:
             place.changes[name] = place.changes.get(name, 0) + 1
         for name in said.sections:
@@ -216,9 +232,8 @@ def _read(place: _Place) -> tuple[Identity, Description | str]:
         return there, error.problems[0]
 
 
-def _changed(before: Description | None, after: Description) -> tuple[str, ...]:
+def _changed(before: Mapping[str, str] | None, after: Mapping[str, str]) -> tuple[str, ...]:
     """Names of sections that say something else; of a first description none does."""
-    if before is None or before.digest == after.digest:
+    if before is None or before == after:
         return ()
-    one, other = before.digests, after.digests
-    return tuple(name for name in dict.fromkeys((*one, *other)) if one.get(name) != other.get(name))
+    return tuple(name for name in dict.fromkeys((*before, *after)) if before.get(name) != after.get(name))

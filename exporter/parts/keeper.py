@@ -8,12 +8,12 @@ side at a time. A folder is one sidecar's own.
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from exporter.analysis.engine import Engine
+from exporter.analysis.historian import write_whole
 from exporter.analysis.kept import KeptSide, packed, unpacked
 from exporter.records.sample import Sample
 from exporter.stats import SnapshotError
@@ -22,10 +22,6 @@ log = logging.getLogger("modeltap.analysis")
 EVERY_SECONDS: Final = 60.0
 OUTCOMES: Final = ("saved", "restored", "corrupt", "foreign", "failed")
 _LARGEST: Final = 1 << 30
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 class Keeper:
@@ -102,14 +98,7 @@ class Keeper:
 
     def _write(self, sides: list[KeptSide]) -> None:
         """The file appears whole or not at all."""
-        part = self._file.with_suffix(
-            ".part"
-        )  # one writer, so one name: what a killed one left is written over
-        with open(part, "wb", opener=_private) as file:
-            file.write(packed(sides))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._file)
+        write_whole(self._file, packed(sides))
 
     def _failed(self, verb: str, error: OSError) -> None:
         if not self._outcomes["failed"]:

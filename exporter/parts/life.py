@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from exporter.analysis import in_use
+from exporter.analysis.history import History
 from exporter.analysis.loads import OPERATION, Loads
 from exporter.analysis.series import Key
 from exporter.analysis.versions import Versions
@@ -52,6 +53,12 @@ class Life:
     def starts_told_by(self, told: Callable[[], float | None]) -> None:
         """When the server says itself that it was started, for where its process cannot be seen."""
         self._probe.told = told
+
+    def recall(self, history: History, hold: float, again: bool) -> None:
+        """What was kept; `again`: the analysis alone was restarted. What changed is counted `hold` seconds later."""
+        self.versions.recall(history.models, hold)
+        if again:
+            self.versions.resume(history.server)
 
     async def run(self) -> None:
         """A probe now, then one at every interval, give or take."""

@@ -134,4 +134,12 @@ LIFE: tuple[Metric, ...] = (
         "Versions that came into use, by what became of them: stable (in use and up for long enough), rolled_back, "
         "superseded (by a new one before it was stable), never_ready (a start that was never ready).",
     ),
+    Metric(
+        "modeltap.history.files",
+        "counter",
+        "{file}",
+        ("outcome",),
+        "Files of what is known of a model's past, over a restart: saved, restored, corrupt or foreign (set aside), "
+        "failed (to be read or written).",
+    ),
 )

@@ -261,7 +261,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "state_dir",
         values.file,
-        "folder in which rolling windows outlive a restart, one sidecar's own; without it they start empty",
+        "folder in which rolling windows, and what is known of the model's past, outlive a restart, one sidecar's own; "
+        "without it both start empty",
     ),
     Setting(
         "tick_interval",

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from exporter.analysis.history import KeptModel
 from exporter.analysis.in_use import spoken, versions
 from exporter.analysis.series import Key
 from exporter.analysis.versions import MAX_MODELS, MAX_PAIRS, MAX_SEEN, Versions
 from exporter.decode.pushed import NAME as PUSHED
+from exporter.records import event
 
 STABLE, READY = 100.0, 300.0
 
@@ -165,3 +167,103 @@ def test_what_is_in_use() -> None:
     assert versions(keys, {}) == {"b": "3"}
     assert spoken(keys) >= {("open_inference_v2", "a"), ("open_inference_v2", "b"), ("open_inference_v2", "")}
     assert not any(name == "<other>" for _, name in spoken(keys))
+
+
+def again(before: History, hold: float = 15.0, alone: bool = True) -> History:
+    """What goes on after a restart: of the analysis alone, or of the whole sidecar."""
+    after = History()
+    after.versions.recall(before.versions.kept(), hold)
+    if alone:
+        after.versions.resume(before.versions.server())
+    return after
+
+
+def test_the_version_in_use_is_not_changed_by_a_restart() -> None:
+    """Nothing is shown before it answers; then it has been in use since it came, and has its one outcome still."""
+    before = History()
+    before.second(10, "1")
+    after = again(before)
+    after.second(50)
+    assert not {one.name for one in after.versions.samples()} & {
+        "model.version.start_time",
+        "model.version.changes",
+    }
+    after.second(60, "1")
+    assert after.counts("model.version.start_time") == {("iris", "1"): 10}
+    assert after.counts("model.version.changes") == {}
+    # Nobody watched in between: the time of being stable counts from the first answer.
+    after.second(159, "1")
+    assert after.outcomes == {}
+    after.second(160, "1")
+    assert after.outcomes == {("iris", "1", "stable"): 1}
+    twice = again(after)
+    for now in (200, 400, 600):
+        twice.second(now, "1")
+    assert twice.outcomes == {}
+
+
+def test_a_version_that_returns_after_a_restart_is_a_rollback() -> None:
+    """1, 2, restart, 1: the deployment that was open is rolled back, once; all of it at 0 before."""
+    before = History()
+    before.second(0, "1")
+    before.second(200, "1")
+    before.second(210, "2")
+    after = again(before)
+    after.second(230, "1")
+    zero = {one.labels: one.value for one in after.versions.samples() if one.name == "model.deployments"}
+    assert zero["iris", "2", "rolled_back"] == 0
+    # Answers tell another version than the one that was kept: neither is shown as the one in use.
+    assert after.counts("model.version.start_time") == {}
+    after.second(244, "1")
+    assert after.counts("model.version.changes") == {}
+    after.second(245, "1")
+    assert after.counts("model.version.changes") == {("iris", "rollback"): 1}
+    assert after.counts("model.version.transitions") == {("iris", "2", "1"): 1}
+    assert after.outcomes == {("iris", "2", "rolled_back"): 1}
+    assert [name for name, _ in after.events] == [event.ROLLED_BACK]
+
+
+def test_a_new_version_over_a_restart_is_new() -> None:
+    """It was replaced while the sidecar was away."""
+    before = History()
+    before.second(0, "1")
+    after = again(before, hold=0, alone=False)
+    for now in (100, 101):
+        after.second(now, "2")
+    assert after.counts("model.version.changes") == {("iris", "new"): 1}
+    assert after.outcomes == {("iris", "1", "superseded"): 1}
+
+
+def test_a_start_that_was_told_to_be_never_ready_is_not_told_again() -> None:
+    """If the analysis alone was restarted; a start that waits goes on waiting since it began."""
+    before = History()
+    for now in (0, 299, 300):
+        before.second(now, up=False)
+    never = {("unknown", "unknown", "never_ready"): 1}
+    assert before.outcomes == never
+    after = again(before)
+    after.second(700, up=False)
+    assert after.outcomes == {}
+    waiting = History()
+    waiting.second(100, up=False)
+    after = again(waiting)
+    after.second(299, up=False)
+    assert after.outcomes == {}
+    after.second(300, up=False)
+    assert after.outcomes == never
+    # Another life of the whole sidecar measures from its own start.
+    assert again(before, alone=False).versions.server().starting_since == 0.0
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """Models and versions; those that answered since come first, others are kept as long as there is room."""
+    many = tuple(KeptModel(f"m{n}", "1", 0.0, tuple(map(str, range(100))), False) for n in range(100))
+    found = Versions(STABLE, READY, 1.0)
+    found.recall(many, 0.0)
+    assert found.kept() == many[:MAX_MODELS]
+    list(found.learned({"m3": "1", "new": "1"}, 5.0))
+    kept = found.kept()
+    assert [one.name for one in kept[:3]] == ["m3", "new", "m0"]
+    assert len(kept) == MAX_MODELS
+    assert len(kept[0].seen) == MAX_SEEN
+    assert kept[0].seen[-1] == "99"

@@ -312,3 +312,22 @@ def test_thread(tmp_path: Path) -> None:
     idle.start()
     assert idle._thread is None
     idle.stop()
+
+
+def test_digests_outlive_a_restart(tmp_path: Path, bench: MakeBench) -> None:
+    """What a file was is known again: nothing is shown of it, but another digest is a change."""
+    same, other = write(tmp_path / "a", b"a"), write(tmp_path / "b", b"b")
+    before = bench(Artifact(f"{tmp_path}/*"))
+    before.steps()
+    after = bench(Artifact(f"{tmp_path}/*"))
+    after.made.recall({**before.made.digests, "/elsewhere": sha(b"")})
+    write(other, b"c")
+    after.made._look(NOW)
+    after.made._show()
+    assert after.values("model.artifact") == {}
+    assert after.made.digests == before.made.digests
+    after.steps()
+    assert after.values("model.artifact.changes") == {(str(same),): 0.0, (str(other),): 1.0}
+    (change,) = after.made.take()
+    assert (change.kind, change.artifact, change.digest) == ("changed", str(other), sha(b"c"))
+    assert after.made.digests == {str(same): sha(b"a"), str(other): sha(b"c")}

@@ -91,6 +91,7 @@ WITHOUT_DATA = {
     "Against last week and other versions": "there was no last week, and there is one version",
     "Week and versions, all statistics": "there was no last week, and there is one version",
     "Window snapshots": "there is no state_dir here",
+    "History over restarts": "there is no state_dir here",
     "Violations": "all values of this traffic are right",
     "Columns that stand still": "none does",
     "Rules of the configuration": "there are none here",

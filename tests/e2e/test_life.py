@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from exporter.analysis.history import unpacked
 from tests.e2e import living_model
 from tests.e2e.client import inference_request
 from tests.e2e.exposition import samples, scrape, total
 from tests.e2e.processes import LOOPBACK, Program, Running, free_ports, running, wait_until
-from tests.e2e.sidecar import ROOT, Addresses, addresses, sidecar
+from tests.e2e.sidecar import ROOT, Addresses, addresses, analysis, sidecar
 
 SECONDS = 60.0
 FLAGS = ["--probe-interval", "0.2", "--stable-after", "3600", "--ready-within", "1"]
@@ -80,7 +81,10 @@ def test_a_model_lives(tmp_path: Path) -> None:
     """Each thing that happens to a model server is seen in /metrics, and in the log as an event."""
     (port,) = free_ports(1)
     at = addresses()
-    with running(sidecar(tmp_path, at, port, FLAGS), at.ready) as process:
+    state = tmp_path / "state"
+    state.mkdir()
+    kept = ["--state-dir", str(state), "--series-hold", "1"]
+    with running(sidecar(tmp_path, at, port, [*FLAGS, *kept]), at.ready) as process:
         scene = Scene(at, process)
         scene.until_count(1, "model_deployments_total", outcome="never_ready")
         with running(*model(tmp_path, port, "1", 0.5)) as first:
@@ -92,6 +96,7 @@ def test_a_model_lives(tmp_path: Path) -> None:
         with running(*model(tmp_path, port, "2", 0.5)):
             _is_another(scene)
             _is_rolled_back(scene)
+            _is_remembered(scene, process, state / "history")
         log = process.log.read_text()
     for event in ("does not answer its probes", "answers its probes again", "was started again"):
         assert f"{event}" in log
@@ -147,3 +152,18 @@ def _is_rolled_back(scene: Scene) -> None:
     assert scene.count("model_health_time_seconds_total", state="down") > 0
     assert 0 < scene.count("model_availability", window="5m") < 1
     assert scene.count("model_uptime_seconds") > 0
+
+
+def _is_remembered(scene: Scene, process: Running, history: Path) -> None:
+    """The analysis is killed: it knows the version in use, and one that returns, by what it kept."""
+    scene.until("it is kept", lambda: unpacked(history.read_bytes()).models[0].version == "1")
+    killed = wait_until(lambda: analysis(process), "an analysis runs")
+    killed.kill()
+    scene.until_count(1, "modeltap_history_files_total", outcome="restored")
+    scene.until_told(1, "model_version_start_time_seconds", model_version="1")
+    assert scene.count("model_version_changes_total", model_name="echo") == 0
+    assert scene.post(living_model.LOAD, json.dumps({"parameters": {"version": "2"}}).encode()) == 200
+    scene.until_told(1, "model_version_changes_total", model_name="echo", kind="rollback")
+    assert scene.count("model_version_changes_total", kind="new") == 0
+    # What became of these versions was told before.
+    assert scene.count("model_deployments_total") == 0

@@ -87,6 +87,27 @@ def test_changes(tmp_path: Path) -> None:
     }
 
 
+def test_changes_over_a_restart(tmp_path: Path) -> None:
+    """What a section said is known again: the same is no change, another is one, counted when 0 has been seen."""
+    path = tmp_path / "modeltap.json"
+    write(path)
+    before = made((path, ""))
+    state(before)
+    same = made((path, ""))
+    same.recall(before.said, NOW + 15)
+    assert values(same, "model.description.changes") == {("fraud", "training"): 0.0}
+    write(path, training={"seed": 2})
+    after = made((path, ""), (tmp_path / "other.json", ""))
+    after.recall(before.said, NOW + 15)
+    assert after.said == before.said
+    assert values(after, "model.description.changes", NOW + 14) == {("fraud", "training"): 0.0}
+    # Killed once more before it was counted: it is still to be.
+    assert after.said == before.said
+    assert values(after, "model.description.changes", NOW + 15) == {("fraud", "training"): 1.0}
+    assert [one.sections for one in after.take()] == [("training",)]
+    assert after.said != before.said
+
+
 def test_what_cannot_be_used(tmp_path: Path) -> None:
     """No file, no description, a folder without one, a pipe: what was said before is out of sight, and comes back."""
     path = tmp_path / "modeltap.json"
