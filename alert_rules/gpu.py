@@ -1,10 +1,11 @@
 """Rules about GPUs: lost, told an XID, memory that errs, too hot, full, and a driver that cannot be read.
 
 It knows no model. Invariants: an instance (MIG) is a GPU of its own where it has the value; a device that several
-sidecars see alerts once for each, for they may be all that still answers.
+sidecars see alerts once for each, for they may be all that still answers; names are taken as scraped or as pushed.
 """
 
 from alert_rules import values
+from alert_rules.promql import either
 from alert_rules.rules import Alert, Group, series, total
 from alert_rules.values import SCOPE
 
@@ -23,7 +24,7 @@ def group() -> Group:
 
 
 def _lost() -> Alert:
-    failed = series("hw.status", f'{GPU}, hw_state="failed"')
+    failed = either("hw.status", f'{GPU}, hw_state="failed"')
     return Alert(
         "GpuLost",
         "critical",

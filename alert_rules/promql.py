@@ -11,6 +11,7 @@ from functools import cache
 import promql_parser
 
 from exporter.records.catalogue import CATALOGUE, metric, prometheus_name
+from exporter.records.gpu_metrics import RATIOS
 
 HISTOGRAM_PARTS = ("_bucket", "_count", "_sum")
 # Series that Prometheus itself makes.
@@ -39,6 +40,11 @@ def family(name: str, part: str = "") -> str:
     return prometheus_name(metric(name)) + part
 
 
+def either(name: str, selector: str) -> str:
+    """A gauge of a convention's own unit of 1: as it is scraped, or as receivers of OTLP call it."""
+    return f"{family(name)}{{{selector}}} or {family(name)}_ratio{{{selector}}}"
+
+
 @cache
 def declared() -> dict[str, str]:
     """Every series name that the catalogue gives rise to, with the family that it belongs to."""
@@ -46,7 +52,7 @@ def declared() -> dict[str, str]:
     for row in CATALOGUE:
         base = prometheus_name(row)
         parts = HISTOGRAM_PARTS if row.kind == "histogram" else ("",)
-        names.update({base + part: base for part in parts})
+        names.update({base + part: base for part in (*parts, *(("_ratio",) if row.name in RATIOS else ()))})
     return names
 
 

@@ -6,6 +6,7 @@ once; of dcgm-exporter's only devices of the chosen sidecars' pods are shown.
 
 from collections.abc import Sequence
 
+from alert_rules.promql import either as named
 from alert_rules.promql import family
 from dashboards.panels import Panel, Query, empty, table, timeseries
 from dashboards.queries import gauge, increase, rate, total
@@ -33,7 +34,7 @@ def dcgm(expr: str) -> str:
 
 
 def _use() -> Sequence[Panel]:
-    busy = either(gauge("hw.gpu.utilization", GENERAL), "DCGM_FI_DEV_GPU_UTIL / 100")
+    busy = either(named("hw.gpu.utilization", GENERAL), "DCGM_FI_DEV_GPU_UTIL / 100")
     used = either(gauge("hw.gpu.memory.usage", TARGET), f"DCGM_FI_DEV_FB_USED * {MEBIBYTE}")
     whole = either(
         gauge("hw.gpu.memory.limit", TARGET), f"(DCGM_FI_DEV_FB_USED + DCGM_FI_DEV_FB_FREE) * {MEBIBYTE}"
@@ -62,7 +63,7 @@ def _use() -> Sequence[Panel]:
             "GPU video",
             "Share of time in which the encoder and the decoder were busy.",
             "percentunit",
-            Query(gauge("hw.gpu.utilization", CODECS), f"{LEGEND} {{{{hw_gpu_task}}}}"),
+            Query(named("hw.gpu.utilization", CODECS), f"{LEGEND} {{{{hw_gpu_task}}}}"),
         ),
     )
 
@@ -112,7 +113,7 @@ def _flow() -> Sequence[Panel]:
 def _faults() -> Sequence[Panel]:
     errors = Query(increase("hw.errors", TARGET), f"{LEGEND} {{{{error_type}}}}")
     xids = Query(f"{increase('hw.gpu.xid.errors', TARGET)} > 0", f"{LEGEND} XID {{{{xid}}}}")
-    states = Query(f"{gauge('hw.status', TARGET)} == 1", f"{LEGEND} {{{{hw_state}}}}")
+    states = Query(f"({named('hw.status', TARGET)}) == 1", f"{LEGEND} {{{{hw_state}}}}")
     last = Query(f"{dcgm('DCGM_FI_DEV_XID_ERRORS')} > 0", "{{hw_id}} last XID, by dcgm-exporter")
     return (
         timeseries("GPU memory errors", "Errors of GPU memory (ECC), by kind.", "short", errors),

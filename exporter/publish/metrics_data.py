@@ -14,6 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporter.records.catalogue import Metric, metric
+from exporter.records.gpu_metrics import RATIOS
 from exporter.records.sample import Exemplar, Exponential, Histogram, Sample
 
 
@@ -57,16 +58,12 @@ def metrics_data(
     return otel.MetricsData([otel.ResourceMetrics(resource=resource, scope_metrics=[scoped], schema_url="")])
 
 
-# The conventions' own metrics of unit 1, which stay as they are.
-_CONVENTIONS = ("hw.gpu.utilization", "hw.status")
-
-
 def _unit(row: Metric) -> str:
     """What receivers make no suffix of that a scrape does not have.
 
     The rules had `_ratio` for gauges of unit 1 until version 1.56, and most receivers still do. No unit means the same.
     """
-    return "" if row.unit == "1" and row.name not in _CONVENTIONS else row.unit
+    return "" if row.unit == "1" and row.name not in RATIOS else row.unit
 
 
 def _family(row: Metric, series: list[Sample], now: int, shape: Shape) -> list[_Data]:

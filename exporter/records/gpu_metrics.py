@@ -9,6 +9,8 @@ from exporter.records.metric import Metric
 _UNIT = ("hw_id", "hw_name", "hw_parent")
 # Attributes that the conventions ask for on what every kind of hardware has.
 _TYPED = (*_UNIT, "hw_type")
+# The conventions' own metrics of unit 1. They are pushed as they stand, and most receivers add `_ratio` to their names.
+RATIOS = ("hw.gpu.utilization", "hw.status")
 
 GPU: tuple[Metric, ...] = (
     Metric(

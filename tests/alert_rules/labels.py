@@ -11,11 +11,14 @@ import promql_parser as promql
 from alert_rules.promql import declared
 from alert_rules.rules import FOREIGN, Record
 from exporter.records.catalogue import CATALOGUE, prometheus_name
+from exporter.records.gpu_metrics import RATIOS
 
 Labels = frozenset[str] | None
 # What scraping and the orchestrator add.
 TARGET = frozenset({"namespace", "job", "instance", "pod"})
 ROWS = {prometheus_name(row): frozenset(row.labels) for row in CATALOGUE}
+# As they are called where they were pushed.
+ROWS |= {f"{prometheus_name(row)}_ratio": frozenset(row.labels) for row in CATALOGUE if row.name in RATIOS}
 FOREIGN_LABELS = frozenset({"namespace", "horizontalpodautoscaler", "job"})
 ALERTS_LABELS = frozenset({"alertname", "alertstate", "severity", *TARGET, "model_name", "slo"})
 SETS = ("and", "or", "unless")

@@ -14,6 +14,7 @@ from tests.alert_rules.test_generate import promtools
 PLACE = 'namespace="ml", pod="model-0"'
 BUILD = f'modeltap_build_info{{job="modeltap", instance="a", {PLACE}, version="1"}}'
 OURS = f'hw_gpu_utilization{{job="modeltap", instance="a", {PLACE}, hw_id="GPU-1", hw_gpu_task="general"}}'
+PUSHED = OURS.replace("utilization{", "utilization_ratio{")
 THEIRS = 'DCGM_FI_DEV_GPU_UTIL{{job="dcgm", instance="node", namespace="ml", pod="{pod}", UUID="{device}"}}'
 MINE = THEIRS.format(pod="model-0", device="GPU-1")
 SECOND = THEIRS.format(pod="model-0", device="GPU-2")
@@ -29,11 +30,12 @@ def busy() -> str:
     ("series", "shown"),
     [
         ({OURS: 0.25}, {"GPU-1": 0.25}),
+        ({PUSHED: 0.25, MINE: 50}, {"GPU-1": 0.25}),
         ({MINE: 50, OTHERS: 75}, {"GPU-1": 0.5}),
         ({OURS: 0.25, MINE: 50, SECOND: 75}, {"GPU-1": 0.25, "GPU-2": 0.75}),
         ({OTHERS: 75}, {}),
     ],
-    ids=["ours", "theirs", "both", "of another pod"],
+    ids=["ours", "pushed", "theirs", "both", "of another pod"],
 )
 def test_either(tmp_path: Path, series: dict[str, float], shown: dict[str, float]) -> None:
     """Each device of the pod once, ours first; nothing of other pods."""

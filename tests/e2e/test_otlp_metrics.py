@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.publish import Pusher, read_config
 from exporter.publish.prometheus import render
 from exporter.records.catalogue import CATALOGUE, metric, prometheus_name
+from exporter.records.gpu_metrics import RATIOS
 from exporter.records.sample import Exponential, Histogram, Sample
 from tests.e2e.monitoring import Prometheus
 from tests.e2e.processes import LOOPBACK, Program, free_ports, running, wait_until
@@ -134,8 +135,7 @@ def scraped(samples: list[Sample]) -> Series:
 
 # Names for which a receiver's rules know better than to agree: a convention's own unit, and what a scrape calls info.
 OTHERS = {
-    "hw_gpu_utilization": "hw_gpu_utilization_ratio",
-    "hw_status": "hw_status_ratio",
+    **{prometheus_name(metric(name)): f"{prometheus_name(metric(name))}_ratio" for name in RATIOS},
     # The scrape's suffix is Prometheus' own; over OTLP such a row is a gauge under its own name.
     **{prometheus_name(row): row.name.replace(".", "_") for row in CATALOGUE if row.kind == "info"},
 }
