@@ -52,9 +52,18 @@ def _files() -> tuple[Alert, ...]:
             "ArtifactMissing",
             "warning",
             "5m",
-            _in("missing|unreadable"),
+            _in("missing|unreadable|outside"),
             "A file of a model is not there or cannot be read.",
             f"{OF} is missing or unreadable on {{{{ $value }}}} replicas, for five minutes.",
+        ),
+        Alert(
+            "ArtifactConflict",
+            "warning",
+            "5m",
+            f"count by ({', '.join(_FILE)}) ({series('model.artifact.conflict')} == 1)",
+            "A description of a model declares another digest of a file than is expected.",
+            f"Of {OF} a description declares another digest than the settings, or than a description before it, on "
+            "{{ $value }} replicas, for five minutes; it is compared with theirs.",
         ),
     )
 

@@ -49,9 +49,16 @@ def _files() -> Sequence[Panel]:
     states = f"count by (artifact, state) ({gauge('model.artifact.state', TARGET)})"
     digests = f"count by (artifact, digest) ({gauge('model.artifact', TARGET)})"
     size = f"max by (artifact) ({gauge('model.artifact.size', TARGET)})"
+    conflicts = f"count by (artifact) ({gauge('model.artifact.conflict', TARGET)})"
     age = f"time() - min by (artifact) ({gauge('model.artifact.hash_time', TARGET)})"
     return (
         _table("Files of the model", "Replicas by the state of each file.", ("artifact", "state"), states),
+        _table(
+            "Files with two expectations",
+            "Replicas on which a description declares another digest than is expected.",
+            ("artifact",),
+            conflicts,
+        ),
         _table("Digests", "Replicas by the digest (SHA-256) of each file.", ("artifact", "digest"), digests),
         sized(
             empty(

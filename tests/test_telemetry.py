@@ -396,9 +396,11 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     given |= {"label_store": "memory", "join_keys": ("request_id",), "label_requests": 0.5}
     (tmp_path / "weights").write_bytes(b"x")
     os.utime(tmp_path / "weights", (1_600_000_000.0, 1_600_000_000.0))
-    (tmp_path / "modeltap.json").write_text('{"name": "iris", "owner": "ada", "training": {"seed": 1}}')
+    files = [{"path": "weights", "digest": "0" * 64}]
+    said = {"name": "iris", "owner": "ada", "training": {"seed": 1}, "artifacts": files}
+    (tmp_path / "modeltap.json").write_text(json.dumps(said))
     given |= {"descriptions": (str(tmp_path / "modeltap.json"),)}
-    given |= {"artifacts": (str(tmp_path / "weights"),), "thresholds": (Threshold("t", 0.5),)}
+    given |= {"artifacts": (f"{tmp_path}/weights=sha256:{'1' * 64}",), "thresholds": (Threshold("t", 0.5),)}
     (tmp_path / "keys").write_text("1 " + "ab" * 16)
     given |= {"label_receipts": str(tmp_path / "keys")}
     given |= {"label_costs": (Cost("1", "0", 2.0),), "kpis": (Kpi("k", "labelled", 1.0),)}

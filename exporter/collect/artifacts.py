@@ -18,7 +18,7 @@ from typing import Final, Literal, NamedTuple
 
 from exporter.collect import sums
 from exporter.collect.contract import Unavailable
-from exporter.collect.hashing import PIECE_BYTES, Changed, Hashing, Identity, identity
+from exporter.collect.hashing import PIECE_BYTES, Changed, Hashing, Identity, Outside, identity, inside
 from exporter.records.sample import Sample
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ MAX_LABEL: Final = 256
 RETRY_SECONDS: Final = 60.0
 _MAX_FOUND: Final = 4096  # of one pattern
 _MAX_CHANGES: Final = 64
-State = Literal["match", "mismatch", "unverified", "missing", "unreadable", "pending", "changing"]
+State = Literal["match", "mismatch", "unverified", "missing", "unreadable", "outside", "pending", "changing"]
 Outcome = Literal["finished", "changed", "failed"]
 
 
@@ -54,6 +54,14 @@ class Watched:
     lists: tuple[str, ...] = ()
     interval: float = 21_600.0
     rate: int = 32 << 20
+
+
+class Declared(NamedTuple):
+    """A file that a description declares; links of it may lead nowhere but below `folder`."""
+
+    folder: str
+    path: str
+    digest: str
 
 
 class Change(NamedTuple):
@@ -76,9 +84,11 @@ class _Shown(NamedTuple):
 
 @dataclass(slots=True)
 class _File:
-    """One that is watched. `now` is what is there, None for nothing that can be read; `hashed` what `digest` is of."""
+    """One that is watched. `now` is what is there, None for nothing that can be read; `hashed` what `digest` is of;
+    `folder` is what its links may not lead out of, "" for anywhere."""
 
     expected: str
+    folder: str = ""
     now: Identity | None = None
     error: State = "pending"
     failed: tuple[Identity, float] | None = None
@@ -120,6 +130,9 @@ class Artifacts:
         # What is exported, replaced as a whole: the thread writes it, others read.
         self._shown: tuple[_Shown, ...] = ()
         self._counted: tuple[tuple[str, int], ...] = ()
+        self._started = False
+        self._declared: tuple[Declared, ...] = ()
+        self._conflicts: frozenset[str] = frozenset()
         self._recalled: dict[str, str] = {}
         self.digests: Mapping[str, str] = {}
 
@@ -127,9 +140,16 @@ class Artifacts:
         """What `digests` were before a restart; before the start."""
         self._recalled, self.digests = dict(digests), dict(digests)
 
+    def declare(self, files: tuple[Declared, ...]) -> None:
+        """What descriptions declare now; compared from the next look on."""
+        self._declared = files
+        if self._started and not self._stopped.is_set():
+            self.start()
+
     def start(self) -> None:
-        """Begin to look and to hash, if there is anything to."""
-        if (self._watched.artifacts or self._watched.lists) and self._thread is None:
+        """Begin to look and to hash, as soon as there is anything to."""
+        self._started = True
+        if (self._watched.artifacts or self._watched.lists or self._declared) and self._thread is None:
             # A daemon, for a read of a file system that is gone cannot be ended.
             self._thread = threading.Thread(target=self._run, name="artifacts", daemon=True)
             self._thread.start()
@@ -155,6 +175,8 @@ class Artifacts:
                 yield Sample("model.artifact", (label, shown.digest), 1)
                 yield Sample("model.artifact.size", (label,), shown.size)
                 yield Sample("model.artifact.hash_time", (label,), shown.at)
+        for path in sorted(self._conflicts):
+            yield Sample("model.artifact.conflict", (path,), 1)
         for path, changes in self._counted:
             yield Sample("model.artifact.changes", (path,), changes, self._created)
         for outcome, count in self._outcomes.items():
@@ -184,7 +206,7 @@ class Artifacts:
         return rest
 
     def _look(self, now: float) -> None:
-        expected = self._expected()
+        expected, folders = self._expected()
         good = [path for path in expected if path.isprintable() and len(path) <= MAX_LABEL]
         paths = good[:MAX_FILES]
         self._left_out |= {"bad_name": len(expected) - len(good), "too_many": len(good) - len(paths)}
@@ -192,6 +214,7 @@ class Artifacts:
             if path not in self._files:
                 self._files[path] = _File(expected[path], digest=self._recalled.pop(path, ""))
             found = self._files[path]
+            found.folder = folders.get(path, "")
             if found.expected != expected[path]:
                 found.expected = expected[path]
                 self._judge(path, found, now)
@@ -200,8 +223,28 @@ class Artifacts:
             del self._files[gone]
         self._looked = now
 
-    def _expected(self) -> dict[str, str]:
-        """Paths and the digests that they should have. A digest that is told with the path beats that of a list."""
+    def _expected(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Paths and the digests that they should have, and the folders of those that descriptions alone tell of.
+
+        A digest that is told with the path beats that of a list, which beats that of a description.
+        """
+        found, folders = self._configured(), {}
+        conflicts = set()
+        for one in self._declared:
+            if one.path not in found:
+                folders[one.path] = one.folder
+            digest = found.get(one.path) or one.digest
+            if digest != one.digest:
+                conflicts.add(one.path)
+            found[one.path] = digest
+        for path in sorted(conflicts - self._conflicts):
+            log.warning(
+                "artifact %s: a description declares another digest than is expected, %s", path, found[path]
+            )
+        self._conflicts = frozenset(conflicts)
+        return found, folders
+
+    def _configured(self) -> dict[str, str]:
         told = self._listed()
         found = dict.fromkeys(self._watched.lists, "")
         for artifact in self._watched.artifacts:
@@ -231,6 +274,7 @@ class Artifacts:
         if path is None:
             return
         try:
+            inside(path, self._files[path].folder)
             self._hashing = Hashing(path)
         except OSError as error:
             self._fail(path, error, now)
@@ -254,6 +298,8 @@ class Artifacts:
         before = hashing.read
         try:
             over = hashing.step()
+            if over and hashing.path in self._files:
+                inside(hashing.path, self._files[hashing.path].folder)
         except Changed:
             self._outcomes["changed"] += 1
             if (found := self._files.get(hashing.path)) is not None:
@@ -322,6 +368,7 @@ def _shown(path: str, found: _File) -> _Shown:
 def _see(found: _File, path: str, now: float) -> None:
     """What is there now."""
     try:
+        inside(path, found.folder)
         there = identity(path)
     except OSError as error:
         _tell(found, path, error)
@@ -342,6 +389,8 @@ def _tell(found: _File, path: str, error: OSError) -> None:
 
 
 def _word(error: OSError) -> State:
+    if isinstance(error, Outside):
+        return "outside"
     return "missing" if isinstance(error, FileNotFoundError | NotADirectoryError) else "unreadable"
 
 

@@ -4,6 +4,7 @@ Refuses to know what digest is expected. Invariant: a digest is given only of a 
 descriptor and by its path, the very file that it was before the first byte was read.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -24,6 +25,19 @@ class Identity(NamedTuple):
 
 class Changed(Exception):
     """The file is another one than when its first byte was read, or was written to meanwhile."""
+
+
+class Outside(OSError):
+    """A link leads out of the folder that it has to stay in."""
+
+
+def inside(path: str, folder: str) -> None:
+    """Nothing for a path that stays below a folder whatever its links are, or for no folder. Raises Outside."""
+    if not folder:
+        return
+    there, root = os.path.realpath(path), os.path.realpath(folder)
+    if os.path.commonpath((there, root)) != root:
+        raise Outside(errno.EXDEV, "a link leads out of the folder of the description that declares it", path)
 
 
 def identity(path: str) -> Identity:

@@ -81,7 +81,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.event.", lambda found: bool(found.config.time_column), "--time-column"),
     (
         "model.artifact",
-        lambda found: bool(found.config.artifacts or found.config.artifact_sums),
+        lambda found: bool(found.config.artifacts or found.config.artifact_sums or found.config.descriptions),
         "--artifacts",
     ),
     ("model.description", lambda found: bool(found.config.descriptions), "--descriptions"),

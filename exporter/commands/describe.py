@@ -7,6 +7,7 @@ Exit status: 0; 1 if what is compared differs; 2 for what cannot be read or is n
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
+from exporter.collect.hashing import Outside, inside
 from exporter.describe import SECTIONS, Description, describe, differences, text
 from exporter.describe.description import IDENTITY, LISTS, schema
 from exporter.parts.descriptions import Unreadable, load
@@ -39,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="say that in a section; VALUE is JSON, or else text; may be repeated",
     )
     add("--environment", action="store_true", help="tell Python and the packages that are installed here")
+    add(
+        "--artifact",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="declare a file of the model with its digest, below the folder of --out; may be repeated",
+    )
     add("--out", metavar="FILE", help="write it there (default: standard output)")
     add("--digest", action="store_true", help="print its digest only, as `descriptions` takes it")
     add("--compare", nargs=2, metavar=("A", "B"), help="tell what differs from A to B")
@@ -91,6 +100,9 @@ def _changed(found: Description, args: argparse.Namespace) -> Description:
         raise Unreadable(*problems)
     if args.environment:
         document["environment"] = {**document.get("environment", {}), **_environment()}
+    if args.artifact:
+        declared = {one["path"]: one for one in document.get("artifacts", ())}
+        document["artifacts"] = list((declared | _artifacts(args)).values())
     try:
         return describe(document, found.source)
     except Problems as error:
@@ -102,6 +114,27 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+def _artifacts(args: argparse.Namespace) -> dict[str, dict[str, str]]:
+    """By the path from where the description will be; that a link leads elsewhere is told now, not by every sidecar."""
+    folder = os.path.dirname(args.out) if args.out else args.place if os.path.isdir(args.place) else "."
+    found, problems = {}, []
+    for name in args.artifact:
+        path = os.path.relpath(name, folder or ".")
+        try:
+            inside(name, folder or ".")
+        except Outside:
+            problems.append(
+                f"--artifact {name}: expected a file below {folder or '.'}, where the description is"
+            )
+            continue
+        with open(name, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found[path] = {"path": path, "digest": f"sha256:{digest}"}
+    if problems:
+        raise Unreadable(*problems)
+    return found
 
 
 def _environment() -> dict[str, Any]:

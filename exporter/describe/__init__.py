@@ -11,6 +11,7 @@ from exporter.describe import huggingface, mlmodel, mlserver, onnx, own, triton
 from exporter.describe.compared import Difference, differences
 from exporter.describe.description import SECTIONS, VERSION, Description, describe, digest
 from exporter.describe.estimator import of_estimator
+from exporter.describe.files import File
 from exporter.describe.own import text
 from exporter.records.problems import Problems
 
@@ -20,6 +21,7 @@ __all__ = [
     "VERSION",
     "Description",
     "Difference",
+    "File",
     "describe",
     "differences",
     "digest",

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from exporter.describe.files import File
+from exporter.describe.files import parse as parse_files
 from exporter.records.problems import Problems
 from exporter.records.threshold import Threshold
 from exporter.records.threshold import parse as parse_thresholds
@@ -29,8 +31,9 @@ SECTIONS: Final[dict[str, str]] = {
     "training": "seed, batch_size, learning_rate, epochs",
     "thresholds": "a list of thresholds of scores: name, value, band, output, class",
     "environment": "versions of Python, libraries, devices",
+    "artifacts": "a list of files of the model: path, below the folder of the description, and digest",
 }
-LISTS: Final = ("features", "thresholds")
+LISTS: Final = ("features", "thresholds", "artifacts")
 MAX_WORD: Final = 128
 # Of one description; a YAML file of some lines can stand for millions of values.
 MAX_VALUES: Final = 20_000
@@ -67,6 +70,11 @@ class Description:
         """As they are counted."""
         return parse_thresholds(self.sections.get("thresholds", ()))
 
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Those that it declares, as they are compared."""
+        return parse_files(self.sections.get("artifacts", ()))
+
     def document(self) -> dict[str, Any]:
         """What is written."""
         said = {key: getattr(self, key) for key in IDENTITY if getattr(self, key)}
@@ -82,6 +90,11 @@ def schema() -> dict[str, Any]:
     }
     said["features"]["items"] = named
     said["thresholds"]["items"] = {**named, "required": ["name", "value"]}
+    said["artifacts"]["items"] = {
+        "type": "object",
+        "required": ["path", "digest"],
+        "properties": {"path": {"type": "string"}, "digest": {"type": "string"}},
+    }
     words = {key: {"type": "string", "maxLength": MAX_WORD} for key in IDENTITY}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -148,10 +161,11 @@ def _judge(sections: Mapping[str, Any], wrong: list[str]) -> None:
         named = isinstance(feature, dict) and isinstance(feature.get("name"), str)
         if not named:
             wrong.append(f".features[{position}]: {feature!r}, expected a mapping with a name")
-    try:
-        parse_thresholds(sections.get("thresholds", ()))
-    except Problems as error:
-        wrong += [f".thresholds{problem}" for problem in error.problems]
+    for section, parse in (("thresholds", parse_thresholds), ("artifacts", parse_files)):
+        try:
+            parse(sections.get(section, ()))
+        except Problems as error:
+            wrong += [f".{section}{problem}" for problem in error.problems]
 
 
 class Plain:

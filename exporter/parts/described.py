@@ -12,7 +12,7 @@ from dataclasses import replace
 from exporter.analysis.history import History, KeptDescription
 from exporter.analysis.known import Known
 from exporter.analysis.series import Key
-from exporter.collect.artifacts import Artifact, Artifacts, Watched
+from exporter.collect.artifacts import Artifact, Artifacts, Declared, Watched
 from exporter.parts.descriptions import Descriptions
 from exporter.records import event
 from exporter.records.event import Event, Value
@@ -72,7 +72,11 @@ class Described:
 
     def start(self) -> None:
         """Begin to hash."""
+        self._declare()
         self.artifacts.start()
+
+    def _declare(self) -> None:
+        self.artifacts.declare(tuple(Declared(folder, *file) for folder, file in self.descriptions.files))
 
     def stop(self) -> None:
         """Safe twice and without a start."""
@@ -82,6 +86,7 @@ class Described:
         """Once a second, with the keys of what is counted: tell what changed."""
         names = (key.model_name for key in keys)
         self.descriptions.served = frozenset(name for name in names if name not in (UNKNOWN, OTHER))
+        self._declare()
         for said in self.descriptions.take():
             one, at = said.description, int(said.at * 1e9)
             about: dict[str, Value] = {"path": said.place, "digest": one.digest, event.MODEL_NAME: one.name}

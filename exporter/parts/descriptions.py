@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, NamedTuple
 from exporter.collect import Unavailable
 from exporter.collect.background import Background, Hung, Pending
 from exporter.collect.hashing import Identity, identity
-from exporter.describe import FORMATS, Description, read
+from exporter.describe import FORMATS, Description, File, read
 from exporter.records.exchange import UNKNOWN
 from exporter.records.problems import Problems
 from exporter.records.sample import Sample
@@ -69,14 +69,23 @@ def load(place: str, stream: BinaryIO | None = None, told: str = "") -> Descript
         raise Unreadable(*(f"{told}{problem}" for problem in error.problems)) from error
 
 
+class _Read(NamedTuple):
+    """A file of a description and what it says, or what is wrong with it."""
+
+    file: str
+    there: Identity
+    said: Description | str
+
+
 @dataclass(slots=True)
 class _Place:
     """`now` and `found` are of the file that is there; `last` is what could be read last, `said` the digests of its
-    sections, or what was kept of them over a restart; `judged` the digest that was told to be wrong."""
+    sections, or what was kept of them over a restart; `judged` the digest that was told to be wrong; `files` are by
+    absolute path."""
 
     path: str
     expected: str
-    background: Background[tuple[Identity, Description | str]]
+    background: Background[_Read]
     now: Identity | None = None
     found: Description | None = None
     state: str = "pending"
@@ -84,6 +93,8 @@ class _Place:
     said: Mapping[str, str] | None = None
     changes: dict[str, int] = field(default_factory=dict)
     judged: str = ""
+    folder: str = ""
+    files: tuple[File, ...] = ()
 
 
 class Descriptions:
@@ -114,6 +125,13 @@ class Descriptions:
     def said(self) -> dict[str, dict[str, str]]:
         """By path, the digests of the sections that could be read last."""
         return {place.path: dict(place.said) for place in self._places if place.said is not None}
+
+    @property
+    def files(self) -> Iterator[tuple[str, File]]:
+        """What is declared of the model's files, by the folder that they have to be in."""
+        for place in self._places:
+            if place.found is not None:
+                yield from ((place.folder, file) for file in place.files)
 
     @property
     def found(self) -> list[Description]:
@@ -151,7 +169,7 @@ class Descriptions:
         """Read what has changed; waits a second at most for each."""
         for place in self._places:
             try:
-                there, said = place.background.ask(lambda place=place: _read(place))  # type: ignore[misc]
+                read = place.background.ask(lambda place=place: _read(place))  # type: ignore[misc]
             except Pending:
                 continue
             except Hung:
@@ -160,17 +178,21 @@ class Descriptions:
             except OSError as error:
                 self._lose(place, "missing" if isinstance(error, FileNotFoundError) else "unreadable")
                 continue
-            self._take(place, there, said, now)
+            self._take(place, read, now)
 
     def _lose(self, place: _Place, state: str) -> None:
         place.now = place.found = None
         place.state = state
 
-    def _take(self, place: _Place, there: Identity, said: Description | str, now: float) -> None:
-        place.now = there
+    def _take(self, place: _Place, read: _Read, now: float) -> None:
+        said = read.said
+        place.now = read.there
         if isinstance(said, str):
             place.found, place.state = None, "malformed"
             return
+        if said is not place.found:
+            place.folder = os.path.dirname(read.file)
+            place.files = tuple(File(os.path.join(place.folder, one.path), one.digest) for one in said.files)
         place.found = place.last = said
         wrong = bool(place.expected) and said.digest != place.expected
         place.state = "mismatch" if wrong else "match" if place.expected else "unverified"
@@ -221,15 +243,15 @@ class Descriptions:
         return {name: pair for name, pair in found.items() if any(pair)}
 
 
-def _read(place: _Place) -> tuple[Identity, Description | str]:
+def _read(place: _Place) -> _Read:
     name = file_of(place.path)
     there = identity(name)
     if there == place.now and place.found is not None:
-        return there, place.found
+        return _Read(name, there, place.found)
     try:
-        return there, load(name)
+        return _Read(name, there, load(name))
     except Unreadable as error:
-        return there, error.problems[0]
+        return _Read(name, there, error.problems[0])
 
 
 def _changed(before: Mapping[str, str] | None, after: Mapping[str, str]) -> tuple[str, ...]:

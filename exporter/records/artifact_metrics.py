@@ -3,7 +3,7 @@
 from exporter.records.metric import Metric
 
 # What can be said of a file: see docs/artifacts.md.
-STATES = ("match", "mismatch", "unverified", "missing", "unreadable", "pending", "changing")
+STATES = ("match", "mismatch", "unverified", "missing", "unreadable", "outside", "pending", "changing")
 _FILE = ("artifact",)
 
 ARTIFACT: tuple[Metric, ...] = (
@@ -20,8 +20,17 @@ ARTIFACT: tuple[Metric, ...] = (
         "1",
         ("artifact", "state"),
         "1 for the state that a file of the model is in: match, mismatch, unverified (no digest is expected), missing, "
-        "unreadable, pending (not hashed yet), changing (it changed while it was hashed).",
+        "unreadable, outside (a link leads out of the folder of the description that declares it), pending (not hashed "
+        "yet), changing (it changed while it was hashed).",
         "stable",
+    ),
+    Metric(
+        "model.artifact.conflict",
+        "gauge",
+        "1",
+        _FILE,
+        "1 for each file of the model of which a description declares another digest than the settings, or than a "
+        "description before it; it is not compared with that one.",
     ),
     Metric("model.artifact.size", "gauge", "By", _FILE, "Size of a file of the model when it was hashed."),
     Metric(

@@ -15,7 +15,13 @@ def test_what_the_model_is_made_of(start: Start, tmp_path: Path) -> None:
     right.write_bytes(weights := os.urandom(3 << 20))
     wrong.write_bytes(b"x")
     (tmp_path / "SHA256SUMS").write_text(f"{'0' * 64}  b.bin\n{'0' * 64}  c.bin\n")
+    (tmp_path / "d.bin").write_bytes(b"d")
+    files = [
+        {"path": "d.bin", "digest": hashlib.sha256(b"d").hexdigest()},
+        {"path": "b.bin", "digest": "1" * 64},
+    ]
     document = {"owner": "ada", "training": {"seed": 1}, "thresholds": [{"name": "review", "value": 0.5}]}
+    document["artifacts"] = files
     said.write_text(json.dumps(document))
     digest = hashlib.sha256(weights).hexdigest()
     sidecar = start(
@@ -29,13 +35,15 @@ def test_what_the_model_is_made_of(start: Start, tmp_path: Path) -> None:
     def hashed() -> bool:
         return (
             total("model_artifact_state", state="match") + total("model_artifact_state", state="mismatch")
-            == 2
+            == 3
         )
 
     assert sidecar.post()[0] == 200
     wait_until(hashed, "files are hashed", 60)
     assert total("model_artifact_info", artifact=str(right), digest=digest) == 1
     assert total("model_artifact_state", artifact=str(wrong), state="mismatch") == 1
+    assert total("model_artifact_state", artifact=str(tmp_path / "d.bin"), state="match") == 1
+    assert total("model_artifact_conflict", artifact=str(wrong)) == 1
     assert total("model_artifact_state", artifact=str(tmp_path / "c.bin"), state="missing") == 1
     sidecar.logged("A file of the model is not the one that is expected")
     wait_until(

@@ -1,5 +1,6 @@
 """`modeltap describe`: read, add, write, compare, refuse."""
 
+import hashlib
 import io
 import json
 import subprocess
@@ -127,3 +128,47 @@ def test_training_needs_nothing_heavy() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in run.stdout.split()}
     assert loaded & {"numpy", "yaml", "aiohttp", "psutil", "msgspec", "sklearn"} == set()
+
+
+def test_artifacts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files are declared by where they are from the description, with their digests; again, the new digest counts."""
+    out, weights = tmp_path / "modeltap.json", tmp_path / "v1" / "weights.bin"
+    weights.parent.mkdir()
+    weights.write_bytes(b"w")
+    flags = ["--artifact", str(weights), "--out", str(out)]
+    assert said(capsys, "--name", "m", *flags)[0] == 0
+    declared = {"path": "v1/weights.bin", "digest": f"sha256:{hashlib.sha256(b'w').hexdigest()}"}
+    assert json.loads(out.read_text())["artifacts"] == [declared]
+    weights.write_bytes(b"v")
+    assert said(capsys, str(out), *flags)[0] == 0
+    declared["digest"] = f"sha256:{hashlib.sha256(b'v').hexdigest()}"
+    assert json.loads(out.read_text())["artifacts"] == [declared]
+    # Read where it lies, without --out.
+    other = tmp_path / "other"
+    other.write_bytes(b"o")
+    status, shown, _ = said(capsys, str(tmp_path), "--artifact", str(other))
+    assert (status, [one["path"] for one in json.loads(shown)["artifacts"]]) == (
+        0,
+        ["v1/weights.bin", "other"],
+    )
+
+
+def test_artifacts_elsewhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Above the description, by a link that leads there, or not there at all: told, and nothing is written."""
+    folder, secret = tmp_path / "m", tmp_path / "secret"
+    folder.mkdir()
+    secret.write_bytes(b"s")
+    (folder / "link").symlink_to("../secret")
+    for name in (secret, folder / "link"):
+        status, _, told = said(capsys, "--artifact", str(name), "--out", str(folder / "modeltap.json"))
+        assert (status, told) == (
+            2,
+            f"--artifact {name}: expected a file below {folder}, where the description is\n",
+        )
+    gone = str(folder / "gone")
+    assert said(capsys, "--artifact", gone)[0] == 2
+    assert (
+        said(capsys, "--artifact", gone, "--out", str(folder / "x"))[2]
+        == f"{gone}: No such file or directory\n"
+    )
+    assert not (folder / "modeltap.json").exists()
