@@ -5,7 +5,7 @@ LOCK := tests/environments/main.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: again help audit peers install demo run test check environments compiled e2e gameday golden bench dashboards rules chart image image-base image-check pod pictures soak fuzz clean
+.PHONY: again help audit peers install demo run test check environments compiled e2e gameday golden bench dashboards rules chart image image-base image-check pod oom pictures soak fuzz clean
 
 help:
 	@printf '%s\n' \
@@ -24,6 +24,7 @@ help:
   '  make soak        mixed traffic with faults: make soak MINUTES=60 (default 10)' \
 	  '  make image-check the built image: users, read-only root, build tools, bill of materials, built twice alike' \
 	  '  make pod         the rendered pod under podman: model, sidecar, Prometheus (root; a few minutes)' \
+	  '  make oom         a model and a job that the kernel really kills for want of memory (root, cgroups; a minute)' \
   '  make fuzz        followers, then decoders, under atheris: make fuzz SECONDS=3600 (default 600 each)' \
   '  make bench       the sidecar against HAProxy, nginx and others (about 25 minutes)' \
 	  'Make it:' \
@@ -195,6 +196,9 @@ image-check: .venv/tests
 
 pod: .venv/tests
 	$(BIN)/python -m pytest -s tests/pod/check_pod.py
+
+oom: .venv/tests
+	$(BIN)/python -m pytest -s tests/oom/check_oom.py
 
 clean:
 	rm -rf .venv .tools build dist *.egg-info bench/results/*.json

@@ -47,6 +47,25 @@ def quota() -> Iterator[Quota]:
         _remove(groups)
 
 
+@contextmanager
+def bounded(memory: int) -> Iterator[Quota]:
+    """A bound of memory alone, without swap, for commands that end within the block. OSError where none can be made."""
+    groups: list[Path] = []
+    try:
+        try:
+            group = _made(groups, _ROOT / "memory" / _own("memory"))
+            limit, swap = "memory.limit_in_bytes", ("memory.memsw.limit_in_bytes", memory)
+        except OSError:
+            group = _made(groups, _ROOT / _own(""))
+            limit, swap = "memory.max", ("memory.swap.max", 0)
+        (group / limit).write_text(str(memory))
+        if (group / swap[0]).exists():
+            (group / swap[0]).write_text(str(swap[1]))
+        yield Quota(("env", f"GROUPS_TO_JOIN={group}", "sh", "-c", _JOIN, "sh"), (), group)
+    finally:
+        _remove(groups)
+
+
 def _bounded(make: Callable[[list[Path]], None], groups: list[Path]) -> bool:
     """Whether groups could be made; none is left if not."""
     try:

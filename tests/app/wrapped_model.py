@@ -1,6 +1,7 @@
 """A model server to be wrapped: `wrapped_model.py PORT [WORDS…]`; it does as its words and its requests say.
 
-`POST /…` is answered as V2 inference; `GET /exit?N` ends it with status N, `GET /grow` has a worker that outlives it.
+`POST /…` is answered as V2 inference; `GET /exit?N` ends it with status N, `GET /grow` has a worker that outlives it,
+`GET /swell` takes memory until somebody ends it.
 Words: `late` listens after a while, `stubborn` ignores SIGTERM, `loud` writes without end, `fails` ends at once.
 """
 
@@ -42,6 +43,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path.startswith("/grow"):
             child = subprocess.Popen(["sleep", "600"], close_fds=False)
             self._answer(str(child.pid).encode())
+        elif self.path.startswith("/swell"):
+            held = []
+            while True:
+                held.append(b"x" * (8 << 20))
         elif self.path.startswith("/exit"):
             self._answer(b"")
             os._exit(int(self.path.partition("?")[2]))
