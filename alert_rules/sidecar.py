@@ -24,7 +24,7 @@ def group() -> Group:
     return Group(
         "modeltap-sidecar",
         records,
-        (_dropped(), _restarting(), _desyncs(), _certificate(), _silent(), _collector()),
+        (_dropped(), _restarting(), _desyncs(), _certificate(), _silent(), _collector(), _kept()),
         dashboard="resources",
     )
 
@@ -109,4 +109,19 @@ def _collector() -> Alert:
         "A collector takes nothing from a sidecar.",
         f"All of the {{{{ $value | humanize }}}} exports of {{{{ $labels.signal }}}} of the sidecar at {AT} failed in "
         "the last 10 minutes.",
+    )
+
+
+def _kept() -> Alert:
+    families = ("modeltap.window.snapshots", "modeltap.history.files")
+    found = (series(name, 'outcome="failed"') for name in families)
+    windows, history = (total(f"increase({failed}[10m])", *REPLICA) for failed in found)
+    return Alert(
+        "StateNotKept",
+        "warning",
+        "10m",
+        f"{windows} > 0 or {history} > 0",
+        "A sidecar cannot keep what should outlive its restart.",
+        f"The sidecar at {AT} could not read or write files in its state_dir, {{{{ $value | humanize }}}} times in the "
+        "last 10 minutes; after a restart windows are empty, and a version that returns is new.",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.app.command import python_path
 from tests.app.conftest import Start
+from tests.e2e.processes import wait_until
 
 AUDIT = Path(__file__).parent / "audit"
 ENVIRONMENT = {
@@ -53,3 +54,18 @@ def test_writing_would_be_seen(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stderr == f"WROTE {str(tmp_path / 'new')!r}\n"
+
+
+def test_state_that_cannot_be_kept(start: Start) -> None:
+    """A folder that takes no file costs a count and a line of the log; a killed analysis starts without a past."""
+    sidecar = start("--state-dir", "/proc", "--series-hold", "0")
+    for _ in range(2):
+        assert sidecar.post()[0] == 200
+        wait_until(
+            lambda: sidecar.metrics().total("modeltap_history_files_total", outcome="failed"),
+            "it is counted",
+            30,
+        )
+        assert sidecar.metrics().total("modeltap_history_files_total", outcome="saved") == 0
+        os.kill(sidecar.analysis(), signal.SIGKILL)
+    sidecar.logged("the history cannot be written in /proc/history")
