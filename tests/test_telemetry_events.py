@@ -3,13 +3,15 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from exporter.analysis.history import History, KeptModel, packed, unpacked
 from exporter.records import event
 from exporter.stats import save
 from tests.analysis.world import profile
 from tests.receivers.otlp import OtlpReceiver, attributes
-from tests.test_telemetry import Body, Sidecar, receiver, run, scrape, total, unchanged, until
+from tests.test_telemetry import ONE, Body, Sidecar, receiver, run, scrape, total, unchanged, until
 
 __all__ = ["receiver", "unchanged"]  # fixtures
 
@@ -96,3 +98,23 @@ def test_events_reach_the_collector_and_the_log(
         },
     }
     assert "Connections go on as opaque relays, their framing being uncertain.: count=6" in caplog.text
+
+
+def test_a_version_that_changed_while_nobody_watched(tmp_path: Path, receiver: OtlpReceiver) -> None:
+    """What was kept says which version was in use before: the change is told, counted at 0 first, and is a rollback."""
+    past = History("iris-service", (KeptModel("iris", "2", 1.0, ("1", "2"), True),))
+    (tmp_path / "history").write_bytes(packed(past))
+
+    async def body(sidecar: Sidecar) -> None:
+        assert total(await scrape(sidecar), "model_version_start_time_seconds") == 0
+        await sidecar.send(msgspec.structs.replace(ONE, model_version="unknown"))
+        await until(lambda: any(record.event_name == event.ROLLED_BACK for record in receiver.logs))
+        found = await scrape(sidecar)
+        assert total(found, "modeltap_history_files_total", outcome="restored") == 1
+        assert total(found, "model_version_changes_total", kind="rollback") == 1
+        assert total(found, "model_deployments_total", model_version="2", outcome="rolled_back") == 1
+        await until(lambda: unpacked((tmp_path / "history").read_bytes()).models[0].version == "1")
+
+    run(body, state_dir=str(tmp_path), model_name="iris-service", series_hold=0.0)
+    told = [attributes(one.attributes) for one in receiver.logs if one.event_name == event.VERSION_CHANGED]
+    assert [(one[event.MODEL_VERSION], one[event.PREVIOUS_VERSION]) for one in told] == [("1", "2")]
