@@ -32,7 +32,7 @@ from exporter.analysis import series
 from exporter.analysis.bias import Bias
 from exporter.analysis.budget import Budget
 from exporter.analysis.consumer import Consumer, Link
-from exporter.analysis.engine import Engine, Snapshot, became
+from exporter.analysis.engine import Engine, Snapshot
 from exporter.analysis.events import Events
 from exporter.analysis.exemplars import Found
 from exporter.analysis.generation import opted_in
@@ -60,7 +60,6 @@ from exporter.collect import (
 )
 from exporter.collect import run as collect
 from exporter.host.limits import cpu_budget, memory_bound
-from exporter.parts.access import access_log
 from exporter.parts.certificates import Certificates, Shown, shown
 from exporter.parts.described import Described
 from exporter.parts.drift_page import drift_page
@@ -68,14 +67,14 @@ from exporter.parts.keeper import Keeper
 from exporter.parts.label_requests_page import label_requests_page
 from exporter.parts.labels import Labels, labels_of
 from exporter.parts.life import Life
-from exporter.parts.payloads import payload_log
 from exporter.parts.performance_page import performance_page
 from exporter.parts.places import own_metrics, probed
 from exporter.parts.receipts_page import receipts_page
 from exporter.parts.references import LOOK_SECONDS, References
 from exporter.parts.rendering import Rendering, Source
+from exporter.parts.senders import Senders
 from exporter.processes import memory
-from exporter.publish import Decoded, Late, LogPusher, Publisher, Pusher, SpanPusher, read_config
+from exporter.publish import Pusher
 from exporter.records.event import Event
 from exporter.records.exchange import Exchange
 from exporter.records.messages import Learned, Sampling
@@ -112,7 +111,6 @@ class Telemetry:
         self._guard: Guard | None = None
         self._labels: Labels | None = None
         self._events = Events(self._happened)
-        self._senders: tuple[Publisher, ...] = ()
         self._wrapped: Wrapped | None = None
 
     async def message(self, message: dict[str, Any], fds: list[int]) -> None:
@@ -129,8 +127,7 @@ class Telemetry:
         elif message["kind"] == "protocols" and self._ready:
             config = msgspec.convert(message["config"], Config)
             self._speak(config)
-            if self._access is not None:
-                self._access.configure(config.access_log_sample)
+            self._senders.configure(config)
         elif message["kind"] == "last_scrape" and self._ready:
             await self._consumer.drained(_DRAIN_SECONDS)
             await self._scrapes.last(message["since"], message["seconds"])
@@ -155,6 +152,7 @@ class Telemetry:
         if again:
             hold.release(self._traffic.samples({}))
         self._rendering = Rendering(self._traffic, hold)
+        self._senders = Senders(config, f"{socket.gethostname()}:{config.listen}", self._started)
         # The warm-up of a model is over when a second analysis starts to count.
         known = replace(_known(config), warm_up=0) if again else _known(config)
         self._historian = Historian(config.state_dir, config.model_name or config.upstream, self._started)
@@ -173,12 +171,8 @@ class Telemetry:
         self._keeper.restore(self._engine, self._started)
         self._labels = labels_of(config, known, self._started)
         self._engine.joining = self._labels.joining if self._labels is not None else None
-        self._payloads = payload_log(config, self._started)
-        self._access = access_log(config, self._started)
         self._speak(config)
         self._engine.speakers.switch_off(message["dialects_off"])
-        self._late = Late(config.late_spans, self._started)
-        self._publishers(f"{socket.gethostname()}:{config.listen}")
         self._events.switched_off(message["dialects_off"], time.time())
         self._collectors(config, None if again else self._started)
         self._life.recall(past, config.series_hold, again)
@@ -233,17 +227,6 @@ class Telemetry:
         self._hash = hashlib.sha256(msgspec.json.encode(config)).hexdigest()[:12]
         self._engine.speakers.use(config.custom, owner_paths(config))
 
-    def _publishers(self, instance: str) -> None:
-        # Problems were told by `modeltap run`; here the default stands in for what is wrong.
-        otlp, _ = read_config(os.environ, instance=instance)
-        self._spans = SpanPusher(otlp, self._started) if otlp.traces else None
-        self._pusher = Pusher(otlp, self._started) if otlp.metrics else None
-        self._logs = LogPusher(otlp, self._started) if otlp.logs else None
-        found = (self._spans, self._pusher, self._logs, self._payloads, self._access)
-        self._senders = tuple(publisher for publisher in found if publisher is not None)
-        for publisher in self._senders:
-            publisher.start()
-
     def _collectors(self, config: Config, began: float | None = None) -> None:
         upstream = upstream_of(config.upstream)
         address = upstream.path or (upstream.host, upstream.port)
@@ -291,8 +274,7 @@ class Telemetry:
     def _handle(self, exchange: Exchange) -> None:
         self._life.managed(exchange)
         if exchange.aside:
-            if self._access is not None:
-                self._access.offer(exchange)
+            self._senders.aside(exchange)
             return
         self._in_hand.take(self._engine.speakers.protocol(exchange), exchange.path)
         self._record(exchange, self._engine.understand(exchange))
@@ -304,15 +286,7 @@ class Telemetry:
     def _record(self, exchange: Exchange, found: Observation | str) -> None:
         rows = self._engine.record(exchange, found, time.time())
         self._life.passed(exchange, found)
-        if self._spans is not None:
-            generation = None if isinstance(found, str) else found.generation
-            decoded = Decoded(became(found), rows, generation)
-            if (span := self._late.span(exchange, decoded)) is not None:
-                self._spans.offer(span)
-        if self._payloads is not None:
-            self._payloads.offer(exchange)
-        if self._access is not None:
-            self._access.offer(exchange, became(found), rows)
+        self._senders.passed(exchange, found, rows)
         if self._labels is not None:
             self._labels.passed(exchange)
 
@@ -331,8 +305,7 @@ class Telemetry:
     def _happened(self, event: Event) -> None:
         told = " ".join(f"{key}={value}" for key, value in event.attributes.items())
         events_log.log(getattr(logging, event.severity), "%s: %s", event.text, told)
-        if self._logs is not None:
-            self._logs.offer(event)
+        self._senders.happened(event)
 
     def _watch(self) -> None:
         now = time.time()
@@ -358,8 +331,8 @@ class Telemetry:
         if (shape := (self._traffic.shape, self._engine.shape)) != self._shape:
             self._shape = shape
             await asyncio.to_thread(self._rendering.notice, self._engine.snapshot())
-        if self._pusher is not None and self._pusher.due():
-            await self._push(self._pusher)
+        if (pusher := self._senders.metrics) is not None and pusher.due():
+            await self._push(pusher)
 
     async def _remember(self) -> None:
         descriptions, files = self._described.kept()
@@ -421,9 +394,7 @@ class Telemetry:
         yield self._writes.samples
         if self._labels is not None:
             yield self._labels.samples
-        yield from (publisher.samples for publisher in self._senders)
-        if self._spans is not None:
-            yield self._late.samples
+        yield from self._senders.sources()
         yield self._included.samples
         yield self._keeper.samples
         yield self._historian.samples
@@ -455,11 +426,11 @@ class Telemetry:
         self._ready = False
         self._described.stop()
         await self._consumer.drained(_DRAIN_SECONDS)
-        if self._pusher is not None:
-            await self._push(self._pusher)
+        if self._senders.metrics is not None:
+            await self._push(self._senders.metrics)
         publish = min(_PUBLISH_SECONDS, max(0.0, seconds - _DRAIN_SECONDS - _LAST_SECONDS))
-        stops = [asyncio.to_thread(one.stop, publish) for one in self._senders]
-        await asyncio.gather(*stops, self._keeper.finish(self._engine, max(_LAST_SECONDS, publish)))
+        keeping = self._keeper.finish(self._engine, max(_LAST_SECONDS, publish))
+        await asyncio.gather(self._senders.stop(publish), keeping)
         if self._labels is not None:
             await self._labels.stop(_DRAIN_SECONDS)
         for task in self._tasks:
