@@ -12,6 +12,7 @@ import psutil
 
 from exporter.records.status import Status
 from tests.e2e.processes import LOOPBACK, Program, Running, wait_until
+from tests.e2e.sidecar import UNTHINNED
 
 ROOT = Path(__file__).resolve().parents[2]
 INFER = "/v2/models/echo/infer"
@@ -48,7 +49,7 @@ class Sidecar(Running):
         command = [sys.executable, "-m", "exporter", "wrap" if model else "run", *ports]
         command += ["--upstream", f"http://{LOOPBACK}:{upstream}", *flags]
         command += ["--", *model] if model else []
-        environment = {**python_path(), **(environment or {})}
+        environment = {**python_path(), **UNTHINNED, **(environment or {})}
         super().__init__(Program("sidecar", [*prefix, *command], folder, environment))
         self.root = self.pid
 
