@@ -4,17 +4,18 @@ It knows bins and rows, no thresholds and no alerts. Invariants: each profile (`
 and each role by itself, both are labels of every series here; a bin that is empty on both sides takes no part; one that
 has no live series counts as 0; below five effective rows per bin, on either side, there is no statistic at all.
 
-Features and outputs take the same rules: a column is told by `output` and `feature`, one of which is absent.
+Features, outputs and the truth of numbers (truths.py) take the same rules: a column is told by `output`, `feature` or
+`target`, and has only one of them.
 Names: `column_bin:` per bin, `column:` per column; the last part is the window, or `week` and `versions` for the
 comparisons of the last 24 hours with other traffic.
 """
 
 from dataclasses import dataclass
 
-from alert_rules import values
+from alert_rules import truths, values
 from alert_rules.rules import MODEL, Record, series, total
 
-COLUMN = (*MODEL, "role", "reference", "output", "feature")
+COLUMN = (*MODEL, "role", "reference", "output", "feature", "target")
 ON = f"on ({', '.join(COLUMN)})"
 MANY = f"{ON} group_left ()"
 ROWS_PER_BIN = 5  # as in exporter/stats/chance.py
@@ -113,7 +114,8 @@ class Comparison:
 
 def reference(selector: str = "") -> str:
     """Rows of the profile per bin. Every replica tells the same; their sum would count it once per replica."""
-    return f"max by ({', '.join((*COLUMN, 'bin'))}) ({series('model.reference.bin.rows', selector)})"
+    told = f"{series('model.reference.bin.rows', selector)} or {truths.reference(selector)}"
+    return f"max by ({', '.join((*COLUMN, 'bin'))}) ({told})"
 
 
 def pane() -> tuple[Record, ...]:
@@ -124,17 +126,19 @@ def pane() -> tuple[Record, ...]:
         for name in ("model.feature.bin", "model.prediction.bin")
     )
     return (
+        truths.scale(PANE),
         # A bin of the profile without a live series has no rows.
-        Record(live.bins, f"{counted} or 0 * {reference()}"),
+        Record(live.bins, f"{counted} or {truths.bins(PANE)} or 0 * {reference()}"),
         *(
-            Record(name, total(f"increase({series(metric)}[{PANE}])", *COLUMN))
-            for name, metric in (
-                (live.squared_rows, "model.column.squared_rows"),
-                (live.squared_bins, "model.column.squared_bins"),
-            )
+            Record(name, f"{_grown(f'model.column.{sums}')} or {truths.squares(sums, PANE)}")
+            for name, sums in ((live.squared_rows, "squared_rows"), (live.squared_bins, "squared_bins"))
         ),
         *_rows(live),
     )
+
+
+def _grown(metric: str) -> str:
+    return total(f"increase({series(metric)}[{PANE}])", *COLUMN)
 
 
 def window(length: str) -> tuple[Record, ...]:

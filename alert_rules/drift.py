@@ -43,7 +43,8 @@ def _broken() -> Alert:
         "DistributionBroken",
         "warning",
         values.DRIFT_FOR,
-        named(beyond_chance(HOUR, values.DRIFT_BROKEN, SHOWN)),
+        # A truth is judged with what its labels are worth (targets.py).
+        named(beyond_chance(HOUR, values.DRIFT_BROKEN, SHOWN, 'target=""')),
         "A column of a model has hardly anything in common with its reference.",
         f"PSI of column {COLUMN_NAMED} {AGAINST} is "
         f'{{{{ $value | printf "%.3f" }}}} over {PANE}; {values.DRIFT_BROKEN:g} is a fault more often than a change.',

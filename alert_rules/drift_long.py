@@ -5,7 +5,7 @@ the profile knows it, above the reference's own level, in two windows that share
 is large and more than chance gives in any of a thousand columns. Weeks serve columns with few rows.
 """
 
-from alert_rules import values
+from alert_rules import truths, values
 from alert_rules.comparison import COLUMN, VALUE, Comparison, Live, compared, reference, window
 from alert_rules.distances import certain, everything
 from alert_rules.drift import AGAINST, MODEL_NAMED, SHOWN, beyond_chance
@@ -30,21 +30,26 @@ def _records(it: Comparison) -> tuple[Record, ...]:
 def _found(it: Comparison) -> Record:
     """Exists while a column is beyond all yardsticks; every role, for the alert chooses."""
     level = series("model.drift.reference_level", f'window="{it.name}", statistic="psi"')
-    own = f"max by ({', '.join((*COLUMN, 'statistic'))}) ({level})"
+    own = f"max by ({', '.join((*COLUMN, 'statistic'))}) ({level} or {truths.level(it.name)})"
     beyond = beyond_chance(it, values.DRIFT_EFFECT)
     return Record(it.part("drift_found"), f"{beyond} unless {it.part(VALUE)} <= {own}")
 
 
-def _alert(column: str) -> Alert:
-    what = {"output": "prediction", "feature": "feature"}[column]
+def ticket(column: str) -> str:
+    """PSI of columns that are told by this label, where it deserves a ticket."""
     chosen = f'{{{column}!="", {SHOWN}}}'
     day, week = (f"{it.part('drift_found')}{chosen}" for it in (DAY, WEEK))
     large = f"{day} > {values.DRIFT_LARGE:g} and {day} > {DAY.part('drift_certain')}"
+    return f"{day} and {day} offset {DAY.name} or {large} or {week} and {week} offset {WEEK.name}"
+
+
+def _alert(column: str) -> Alert:
+    what = {"output": "prediction", "feature": "feature"}[column]
     return Alert(
         f"{what.capitalize()}Drift",
         "warning",
         values.DRIFT_FOR,
-        f"{day} and {day} offset {DAY.name} or {large} or {week} and {week} offset {WEEK.name}",
+        ticket(column),
         f"The distribution of a {what} has moved away from the reference.",
         f"PSI of {what} {{{{ $labels.{column} }}}} {MODEL_NAMED} {AGAINST} is "
         f'{{{{ $value | printf "%.3f" }}}} over {DAY.name} or {WEEK.name}; {values.DRIFT_EFFECT:g} is worth a look, '

@@ -49,7 +49,7 @@ def _week() -> Alert:
         "WeekChanged",
         "info",
         values.DRIFT_FOR,
-        named(beyond_chance(WEEK, values.DRIFT_EFFECT, 'role=~"live|"')),
+        named(beyond_chance(WEEK, values.DRIFT_EFFECT, 'role=~"live|"', 'target=""')),
         "A column of a model is not distributed as it was a week ago.",
         f"PSI of column {COLUMN_NAMED} between the last {DAY.window} and the same {BEFORE} before is "
         f'{{{{ $value | printf "%.3f" }}}}, above what chance alone gives once in a thousand times.',

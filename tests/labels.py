@@ -13,6 +13,7 @@ from exporter.parts.labels import Labels
 from exporter.pending.contract import Store
 from exporter.records.sample import Histogram, Sample
 from exporter.settings.config import Config
+from exporter.stats import Profile
 from tests.analysis.world import BOUNDS, v2
 
 T0 = 1_700_000_000.0  # 20 minutes before an hour is over
@@ -23,7 +24,11 @@ class World:
     """One replica. `store` may be shared with another."""
 
     def __init__(
-        self, store: Store | None = None, known: Mapping[str, Any] | None = None, **settings: Any
+        self,
+        store: Store | None = None,
+        known: Mapping[str, Any] | None = None,
+        profiles: Sequence[Profile] = (),
+        **settings: Any,
     ) -> None:
         config = Config(upstream="http://a", **{"label_store": "memory"} | settings)
         self.known = Known(**{"task": "binary", "positive_class": "1"} | dict(known or {}))
@@ -31,7 +36,7 @@ class World:
         assert self.store is not None
         self.labels = Labels(config, self.known, self.store, T0)
         self.labels.start()
-        self.engine = Engine((), self.known, BOUNDS, T0)
+        self.engine = Engine(profiles, self.known, BOUNDS, T0)
         self.engine.joining = self.labels.joining
 
     def predict(

@@ -33,6 +33,7 @@ from exporter.analysis.performance.report import (
     label_samples,
     performance_samples,
     target_samples,
+    truth_samples,
 )
 from exporter.analysis.performance.requests import Requests, Shares
 from exporter.analysis.performance.table import Reading
@@ -352,6 +353,7 @@ class Labels:
         if self.receipts is not None:
             yield from self.receipts.samples(self._created)
         yield from target_samples(dict(self.joining.targets))
+        yield from truth_samples(dict(self.joining.truths))
 
     def _store(self) -> Iterator[Sample]:
         store, counts = self._guarded.store, self._counts

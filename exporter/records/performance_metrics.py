@@ -5,6 +5,7 @@ what counts. `maturity` is arrival (as labels come) or mature (whole cohorts, re
 """
 
 from exporter.records.metric import Metric
+from exporter.records.target_metrics import TARGETS
 
 # A click, a session, an hour, a day, a week, a month, a quarter.
 LABEL_LAG_BUCKETS = (
@@ -225,4 +226,5 @@ PERFORMANCE: tuple[Metric, ...] = (
         (*_MODEL, "output", "class", "reference", "role"),
         "Test rows of the reference that are truly of a class.",
     ),
+    *TARGETS,
 )

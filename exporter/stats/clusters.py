@@ -16,7 +16,7 @@ ROWS, SQUARED_ROWS, SQUARED_BINS = range(3)
 _CELLS = 1 << 21
 
 
-def effective_rows(rows: FloatArray, agreement: FloatArray, clusters: IntArray) -> FloatArray:
+def effective_rows(rows: FloatArray, agreement: FloatArray, clusters: IntArray | FloatArray) -> FloatArray:
     """n_eff = N / (1 + rho (T/N - 1)): as many independent rows would make the shares as uncertain.
 
     rho = max(0, (a - A) / (1 - A)), a = (S - N) / (T - N) how often two rows of one request fall into the same bin, A

@@ -7,6 +7,7 @@ model version and role: every row that was predicted is kept, sampled_out, no_ke
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,9 +21,11 @@ from exporter.analysis.performance.judged import NO_CLASS, Answers, What, Words,
 from exporter.analysis.performance.margins import Margins
 from exporter.analysis.performance.requests import Named, Requests
 from exporter.analysis.performance.scored import CLASSIFIED
+from exporter.analysis.performance.targets import Known as KnownTarget
+from exporter.analysis.performance.targets import target_of
 from exporter.analysis.role import ROLES
 from exporter.analysis.series import Series
-from exporter.pending.contract import Rows
+from exporter.pending.contract import TEXT_BYTES, Rows
 from exporter.pending.row import DIGEST_BYTES, FIRST, RowArray, blank, keys, request_digest
 from exporter.pending.sampling import Sampler
 from exporter.records.exchange import Exchange
@@ -65,6 +68,7 @@ class Joining:
         self.fresh: dict[int, str] = {}
         self.ledger: dict[tuple[str, str, str], Counter[str]] = {}
         self.targets: dict[tuple[str, str, str, str], tuple[str, dict[str, int]]] = {}
+        self.truths: dict[tuple[str, str, str, str], KnownTarget] = {}
         self.bands: dict[tuple[str, str, str], tuple[str, tuple[Band, ...]]] = {}
 
     def add(self, series: Series, exchange: Exchange, found: Observation) -> None:
@@ -110,7 +114,7 @@ class Joining:
             count["unjudged"] += rows
             return
         for answer in found:
-            what = self._what(series, answer)
+            what = self._what(series, answer, several=len(found) > 1)
             if answer.form in CLASSIFIED and series.profile is not None:
                 self.targets[*place[:2], what.output, place[2]] = (
                     series.profile.reference,
@@ -143,8 +147,13 @@ class Joining:
         else:
             count["dropped"] += len(kept.keys)
 
-    def _what(self, series: Series, answer: Answers) -> What:
+    def _what(self, series: Series, answer: Answers, several: bool) -> What:
         key = series.key
+        aim = (
+            target_of(series.profile, answer.output, several)
+            if answer.form in ("number", "interval")
+            else None
+        )
         what = What(
             key.model_name,
             key.model_version,
@@ -154,7 +163,15 @@ class Joining:
             _scale(series, answer),
             answer.names,
             self._known.label_groups,
+            aim[0] if aim is not None else None,
         )
+        if len(what.text.encode()) > TEXT_BYTES:
+            # Too long for a store: rather no drift of the truth than no figures.
+            what, aim = replace(what, target=None), None
+        if aim is not None and series.profile is not None:
+            place = key.model_name, key.model_version, answer.output, key.role
+            if (known := self.truths.get(place)) is None or known.target != aim[0]:
+                self.truths[place] = KnownTarget.of(series.profile, *aim)
         if what.id not in self.whats and len(self.whats) < _MOST_WHATS:
             self.whats[what.id] = what
             self.fresh[what.id] = what.text

@@ -22,6 +22,8 @@ from exporter.analysis.fit import joined, numeric
 from exporter.analysis.known import Known
 from exporter.analysis.performance import packing
 from exporter.analysis.performance.label import class_mark
+from exporter.analysis.performance.targets import Target
+from exporter.analysis.performance.targets import told as target_told
 from exporter.analysis.task import PREDICTED, class_words
 from exporter.pending.contract import TEXT_BYTES
 from exporter.pending.row import version_id
@@ -46,7 +48,8 @@ FloatTable = NDArray[np.floating[Any]]
 @dataclass(frozen=True)
 class What:
     """One output of one model version. `positive`: the class that a score is of; `scale`: of errors, 0: not known;
-    `classes`: those that places in a row stand for; `segments`: those that its groups are of."""
+    `classes`: those that places in a row stand for; `segments`: those that its groups are of; `target`: bins of the
+    truth of numbers."""
 
     model_name: str
     model_version: str
@@ -56,14 +59,17 @@ class What:
     scale: float = 0.0
     classes: tuple[str, ...] = ()
     segments: tuple[Segment, ...] = ()
+    target: Target | None = None
 
     @cached_property
     def text(self) -> str:
         """As the store keeps it."""
         fields: list[Any] = [self.model_name, self.model_version, self.output, self.form, self.positive]
         fields.append(self.scale)
-        if self.classes or self.segments:
+        if self.classes or self.segments or self.target is not None:
             fields += [self.classes, [segment.text for segment in self.segments]]
+        if self.target is not None:
+            fields.append(self.target.plain)
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
     @cached_property
@@ -94,8 +100,9 @@ def told(text: str) -> What | None:
     try:
         name, version, output, form, positive, scale, *more = json.loads(text)
         words = (name, version, output, form, positive)
-        classes, segments = more or ((), ())
-        extra = tuple(classes), tuple(map(segment_of, segments))
+        parts: list[Any] = [*more, *((), (), None)[len(more) :]]
+        classes, segments, target = parts
+        extra = tuple(classes), tuple(map(segment_of, segments)), target_told(target)
     except (ValueError, TypeError, AttributeError):
         return None
     known = form in FORMS and isinstance(scale, (int, float))

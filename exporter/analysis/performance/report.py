@@ -13,6 +13,8 @@ from exporter.analysis.performance.coverage import Coverage
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.outcome import Standing
 from exporter.analysis.performance.scored import BINS, RANGES, RESIDUALS, SCORES, Tally, errors_of
+from exporter.analysis.performance.targets import SUMS, Known, Target
+from exporter.analysis.window_report import window_name
 from exporter.records.exchange import OTHER
 from exporter.records.performance_metrics import LABEL_LAG_BUCKETS
 from exporter.records.sample import Histogram, Sample
@@ -41,6 +43,8 @@ _FAMILIES: Final = (
     "model.performance.label",
     "model.performance.group",
     "model.performance.group_error",
+    "model.performance.target",
+    "model.performance.target_sum",
 )
 # (reference, bands) of a model version in a role.
 Bands = Mapping[tuple[str, str, str], tuple[str, Sequence[Band]]]
@@ -100,9 +104,21 @@ def target_samples(targets: Targets) -> Iterator[Sample]:
             yield Sample("model.reference.target", (name, version, output, klass, reference, role), count)
 
 
+def truth_samples(truths: Mapping[tuple[str, str, str, str], Known]) -> Iterator[Sample]:
+    """Of numeric targets: rows of the reference by bin, and its own levels over windows of each length."""
+    for (*head, role), known in truths.items():
+        target = known.target
+        for label, count in zip(target.bins.labels, known.counts, strict=True):
+            yield Sample("model.reference.target_bin", (*head, label, target.reference, role), count)
+    for (*head, role), known in truths.items():
+        for (statistic, seconds), level in known.levels.items():
+            labels = (*head, window_name(seconds), statistic, known.target.reference, role)
+            yield Sample("model.reference.target_level", labels, level)
+
+
 def performance_samples(standing: Standing) -> Iterator[Sample]:
-    """The sums; families together."""
-    parts: dict[str, list[Sample]] = {family: [] for family in _FAMILIES}
+    """The sums; families together. What a reload of the profile split in two is one series still."""
+    parts: dict[str, dict[tuple[str, ...], float]] = {family: {} for family in _FAMILIES}
     for account in standing.accounts:
         for maturity, state, tally in (
             ("arrival", "added", account.added),
@@ -112,10 +128,11 @@ def performance_samples(standing: Standing) -> Iterator[Sample]:
             tail = (maturity, state, account.role)
             for family, labels, value in _sums(tally, account.classes):
                 head = (account.what.model_name, account.what.model_version, account.what.output)
-                sample = Sample(family, (*head, *labels, *tail), value, standing.created)
-                parts[family].append(sample)
-    for samples in parts.values():
-        yield from samples
+                own, place = parts[family], (*head, *labels, *tail)
+                own[place] = own.get(place, 0.0) + value
+    for family, sums in parts.items():
+        for place, value in sums.items():
+            yield Sample(family, place, value, standing.created)
 
 
 _Sum = tuple[str, tuple[str, ...], float]
@@ -140,6 +157,8 @@ def _sums(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
         yield from (("model.performance.error", (f"interval_{name}",), sums[name]) for name in _RANGES)
     if tally.what.segments:
         yield from _groups(tally, kept)
+    if tally.target is not None and tally.what.target is not None:
+        yield from _target(tally.what.target, tally.target)
 
 
 def _confusion(tally: Tally, kept: Mapping[int, str]) -> Iterator[_Sum]:
@@ -223,3 +242,12 @@ def _errors(what: What, sums: FloatArray) -> Iterator[_Sum]:
         edges = (*(f"{step * what.scale:g}" for step in RESIDUALS), "+Inf")
         for edge, weight in zip(edges, layout.residuals(sums).tolist(), strict=True):
             yield "model.performance.residual", (edge,), max(weight, 0.0)
+
+
+def _target(target: Target, sums: FloatArray) -> Iterator[_Sum]:
+    """The truth by bin of the reference, all bins from the first label on, and what effective rows are formed of."""
+    *bins, squared_weights, squared_rows, squared_bins = np.maximum(sums, 0.0).tolist()
+    for label, weight in zip(target.bins.labels, bins, strict=True):
+        yield "model.performance.target", (label, target.reference), weight
+    for name, value in zip(SUMS, (squared_weights, squared_rows, squared_bins), strict=True):
+        yield "model.performance.target_sum", (name, target.reference), value

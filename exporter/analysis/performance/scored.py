@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.analysis.performance import grouped, listed, packing
+from exporter.analysis.performance import grouped, listed, packing, targets
 from exporter.analysis.performance.judged import NO_CLASS, What
 from exporter.analysis.performance.segments import Places, settled
 from exporter.pending.row import RowArray, version_id
@@ -42,7 +42,14 @@ RESIDUALS: Final = (
 _POSITIVE: Final = ("1", "true", "yes", "positive")
 _NEGATIVE: Final = ("0", "false", "no", "negative")
 # Which sums there may be, and the letter with which the names of their cells begin.
-_PARTS: Final = {"scores": "s", "errors": "e", "ranges": "r", "listed": "l", "quantile": "z"}
+_PARTS: Final = {
+    "scores": "s",
+    "errors": "e",
+    "ranges": "r",
+    "listed": "l",
+    "quantile": "z",
+    "target": "y",
+}
 
 
 def errors_of(what: What) -> ErrorLayout:
@@ -55,8 +62,8 @@ class Tally:
     """Sums of one output. `pairs`: rows, weights and squared weights by (true, predicted) class, as ids.
 
     Which of `scores`, `errors`, `ranges` and `listed` (what says several things) are there follows from the form, and
-    `quantile` from the name of the output. Of chances `scores` are of the likeliest class: positive is a row of which
-    that is right.
+    `quantile` from the name of the output, `target` (targets.py) from its reference. Of chances `scores` are of the
+    likeliest class: positive is a row of which that is right.
     """
 
     what: What
@@ -68,6 +75,7 @@ class Tally:
     ranges: FloatArray | None = None
     listed: FloatArray | None = None
     quantile: FloatArray | None = None
+    target: FloatArray | None = None
     groups: grouped.Cells = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,6 +89,8 @@ class Tally:
             self.ranges = np.zeros(RANGES.size)
         if (level := self.what.level) is not None:
             self.quantile = np.zeros(QuantileLayout(level).size)
+        if self.what.target is not None:
+            self.target = np.zeros(self.what.target.size)
 
     @property
     def layout(self) -> ErrorLayout:
@@ -98,6 +108,8 @@ class Tally:
             self.listed += listed.sums_of(self.what, rows, labels)
         else:
             self._numbers(rows, labels["number"], weights, groups)
+        if self.what.target is not None and self.target is not None:
+            self.target += targets.sums_of(self.what.target, labels, weights)
 
     def _classes(
         self, rows: RowArray, labels: NDArray[np.uint64], weights: FloatArray, groups: Places
@@ -176,7 +188,7 @@ class Tally:
 
     @classmethod
     def of_cells(cls, what: What, cells: Mapping[str, float]) -> "Tally":
-        """The tally that has these cells; a name that says nothing here (of a later release) is passed over."""
+        """The tally of these cells, of one hour; a name that says nothing here (of a later release) is passed over."""
         made = cls(what)
         made.rows, made.unusable = cells.get("r", 0.0), cells.get("u", 0.0)
         parts = {part: letter for part, letter in _PARTS.items() if getattr(made, part) is not None}
@@ -193,6 +205,8 @@ class Tally:
         made.groups = grouped.decoded(cells)
         for part, letter in parts.items():
             setattr(made, part, _coded(made._planes(part), coded[letter], 1.0))
+        if what.target is not None and made.target is not None:
+            made.target = targets.clustered(what.target, made.target)
         return made
 
 
@@ -308,6 +322,7 @@ _PLANES: Final = {
     "errors": ((0, 1), (20, 1)),
     "ranges": ((0, 1),),
     "quantile": ((0, 1),),
+    "target": (),
 }
 
 
