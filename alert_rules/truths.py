@@ -1,8 +1,8 @@
 """The truth of numbers as columns: mature labels in the bins of the reference's target, as comparisons read rows.
 
 It knows no thresholds. A truth has a label `target`, the output that it is the truth of, in the place of `output`.
-Labels are weighted: a row is what it is worth, W / (sum of w^2) of its weight, which is 1 without weights; the shares of
-an hour are those of weights. T and S are of hours of predictions, which are released as a whole (docs/performance.md).
+Labels are weighted: a row is what it is worth, W / (sum of w^2) of its weight, which is 1 without weights; the shares
+of an hour are those of weights. T and S are of hours of predictions, released as a whole (docs/performance.md).
 """
 
 from alert_rules.rules import MODEL, Record, series, total
