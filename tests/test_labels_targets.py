@@ -1,4 +1,4 @@
-"""The truth of numbers, from predictions over labels and cohorts to counters: two replicas, corrections, a new profile."""
+"""The truth of numbers, from predictions over labels and cohorts to counters: replicas, corrections, a new profile."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -167,7 +167,7 @@ def test_several_outputs(outputs: tuple[str, ...], judged: set[str]) -> None:
     world = World(Memory(Limits()), KNOWN, profiles=[profile(outputs=())])
 
     async def body() -> None:
-        world.predict("r", dict.fromkeys(outputs, [100.0]))
+        world.predict("r", {name: [100.0] for name in outputs})
         await world.feed({"id": "r", "labels": dict.fromkeys(outputs, 101.0), "observed_at": T0 + 1})
         assert {labels[2] for labels in world.samples("model.performance.target")} == judged
         assert {labels[2] for labels in world.samples("model.performance.rows")} == set(outputs)

@@ -216,13 +216,14 @@ def document(interval: str, name: str, *tests: Json) -> str:
 
 def files() -> dict[str, str]:
     """Every file, by name."""
-    from tests.alert_rules import scenes_hour, scenes_long, scenes_pairs, scenes_statistics
+    from tests.alert_rules import scenes_hour, scenes_long, scenes_pairs, scenes_statistics, scenes_targets
 
     return {
         "drift_test.yaml": scenes_hour.text(),
         "drift_statistics_test.yaml": scenes_statistics.text(),
         "drift_long_test.yaml": scenes_long.text(),
         "drift_pairs_test.yaml": scenes_pairs.text(),
+        "targets_test.yaml": scenes_targets.text(),
     }
 
 
