@@ -27,6 +27,7 @@ from dashboards import (
     quality,
     receipts,
     server,
+    targets,
     traffic,
     worth,
     wrapped,
@@ -83,11 +84,14 @@ def labelled() -> dict[str, Any]:
         ("Performance", performance.panels()),
         ("Groups", figures.groups()),
         ("Several answers", figures.several()),
+        ("Truth of numbers", targets.panels()),
         ("Worth", worth.panels()),
         ("Labels", (*performance.labels(), *receipts.panels())),
     )
     text = "What labels say of a model, and how far they can be trusted."
-    return _made("performance", "Performance", text, rows, "Groups", "Several answers", "Worth")
+    return _made(
+        "performance", "Performance", text, rows, "Groups", "Several answers", "Truth of numbers", "Worth"
+    )
 
 
 def generative() -> dict[str, Any]:

@@ -24,6 +24,8 @@ from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.label import label_bytes
 from exporter.analysis.performance.outcome import Joined
 from exporter.analysis.performance.requests import Named
+from exporter.analysis.performance.targets import Known as KnownTarget
+from exporter.analysis.performance.targets import Target
 from exporter.analysis.role import ROLES
 from exporter.collect.artifacts import LOOK_SECONDS
 from exporter.collect.container import ContainerCollector
@@ -424,11 +426,14 @@ def label(telemetry: Telemetry) -> None:
     joining = telemetry._labels.joining
     joining.bands["iris", "1", "live"] = "0a1b2c3d", (Band("accuracy", "", 86400, 8, 0.9, 0.01),)
     joining.targets["iris", "1", "binary", "live"] = "0a1b2c3d", {"0": 60, "1": 40}
+    target = Target("0a1b2c3d", (0.5,))
+    joining.truths["iris", "1", "interval", "live"] = KnownTarget(target, (5, 5, 0, 0), {("psi", 86400): 0.1})
     segments = parse_all(["sex=F|M"])
     for form in ("binary", "interval", "labels"):
         positive = "1" if form == "binary" else ""
         classes = ("1", "2") if form == "labels" else ()
-        what = What("iris", "1", form, form, positive, 0.5, classes, segments)
+        aim = target if form == "interval" else None
+        what = What("iris", "1", form, form, positive, 0.5, classes, segments, aim)
         joining.whats[what.id] = what
         row = blank(1, 1_700_000_000.0)
         row["version"], row["value"], row["bins"] = (

@@ -28,6 +28,7 @@ from dashboards import (
     payloads,
     performance,
     receipts,
+    targets,
     worth,
     wrapped,
 )
@@ -79,6 +80,7 @@ WITHOUT_DATA = {
             *worth.panels(),
             *figures.groups(),
             *figures.several(),
+            *targets.panels(),
             *receipts.panels(),
         )
     },
