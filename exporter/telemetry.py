@@ -200,7 +200,8 @@ class Telemetry:
         cores, door = cpu_budget(config.analysis_cpu), Door(config.write_token_file)
         self._pushes = Pushes(self._engine, self._in_hand, OBSERVATIONS_PATH)
         resources = [observations(self._observed, EXPECTED)]
-        routes = drift_page(self._drift).routes()
+        reading = self._labels.reading if self._labels is not None else None
+        routes = drift_page(self._drift, reading).routes()
         if self._labels is not None:
             self._begin(self._every(1.0, self._labelling))
             resources.append(self._labels.resource())

@@ -6,13 +6,15 @@ name. It is made in a thread.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from exporter.admin.json_page import JsonPage, Wanted
 from exporter.analysis import joint_report
+from exporter.analysis.performance import truth_report
+from exporter.analysis.performance.table import Reading
 from exporter.analysis.series import State
 from exporter.analysis.side import SideState
 from exporter.analysis.window_report import state_of, window_name
@@ -23,22 +25,40 @@ PATH: Final = "/v1/drift"
 _FILTERS: Final = ("model_name", "model_version", "role", "window", "column", "source")
 # windows(now) -> copies of all model versions, and the lengths of the windows that are biased.
 Windows = Callable[[float], tuple[tuple[State, ...], frozenset[float]]]
+# cohorts(now) -> what a store has of labels.
+Cohorts = Callable[[float], Awaitable[Reading]]
 
 
-def drift_page(windows: Windows) -> JsonPage:
-    """The page; `windows` is asked on the event loop."""
+def drift_page(windows: Windows, cohorts: Cohorts | None = None) -> JsonPage:
+    """The page; `windows` is asked on the event loop, and `cohorts` where labels are joined."""
 
     async def make(wanted: Wanted) -> bytes:
         now = time.time()
-        return await asyncio.to_thread(page, now, *windows(now), wanted)
+        reading = await cohorts(now) if cohorts is not None else None
+        return await asyncio.to_thread(page, now, *windows(now), wanted, reading)
 
     return JsonPage(PATH, _FILTERS, make)
 
 
-def page(now: float, states: Iterable[State], biased: frozenset[float], wanted: Wanted) -> bytes:
+def page(
+    now: float,
+    states: Iterable[State],
+    biased: frozenset[float],
+    wanted: Wanted,
+    reading: Reading | None = None,
+) -> bytes:
     """The JSON text; any thread. `wanted`: values by filter, any of which holds."""
     models = [_model(state, biased, wanted) for state in states if _chosen(wanted, _names(state))]
-    return msgspec.json.encode({"time": now, "models": models})
+    return msgspec.json.encode({"time": now, "models": models, "targets": _targets(reading, wanted)})
+
+
+def _targets(reading: Reading | None, wanted: Wanted) -> Sequence[dict[str, Any]]:
+    """The truth of numbers, of hours whose labels are complete."""
+    if reading is None:
+        return ()
+    span = reading.maturity, reading.now
+    found = truth_report.windows(reading.cohorts, reading.whats, reading.truths, span)
+    return [one for one in found if all(one[name] in values for name, values in wanted.items())]
 
 
 def _names(state: State) -> dict[str, str]:

@@ -336,7 +336,8 @@ class Labels:
         found: list[Cohort] = await self.ask(lambda store: store.cohorts(), [])
         joining = self.joining
         names = joining.words.names()
-        return Reading(tuple(found), dict(joining.whats), names, self.maturity, now, self._worth.costs)
+        known = dict(joining.whats), names, self.maturity, now, self._worth.costs, dict(joining.truths)
+        return Reading(tuple(found), *known)
 
     def samples(self) -> Iterator[Sample]:
         """Everything; any thread."""

@@ -6,7 +6,7 @@ label turned out best, or worst.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.margins import HOUR_SECONDS
 from exporter.analysis.performance.scored import BINS, CLASSIFIED, SCORES, Tally, errors_of
 from exporter.analysis.performance.scored import table as confusion
+from exporter.analysis.performance.truth_report import Truths, truth
 from exporter.analysis.role import ROLES
 from exporter.pending.contract import Cohort
 from exporter.pending.row import version_id
@@ -45,6 +46,7 @@ class Reading:
     maturity: float
     now: float
     costs: Costs = NO_COSTS
+    truths: Truths = field(default_factory=dict)
 
 
 def table(reading: Reading, by: str, wanted: Mapping[str, frozenset[str]]) -> dict[str, Any]:
@@ -65,10 +67,12 @@ def table(reading: Reading, by: str, wanted: Mapping[str, frozenset[str]]) -> di
             names = _names(period, role)
             if role < len(ROLES) and all(names.get(key, by) in values for key, values in wanted.items()):
                 more = worth(period, reading.names, reading.costs)
+                if told := truth(period, role, reading.truths, BY[by] * HOUR_SECONDS):
+                    more["truth"] = told
                 rows.append(head | names | row(period, reading.names) | more)
-    told = {"time": reading.now, "by": by, "maturity_seconds": reading.maturity, "rows": rows}
+    page = {"time": reading.now, "by": by, "maturity_seconds": reading.maturity, "rows": rows}
     fought = [_duel(one) for one in duels(reading.cohorts, reading.whats) if _asked_for(one, wanted)]
-    return told | {"contests": fought}
+    return page | {"contests": fought}
 
 
 def row(period: Period, names: Mapping[int, str]) -> dict[str, Any]:

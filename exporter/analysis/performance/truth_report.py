@@ -1,0 +1,81 @@
+"""The truth of numbers as pages tell it: labels by bin and every distance from the reference, by period or window.
+
+Straight from cohorts, so it is the whole fleet's where the store is shared. Pure; any thread. Invariant: what is not
+known is absent or null, and too few labels, or labels that some groups hardly get, are said to be so.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from exporter.analysis.performance.cohorts import Period, periods
+from exporter.analysis.performance.margins import HOUR_SECONDS
+from exporter.analysis.performance.targets import Known, rows_of
+from exporter.analysis.role import ROLES
+from exporter.pending.contract import Cohort
+from exporter.stats import STATISTICS, Drift
+
+# Output of a model version in a role.
+Truths = Mapping[tuple[str, str, str, str], Known]
+WINDOWS: Final = {"24h": 86_400, "7d": 604_800}
+_EFFECTS: Final = {one.name: one.effect for one in STATISTICS}
+# The least covered group over the most covered one, of groups with so many rows; as alert_rules/values.yaml has them.
+_EVENNESS, _GROUP_ROWS = 0.5, 100
+
+
+def truth(period: Period, role: int, truths: Truths, seconds: int = 0) -> dict[str, Any]:
+    """Of one output over a period; {} for one without a numeric target. `seconds`: whose level judges it."""
+    what, sums = period.what, period.labelled.target
+    if what.target is None or sums is None or role >= len(ROLES):
+        return {}
+    known = truths.get((what.model_name, what.model_version, what.output, ROLES[role]))
+    # Labels of an earlier profile's predictions are compared with nothing.
+    same = known is not None and known.target == what.target
+    found = known.drift(sums, seconds) if known is not None and same else []
+    _, effective = rows_of(what.target, sums)
+    bins = zip(what.target.bins.labels, sums.tolist(), strict=False)
+    state = "insufficient" if not found else "biased" if _uneven(period) else "ready"
+    told = {"reference": what.target.reference, "state": state, "effective_rows": effective}
+    return told | {"bins": dict(bins), "statistics": [_statistic(one) for one in found]}
+
+
+def windows(
+    cohorts: tuple[Cohort, ...], whats: Mapping[int, Any], truths: Truths, span: tuple[float, float]
+) -> Iterator[dict[str, Any]]:
+    """Of the hours that matured last, 24 hours and 7 days of them. `span`: (maturity, now), in seconds."""
+    maturity, now = span
+    for name, seconds in WINDOWS.items():
+        end = now - maturity
+        chosen = [one for one in cohorts if end - seconds < (one.hour + 1) * HOUR_SECONDS <= end]
+        for (_, role), period in periods(chosen, whats).items():
+            told = truth(period, role, truths, seconds)
+            if told:
+                what = period.what
+                head = {"model_name": what.model_name, "model_version": what.model_version}
+                head |= {"role": ROLES[role], "source": "target", "window": name, "column": what.output}
+                yield head | {"labels": period.labelled.rows} | told
+
+
+def _uneven(period: Period) -> bool:
+    """Whether labels choose among the groups of a segment."""
+    shares: dict[int, list[float]] = {}
+    for (segment, _), (labelled, rows) in period.groups.items():
+        if rows >= _GROUP_ROWS:
+            shares.setdefault(segment, []).append(labelled / rows)
+    return any(min(own) < _EVENNESS * max(own) for own in shares.values())
+
+
+def _statistic(drift: Drift) -> dict[str, Any]:
+    effect = _EFFECTS[drift.statistic]
+    return {
+        "statistic": drift.statistic,
+        "value": drift.value,
+        "noise_floor": drift.floor,
+        "critical_value": drift.critical,
+        "reference_level": drift.level,
+        "effect": effect,
+        "drifted": drift.exceeds(effect),
+        "p_value": drift.p_value,
+        "effective_rows": drift.effective_rows,
+        "reference_rows": drift.reference_rows,
+        "bins": drift.bins,
+    }
