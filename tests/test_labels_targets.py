@@ -1,13 +1,16 @@
 """The truth of numbers, from predictions over labels and cohorts to counters: replicas, corrections, a new profile."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from exporter import drift_page
 from exporter.pending.contract import Limits
 from exporter.pending.memory import Memory
+from exporter.records.segment import parse_all
 from exporter.stats import Profile
 from exporter.stats.profiles.build import Column, ProfileConfig, build
 from tests.labels import DAY, T0, World, run
@@ -171,5 +174,78 @@ def test_several_outputs(outputs: tuple[str, ...], judged: set[str]) -> None:
         await world.feed({"id": "r", "labels": dict.fromkeys(outputs, 101.0), "observed_at": T0 + 1})
         assert {labels[2] for labels in world.samples("model.performance.target")} == judged
         assert {labels[2] for labels in world.samples("model.performance.rows")} == set(outputs)
+
+    run(world, body=body)
+
+
+def test_pages_tell_the_truth_and_its_yardsticks() -> None:
+    """By day all labels, by windows those of mature hours; filters choose; too few labels say nothing."""
+    world = World(Memory(Limits()), KNOWN, profiles=[profile()], label_maturity=1.0)
+    rng = np.random.default_rng(5)
+
+    async def body() -> None:
+        for hour, count in ((0, 100), (1, 100), (30, 5)):
+            values = rng.normal(115.0, 10.0, count).tolist()
+            world.predict(f"r{hour}", {"y": values}, at=T0 + hour * HOUR)
+            await world.feed(*labels(f"r{hour}", values, 1.0 + hour * HOUR), now=T0 + 3 * DAY)
+        first, second = await world.rows(by="day", now=T0 + 2 * DAY)
+        assert sum(first["truth"]["bins"].values()) == 200
+        assert first["truth"]["state"] == "ready"
+        statistics = {one["statistic"]: one for one in first["truth"]["statistics"]}
+        assert statistics.keys() >= {"psi", "kolmogorov_smirnov", "jensen_shannon", "total_variation"}
+        assert statistics["psi"]["drifted"] and statistics["psi"]["value"] > 0.5
+        assert (second["truth"]["state"], second["truth"]["statistics"]) == ("insufficient", [])
+
+        async def told(now: float, **wanted: str) -> list[dict[str, Any]]:
+            chosen = {name: frozenset((value,)) for name, value in wanted.items()}
+            reading = await world.labels.reading(now)
+            found = json.loads(drift_page.page(now, (), frozenset(), chosen, reading))["targets"]
+            return list(found)
+
+        ripe = await told(T0 + 1.5 * DAY)
+        assert [(one["window"], one["column"], one["labels"]) for one in ripe] == [
+            ("24h", "y", 200.0),
+            ("7d", "y", 200.0),
+        ]
+        # Hours leave the windows as others mature; what is not mature yet is in none.
+        assert [one["labels"] for one in await told(T0 + 2.5 * DAY)] == [5.0, 205.0]
+        assert await told(T0 + 0.5 * DAY) == []
+        assert len(await told(T0 + 1.5 * DAY, window="7d", source="target", column="y")) == 1
+        assert await told(T0 + 1.5 * DAY, source="feature") == []
+        assert json.loads(drift_page.page(T0, (), frozenset(), {}))["targets"] == []
+
+    run(world, body=body)
+
+
+def test_labels_that_choose_are_no_sample() -> None:
+    """A group that gets labels half as often as another makes the distance biased; so few rows of it say nothing."""
+    known = KNOWN | {"label_groups": parse_all(["sex=F|M"])}
+    world = World(Memory(Limits()), known, profiles=[profile()], label_maturity=1.0)
+
+    async def body() -> None:
+        for name, group, labelled in (("f", "F", 150), ("m", "M", 60)):
+            values = np.random.default_rng(6).normal(100.0, 10.0, 150).tolist()
+            world.predict(name, {"y": values}, inputs={"sex": [group] * 150})
+            await world.feed(*labels(name, values)[:labelled])
+        (row,) = await world.rows()
+        assert row["truth"]["state"] == "biased"
+        assert row["truth"]["statistics"]
+
+    run(world, body=body)
+
+
+def test_labels_of_an_earlier_profile_are_compared_with_nothing() -> None:
+    """Their bins are told, with the reference that they are of."""
+    (world,) = worlds(1)
+
+    async def body() -> None:
+        values = np.random.default_rng(7).normal(100.0, 10.0, 100).tolist()
+        world.predict("old", {"y": values})
+        await world.feed(*labels("old", values))
+        world.engine.use([profile(scale=2.0)], T0 + 1)
+        world.predict("new", {"y": [100.0]}, at=T0 + 2)
+        by_reference = {row["truth"]["reference"]: row["truth"] for row in await world.rows()}
+        old = by_reference[profile().reference]
+        assert (old["state"], old["statistics"], sum(old["bins"].values())) == ("insufficient", [], 100)
 
     run(world, body=body)
