@@ -1,11 +1,12 @@
-"""The housing set replayed: whether houses cost more than the median, as a number; which months' truth is another one.
+"""Two real sets replayed over predictions, late labels and cohorts: which periods' truth is another one.
 
-The months of the set are parts of the state, so that the reference's own months differ as much as most later ones.
+Prices of used cars (synthetic, by NannyML), whose truth changes on a day that its makers chose, at the same mean; and
+houses above the median, as a number, whose months are parts of the state and differ as much in the reference.
 """
 
 import csv
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -16,12 +17,16 @@ import pytest
 
 from exporter.analysis.performance.cohorts import periods
 from exporter.analysis.performance.margins import HOUR_SECONDS
-from exporter.analysis.performance.truth_report import truth
+from exporter.analysis.performance.truth_report import truth, windows
 from exporter.demo import data
 from exporter.pending.contract import Cohort
+from exporter.stats import Profile
 from exporter.stats.drift import Pair
-from exporter.stats.profiles.build import Column, ProfileConfig, build
+from exporter.stats.profiles.build import Column, ProfileConfig, build, build_from
 from exporter.stats.profiles.column import ProfileColumn
+from exporter.stats.profiles.survey import Plan
+from exporter.stats.profiles.tally import Extras
+from exporter.stats.profiles.types import typed
 from exporter.stats.psi import PSI
 from tests.labels import DAY, World, run
 
@@ -108,3 +113,62 @@ def test_the_truth_of_one_month_is_another_one() -> None:
     assert all(14 < one["effective_rows"] < 200 for one in psi.values())
     beyond = [name for name, one in psi.items() if one["value"] > max(0.1, one["critical_value"])]
     assert beyond == ["2021-06", "2021-07", "2021-10", "2022-01", "2022-03"]
+
+
+def prices(name: str, truths: Mapping[str, str] | None = None) -> list[tuple[float, float, float]]:
+    with open(data.find_directory() / f"regression_synthetic_{name}.csv", newline="") as file:
+        return [
+            (
+                datetime.fromisoformat(row["timestamp"]).replace(tzinfo=UTC).timestamp(),
+                float(row["y_pred"]),
+                float(row["y_true"] if truths is None else truths[row["id"]]),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def profile_of(rows: Sequence[tuple[float, float, float]]) -> Profile:
+    """With the levels of days."""
+    cells = dict(zip(("at", "y", "price"), map(list, zip(*rows, strict=True)), strict=True))
+    plans = [Plan("at", "time", "datetime", unit="s"), Plan("y", "prediction"), Plan("price", "target")]
+    chunk = {plan.name: typed(np.array(cells[plan.name]), plan.type, False, plan.unit) for plan in plans}
+    extras = Extras(time="at", lengths=(86_400,))
+    return build_from(plans, lambda _: [chunk], ProfileConfig("iris", "*"), extras, (PSI,))
+
+
+def test_the_truth_of_prices_changes_on_one_day() -> None:
+    """Every fifth row, by hours: each day until 2017-02-27 is as the reference, each from 2017-02-28 on is not."""
+    with open(data.find_directory() / "regression_synthetic_analysis_targets.csv", newline="") as file:
+        truths = {row["id"]: row["y_true"] for row in csv.DictReader(file)}
+    rows = sorted(prices("analysis", truths)[::5])
+    world = World(
+        known={"task": "regression", "positive_class": ""},
+        profiles=[profile_of(prices("reference"))],
+        label_age=60.0,
+        label_maturity=2.0,
+    )
+    found: dict[str, dict[str, Any]] = {}
+
+    async def body() -> None:
+        for hour, of_hour in groupby(rows, lambda row: row[0] // HOUR_SECONDS):
+            part, at = list(of_hour), (hour + 0.5) * HOUR_SECONDS
+            world.predict(f"{hour}", {"y": [score for _, score, _ in part]}, at=at)
+            labels = [
+                {"id": f"{hour}", "row": row, "label": own, "observed_at": at + DAY}
+                for row, (*_, own) in enumerate(part)
+            ]
+            assert set(await world.feed(*labels, now=at + DAY)) == {"joined"}
+        reading = await world.labels.reading(rows[-1][0] + 3 * DAY)
+        for day in range(int(rows[0][0] // DAY) + 1, int(rows[-1][0] // DAY)):
+            span = 2 * DAY, (day + 1) * DAY + 2 * DAY
+            (told, _) = windows(reading.cohorts, reading.whats, reading.truths, span)
+            assert told["window"] == "24h"
+            found[f"{datetime.fromtimestamp(day * DAY, UTC):%m-%d}"] = told
+
+    run(world, body=body)
+    psi = {day: one["statistics"][0] for day, one in found.items()}
+    assert len(psi) == 22
+    assert [day for day, one in psi.items() if one["drifted"]] == [day for day in psi if day >= "02-28"]
+    assert all(one["value"] < one["critical_value"] for day, one in psi.items() if day < "02-28")
+    assert all(0.001 < one["reference_level"] < 0.01 for one in psi.values())
+    assert all(0.6 * one["labels"] < one["effective_rows"] for day, one in found.items() if day < "02-28")
