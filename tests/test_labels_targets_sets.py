@@ -115,16 +115,25 @@ def test_the_truth_of_one_month_is_another_one() -> None:
     assert beyond == ["2021-06", "2021-07", "2021-10", "2022-01", "2022-03"]
 
 
-def prices(name: str, truths: Mapping[str, str] | None = None) -> list[tuple[float, float, float]]:
-    with open(data.find_directory() / f"regression_synthetic_{name}.csv", newline="") as file:
-        return [
-            (
-                datetime.fromisoformat(row["timestamp"]).replace(tzinfo=UTC).timestamp(),
-                float(row["y_pred"]),
-                float(row["y_true"] if truths is None else truths[row["id"]]),
-            )
-            for row in csv.DictReader(file)
-        ]
+def prices(name: str, step: int) -> list[tuple[float, float, float]]:
+    """Every so many rows of a file; the truth of the later ones lies in a file of its own, in the same order."""
+    folder = data.find_directory()
+    with open(folder / f"regression_synthetic_{name}.csv", newline="") as file:
+        head, *rows = csv.reader(file)
+    if name == "analysis":
+        with open(folder / "regression_synthetic_analysis_targets.csv", newline="") as file:
+            truths = list(csv.reader(file))[1:]
+        assert [row[0] for row in rows] == [row[0] for row in truths]
+        head, rows = [*head, "y_true"], [[*row, own[1]] for row, own in zip(rows, truths, strict=True)]
+    at, score, truth = map(head.index, ("timestamp", "y_pred", "y_true"))
+    return [
+        (
+            datetime.fromisoformat(row[at]).replace(tzinfo=UTC).timestamp(),
+            float(row[score]),
+            float(row[truth]),
+        )
+        for row in rows[::step]
+    ]
 
 
 def profile_of(rows: Sequence[tuple[float, float, float]]) -> Profile:
@@ -137,13 +146,11 @@ def profile_of(rows: Sequence[tuple[float, float, float]]) -> Profile:
 
 
 def test_the_truth_of_prices_changes_on_one_day() -> None:
-    """Every fifth row, by hours: each day until 2017-02-27 is as the reference, each from 2017-02-28 on is not."""
-    with open(data.find_directory() / "regression_synthetic_analysis_targets.csv", newline="") as file:
-        truths = {row["id"]: row["y_true"] for row in csv.DictReader(file)}
-    rows = sorted(prices("analysis", truths)[::5])
+    """Every sixth row, by hours: each day until 2017-02-27 is as the reference, each from 2017-02-28 on is not."""
+    rows = sorted(prices("analysis", 6))
     world = World(
         known={"task": "regression", "positive_class": ""},
-        profiles=[profile_of(prices("reference"))],
+        profiles=[profile_of(prices("reference", 3))],
         label_age=60.0,
         label_maturity=2.0,
     )
@@ -170,5 +177,5 @@ def test_the_truth_of_prices_changes_on_one_day() -> None:
     assert len(psi) == 22
     assert [day for day, one in psi.items() if one["drifted"]] == [day for day in psi if day >= "02-28"]
     assert all(one["value"] < one["critical_value"] for day, one in psi.items() if day < "02-28")
-    assert all(0.001 < one["reference_level"] < 0.01 for one in psi.values())
+    assert all(0.005 < one["reference_level"] < 0.05 for one in psi.values())
     assert all(0.6 * one["labels"] < one["effective_rows"] for day, one in found.items() if day < "02-28")
