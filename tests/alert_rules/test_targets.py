@@ -15,7 +15,8 @@ from exporter.stats import STATISTICS, Drift, Pair, Profile
 from exporter.stats.bins import NumericBins
 from exporter.stats.clusters import effective_rows
 from exporter.stats.profiles.build import Column, ProfileConfig, build
-from tests.alert_rules.scenes import Json, digits, parts, selector
+from tests.alert_rules.scenes import Json, digits, parts, selector, truth
+from tests.alert_rules.test_cost import told
 from tests.alert_rules.test_generate import ROOT, promtool
 from tests.labels import DAY, T0, World, run
 
@@ -111,6 +112,8 @@ def test_the_fleets_distances_are_those_of_the_pooled_labels(
         for what, value in parts(drift).items():
             cases.append(digits(selector(f"column:model_{what}:1h", own), "1h", (own, value)))
     assert len(cases) == 1 + 7 * 4 + 1
+    # A column more for Prometheus, and what a weight is worth.
+    cases.append(truth('{__name__=~"column.*", target="y"}', "1h", told()["hour"] + 1))
     scene = {"interval": "10m", "input_series": series_of(weights), "promql_expr_test": cases}
     document = {
         "rule_files": [str(ROOT / "alert_rules" / "drift.yaml")],
