@@ -25,7 +25,7 @@ _BY = ("model_name", "model_version", "output", "reference", "role")
 
 
 def panels() -> Sequence[Panel]:
-    return (_lines(), _bins(), _statistics(), _independent())
+    return (_lines(), _bins(), _statistics(), _independent(), _stored())
 
 
 def _lines() -> Panel:
@@ -104,3 +104,23 @@ def _independent() -> Panel:
         "Independent labels", text, "percentunit", Query(share, "{{output}} {{model_version}}")
     )
     return empty(sized(panel, 8, 9), NO_TARGETS)
+
+
+def _stored() -> Panel:
+    families = {
+        "PSI": "model.target.drift",
+        yardsticks.FLOOR: "model.target.noise_floor",
+        yardsticks.CRITICAL: "model.target.critical_value",
+    }
+    key, legend = "output, window", "{{output}} {{window}}"
+    queries = [
+        Query(f'max by ({key}) ({family(name)}{{{OBSERVED}, statistic="psi"}})', f"{word} {legend}")
+        for word, name in families.items()
+    ]
+    rows = f"max by ({key}) ({gauge('model.target.effective_rows', OBSERVED)})"
+    queries.append(Query(rows, f"{yardsticks.ROWS} {legend}"))
+    text = (
+        "PSI of the hours that matured last, 24 hours and 7 days of them, as a replica reads it from the store every "
+        "five minutes, with its noise floor, 99.9 % critical value and independent labels."
+    )
+    return drawn(timeseries("Drift of the truth, by the store", text, "short", *queries), NO_TARGETS)

@@ -207,6 +207,14 @@ def test_pages_tell_the_truth_and_its_yardsticks() -> None:
             ("24h", "y", 200.0),
             ("7d", "y", 200.0),
         ]
+        await world.labels.mature(T0 + 1.5 * DAY)
+        gauges = world.samples("model.target.drift")
+        place = ("iris", "1", "y", "24h", "psi", profile().reference, "live")
+        assert gauges[place] == statistics["psi"]["value"]
+        assert gauges.keys() == world.samples("model.target.critical_value").keys()
+        assert gauges.keys() == world.samples("model.target.noise_floor").keys()
+        independent = world.samples("model.target.effective_rows")
+        assert independent[(*place[:4], *place[5:])] == first["truth"]["effective_rows"]
         # Hours leave the windows as others mature; what is not mature yet is in none.
         assert [one["labels"] for one in await told(T0 + 2.5 * DAY)] == [5.0, 205.0]
         assert await told(T0 + 0.5 * DAY) == []

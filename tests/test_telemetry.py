@@ -369,6 +369,8 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         assert telemetry._labels is not None
         telemetry._labels._add_cells(1_700_000_100.0)
         await telemetry._labels.mature(1_700_000_100.0)
+        reading = await telemetry._labels.reading(1_700_000_100.0)
+        await telemetry._labels._truth.read(reading.cohorts, reading.whats, (0.0, 1_700_004_000.0))
         await sidecar.send(LOAD)
         await telemetry._second()
         await sidecar.send(NEXT)

@@ -101,6 +101,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.label.", lambda found: found.config.label_store != "none", "--label-store"),
     ("model.outcome.", lambda found: found.config.label_store != "none", "--label-store"),
     ("model.performance.", lambda found: found.config.label_store != "none", "--label-store"),
+    ("model.target.", lambda found: found.config.label_store != "none", "--label-store"),
     ("model.cost.", lambda found: bool(found.config.label_costs), "--label-costs"),
     ("model.kpi.", lambda found: bool(found.config.kpis), "--kpis"),
     ("model.contest.", lambda found: found.config.label_store != "none", "--label-store"),

@@ -33,10 +33,10 @@ from exporter.analysis.performance.report import (
     label_samples,
     performance_samples,
     target_samples,
-    truth_samples,
 )
 from exporter.analysis.performance.requests import Requests, Shares
 from exporter.analysis.performance.table import Reading
+from exporter.analysis.performance.truth_report import Truth
 from exporter.analysis.performance.worth import Worth
 from exporter.decode import feedback, seldon_feedback
 from exporter.parts.label_store import limits_of, store_of
@@ -116,6 +116,7 @@ class Labels:
         offer = self._guarded.offer if self.receipts is None else self.receipts.before(self._guarded.offer)
         self.joining = Joining(known, self._sampler, offer, self._margins, self.requests)
         self.joining.words.id(config.label_unlabelled or None)
+        self._truth = Truth(self.joining.truths)
         self._performance = Performance(self.joining.whats, self.joining.words, self._margins, created)
         self._outcomes: Counter[tuple[str, str]] = Counter(
             {("", outcome): 0 for outcome in (*OUTCOMES, SAMPLED_OUT, INVALID)}
@@ -319,6 +320,7 @@ class Labels:
         for cohort in ripe:
             await self._release(cohort.hour, now)
         await self._worth.read(cohorts, self.joining.whats, Moment(now, self.maturity))
+        await self._truth.read(cohorts, self.joining.whats, (self.maturity, now))
 
     async def _release(self, hour: int, now: float) -> None:
         owner, until = self._owner, now + _LEASE_SECONDS
@@ -354,7 +356,7 @@ class Labels:
         if self.receipts is not None:
             yield from self.receipts.samples(self._created)
         yield from target_samples(dict(self.joining.targets))
-        yield from truth_samples(dict(self.joining.truths))
+        yield from self._truth.samples()
 
     def _store(self) -> Iterator[Sample]:
         store, counts = self._guarded.store, self._counts

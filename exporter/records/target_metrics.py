@@ -8,6 +8,7 @@ from exporter.records.metric import Metric
 
 _HEAD = ("model_name", "model_version", "output")
 _SUM = ("maturity", "state", "role")
+_DRIFT = (*_HEAD, "window", "statistic", "reference", "role")
 
 TARGETS: tuple[Metric, ...] = (
     Metric(
@@ -38,5 +39,33 @@ TARGETS: tuple[Metric, ...] = (
         "1",
         (*_HEAD, "window", "statistic", "reference", "role"),
         "Mean + 3 sigma of a distance of the target over the reference's own periods of the window's length.",
+    ),
+    Metric(
+        "model.target.drift",
+        "gauge",
+        "1",
+        _DRIFT,
+        "Distance of the truth from the reference's target, of the hours that matured last; of the whole store.",
+    ),
+    Metric(
+        "model.target.noise_floor",
+        "gauge",
+        "1",
+        _DRIFT,
+        "What the distance of the truth would be on average if nothing had drifted.",
+    ),
+    Metric(
+        "model.target.critical_value",
+        "gauge",
+        "1",
+        _DRIFT,
+        "99.9 % quantile of the distance of the truth if nothing had drifted.",
+    ),
+    Metric(
+        "model.target.effective_rows",
+        "gauge",
+        "{row}",
+        (*_HEAD, "window", "reference", "role"),
+        "Independent labels that those of the hours that matured last are worth.",
     ),
 )

@@ -13,8 +13,7 @@ from exporter.analysis.performance.coverage import Coverage
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.outcome import Standing
 from exporter.analysis.performance.scored import BINS, RANGES, RESIDUALS, SCORES, Tally, errors_of
-from exporter.analysis.performance.targets import SUMS, Known, Target
-from exporter.analysis.window_report import window_name
+from exporter.analysis.performance.targets import SUMS, Target
 from exporter.records.exchange import OTHER
 from exporter.records.performance_metrics import LABEL_LAG_BUCKETS
 from exporter.records.sample import Histogram, Sample
@@ -102,18 +101,6 @@ def target_samples(targets: Targets) -> Iterator[Sample]:
     for (name, version, output, role), (reference, counts) in targets.items():
         for klass, count in counts.items():
             yield Sample("model.reference.target", (name, version, output, klass, reference, role), count)
-
-
-def truth_samples(truths: Mapping[tuple[str, str, str, str], Known]) -> Iterator[Sample]:
-    """Of numeric targets: rows of the reference by bin, and its own levels over windows of each length."""
-    for (*head, role), known in truths.items():
-        target = known.target
-        for label, count in zip(target.bins.labels, known.counts, strict=True):
-            yield Sample("model.reference.target_bin", (*head, label, target.reference, role), count)
-    for (*head, role), known in truths.items():
-        for (statistic, seconds), level in known.levels.items():
-            labels = (*head, window_name(seconds), statistic, known.target.reference, role)
-            yield Sample("model.reference.target_level", labels, level)
 
 
 def performance_samples(standing: Standing) -> Iterator[Sample]:
