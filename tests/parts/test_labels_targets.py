@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter import drift_page
+from exporter.parts import drift_page
 from exporter.pending.contract import Limits
 from exporter.pending.memory import Memory
 from exporter.records.segment import parse_all
