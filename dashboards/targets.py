@@ -99,7 +99,8 @@ def _independent() -> Panel:
         "Share of mature labels over the range shown that count as independent: those of one hour are alike, and "
         "weights differ."
     )
-    share = f"{weight} / ({squares} + {alike} * {pairs})"
+    # Without two labels in any hour, Kish's share for weights.
+    share = f"{weight} / ({squares} + {alike} * {pairs}) or {weight} / ({squares} > 0)"
     panel = timeseries(
         "Independent labels", text, "percentunit", Query(share, "{{output}} {{model_version}}")
     )
