@@ -81,8 +81,8 @@ def _statistics() -> Panel:
     return empty(sized(table("Statistics of the truth, fleet", text, key, columns), 8, 9), NO_TARGETS)
 
 
-def _independent() -> Panel:
-    """W^2 / (sum w^2 + rho (T - sum w^2)) over rows: as alert_rules has it, of weights."""
+def independent_share() -> str:
+    """W / (sum w^2 + rho (T - sum w^2)): n_eff over the weight, as alert_rules has it."""
     mature = f'{OBSERVED}, maturity="mature"'
 
     def grown(name: str, chosen: str = "", *more: str) -> str:
@@ -95,16 +95,17 @@ def _independent() -> Panel:
     agreement = f"({total(f'({by_bin}) ^ 2', *_BY)} / {weight} ^ 2)"
     pairs = f"({rows} - {squares} > 0)"
     alike = f"clamp((({matched} - {squares}) / {pairs} - {agreement}) / (1 - {agreement} > 0), 0, 1)"
+    # Without two labels in any hour, Kish's share for weights.
+    return f"{weight} / ({squares} + {alike} * {pairs}) or {weight} / ({squares} > 0)"
+
+
+def _independent() -> Panel:
     text = (
         "Share of mature labels over the range shown that count as independent: those of one hour are alike, and "
         "weights differ."
     )
-    # Without two labels in any hour, Kish's share for weights.
-    share = f"{weight} / ({squares} + {alike} * {pairs}) or {weight} / ({squares} > 0)"
-    panel = timeseries(
-        "Independent labels", text, "percentunit", Query(share, "{{output}} {{model_version}}")
-    )
-    return empty(sized(panel, 8, 9), NO_TARGETS)
+    query = Query(independent_share(), "{{output}} {{model_version}}")
+    return empty(sized(timeseries("Independent labels", text, "percentunit", query), 8, 9), NO_TARGETS)
 
 
 def _stored() -> Panel:

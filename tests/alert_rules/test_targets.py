@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from alert_rules.promql import family
+from alert_rules.promql import family, interpolate
+from dashboards.targets import independent_share
 from exporter.pending.contract import Limits
 from exporter.pending.memory import Memory
 from exporter.records.catalogue import metric
@@ -114,6 +115,9 @@ def test_the_fleets_distances_are_those_of_the_pooled_labels(
     assert len(cases) == 1 + 7 * 4 + 1
     # A column more for Prometheus, and what a weight is worth.
     cases.append(truth('{__name__=~"column.*", target="y"}', "1h", told()["hour"] + 1))
+    panel = interpolate(independent_share(), {"__range": "1h", "role": "live"})
+    shown = {name: value for name, value in key.items() if name not in ("job", "target")} | {"output": "y"}
+    cases.append(digits(f"({panel})", "1h", (shown, effective / (HOURS * sum(weights)))))
     scene = {"interval": "10m", "input_series": series_of(weights), "promql_expr_test": cases}
     document = {
         "rule_files": [str(ROOT / "alert_rules" / "drift.yaml")],
