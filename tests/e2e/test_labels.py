@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from exporter.stats import save
+from exporter.stats.profiles.build import Column, ProfileConfig, build
 from tests.app.command import BODY, INFER, Sidecar, python_path
 from tests.app.upstream import Upstream
 from tests.e2e.processes import LOOPBACK, wait_until
@@ -89,8 +92,11 @@ def cohorts(sidecar: Sidecar) -> tuple[float, float]:
 
 
 def test_labels_after_a_restart(model: Upstream, tmp_path: Path) -> None:
-    """Predictions of an earlier life are joined by a file of labels, once, and the figures are theirs."""
+    """Predictions of an earlier life are joined by a file of labels, once; figures and bins of the truth are theirs."""
+    truth = Column(np.repeat([ANSWER, ANSWER + 0.5, 9.0], 20), "target")
+    save(build({"price": truth}, ProfileConfig("echo")), tmp_path / "reference.json")
     flags = (*FLAGS, "--label-store", f"sqlite:{tmp_path}/pending.db")
+    flags += ("--reference", str(tmp_path / "reference.json"))
     ids = [f"p{number}" for number in range(20)]
     first = placed(tmp_path / "first", model, flags)
     try:
@@ -121,6 +127,9 @@ def test_labels_after_a_restart(model: Upstream, tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, f"{file}: 20 rows: 20 duplicate\n"), done.stderr
         assert metric(second, "model_performance_rows_total", state="added", maturity="arrival") == 20
         assert metric(second, "model_performance_error_total", statistic="squares") == 10 * 0.25
+        for edge in (ANSWER, ANSWER + 0.5):
+            assert metric(second, "model_performance_target_total", state="added", bin=f"{edge}") == 10
+        assert metric(second, "model_performance_target_total", maturity="arrival") == 20
         assert cohorts(second) == (20, 20)
         done = modeltap(second, "performance", "--by", "all")
         assert done.returncode == 0
