@@ -27,7 +27,7 @@ from typing import Final
 
 import numpy as np
 
-from exporter.stats.bins import FloatArray
+from exporter.stats.bins import BoolArray, FloatArray
 from exporter.stats.performance.contest import ALPHA, Contest, boundary, judged
 from exporter.stats.performance.figures import LEAST_POSITIVES, LEAST_ROWS
 from exporter.stats.performance.sums import LARGEST, effective, named, usable
@@ -41,7 +41,7 @@ ARM: Final = ("rows", "weight", "weight_squares", "losses", "squares", "events")
 SPLIT: Final = ("strata", "pairs", "above", "below", "variance", "champion", "challenger", "events")
 
 
-def arm_of(losses: FloatArray, events: FloatArray, weights: FloatArray | None = None) -> FloatArray:
+def arm_of(losses: FloatArray, events: BoolArray, weights: FloatArray | None = None) -> FloatArray:
     """The sums of rows of one arm in one stratum; a loss that is no number is left out."""
     w, fit = usable(weights, len(losses))
     fit = fit & (np.abs(losses) <= LARGEST)
