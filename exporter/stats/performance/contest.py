@@ -43,10 +43,15 @@ class Contest:
 
 def boundary(rows: float, tuned_rows: float = TUNED_ROWS, alpha: float = ALPHA) -> float:
     """Half of the interval, in deviations of one row, after so many rows > 0."""
-    logarithm = -2.0 * math.log(alpha)
-    tuning = (logarithm + math.log(logarithm) + 1.0) / tuned_rows  # r^2, within a few per cent of the best
+    tuning = tuning_of(tuned_rows, alpha)
     grown = rows * tuning + 1.0
     return math.sqrt(2.0 * grown / (rows * rows * tuning) * (math.log(grown) / 2.0 - math.log(alpha)))
+
+
+def tuning_of(tuned_rows: float, alpha: float = ALPHA) -> float:
+    """r^2, within a few per cent of what makes the interval shortest at so many rows."""
+    logarithm = -2.0 * math.log(alpha)
+    return (logarithm + math.log(logarithm) + 1.0) / tuned_rows
 
 
 @dataclass(frozen=True, slots=True)
