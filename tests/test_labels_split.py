@@ -81,6 +81,13 @@ def sums(world: World, statistic: str = "accuracy", tail: str = "canary") -> dic
     return {key[5]: value for key, value in found.items() if key[:5] == head and key[6] == tail}
 
 
+async def mature(*worlds: World) -> None:
+    """All hours are released; what is new is 0 until the next look."""
+    for _ in range(2):
+        for world in worlds:
+            await world.labels.mature(MATURE)
+
+
 def named(own: np.ndarray) -> dict[str, Any]:
     return {name: pytest.approx(value, rel=1e-6) for name, value in zip(SPLIT, own, strict=True) if value}
 
@@ -113,13 +120,32 @@ def test_a_canary_against_the_champion() -> None:
         gauges = world.samples("model.contest.advantage")
         assert gauges[*place, "low", "canary"] == (await contest(world))["low"] > 0
         assert world.samples("model.contest.rows")[*place, "canary"] == expected(rows, "accuracy")[6]
-        await world.labels.mature(MATURE)
+        await mature(world)
         for statistic in ("accuracy", "brier"):
             assert sums(world, statistic) == named(expected(rows, statistic))
-        await world.labels.mature(MATURE)
+        await mature(world)
         assert sums(world) == named(expected(rows, "accuracy"))
 
     run(world, body=body)
+
+
+def test_sums_are_0_first() -> None:
+    """A replica that starts when hours are due shows 0 until it looks again, so that `increase` sees them all."""
+    store = Memory(Limits())
+    before, after = (World(store, known=KNOWN, label_maturity=1.0) for _ in range(2))
+    rows = traffic(100)
+
+    async def body() -> None:
+        await told(before, rows)
+        await before.labels.second(T0 + DAY)
+        families = "model.contest.split", "model.contest.left_out"
+        for value in (False, True, True):
+            await after.labels.mature(MATURE)
+            found = [one for one in after.labels.samples() if one.name in families]
+            assert {one.name for one in found} == set(families)
+            assert any(one.value for one in found) is value
+
+    run(before, after, body=body)
 
 
 def test_keys_that_both_answered_are_of_the_paired_contest_alone() -> None:
@@ -154,7 +180,7 @@ def test_keys_that_both_answered_are_of_the_paired_contest_alone() -> None:
         assert found["split", "2"]["rows"] == own[5] + own[6]
         assert found["split", "2"]["advantage"] == pytest.approx((own[2] - own[3]) / own[1])
         assert found["split", "2"]["left_out"] == {"alone": 0, "shared": 50, "crowded": 0}
-        await world.labels.mature(MATURE)
+        await mature(world)
         assert sums(world) == named(own)
         assert world.samples("model.contest.left_out") == {(*PLACE, "1", "shared", "canary"): 50}
 
@@ -188,7 +214,7 @@ def test_of_two_live_versions_the_later_one_is_the_challenger() -> None:
         await told(world, late)
         found = await contest(world)
         assert (found["model_version"], found["champion"], found["role"]) == ("2", "1", "live")
-        await world.labels.mature(MATURE)
+        await mature(world)
         assert sums(world, tail="live") == named(expected(late, "accuracy"))
 
     run(world, body=body)
@@ -217,8 +243,7 @@ def test_the_sums_of_three_replicas_add_up(shared: bool) -> None:
         for number, (world, part) in enumerate(zip(worlds, parts, strict=True)):
             await told(world, part, number * 1000)
             await world.labels.second(T0 + DAY)
-        for world in worlds:
-            await world.labels.mature(MATURE)
+        await mature(*worlds)
         total = np.sum([[sums(world).get(name, 0.0) for name in SPLIT] for world in worlds], axis=0)
         own = [expected(part, "accuracy") for part in ([rows] if shared else parts)]
         assert total == pytest.approx(np.sum(own, axis=0))
@@ -240,7 +265,7 @@ def test_labels_that_never_come_count_as_their_class_once_an_hour_is_mature() ->
                 items.append({"id": f"p{number}", "label": 1, "observed_at": row.at + 60})
         await world.feed(*items, now=T0 + DAY / 2)
         assert (await world.page(now=T0 + DAY / 2))["contests"] == []
-        await world.labels.mature(MATURE)
+        await mature(world)
         for statistic in ("accuracy", "brier"):
             assert sums(world, statistic) == named(expected(rows, statistic))
         assert (await contest(world, now=MATURE))["rows"] == 400

@@ -2,19 +2,22 @@
 
 Gauges are read from cohorts now and then, so that of a shared store every replica shows the same. Sums of split traffic
 are counted as hours mature, by the one replica that releases an hour: they add up over replicas, whose stores may be
-shared or not, and what the fleet knows follows from them. Refuses to know stores. Invariant: no sum ever falls.
+shared or not, and what the fleet knows follows from them. Refuses to know stores. Invariants: no sum ever falls; each
+was 0 for the minutes between two looks.
 """
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from exporter.analysis.performance import split
 from exporter.analysis.performance.cohorts import state
 from exporter.analysis.performance.contests import Duel, champion_of, duels
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.kpis import Moment
-from exporter.analysis.performance.split import Place, Split
+from exporter.analysis.performance.split import Left, Place, Split
 from exporter.pending.contract import Cohort
 from exporter.records.sample import Sample
 from exporter.stats.performance.contest import Contest
@@ -22,6 +25,7 @@ from exporter.stats.performance.split import SPLIT
 from exporter.stats.performance.sums import named
 
 PAIRED, APART = "paired", "split"
+_NONE: Final = np.zeros(len(SPLIT))
 _LIMITS: Final = ("value", "low", "high")
 
 
@@ -32,11 +36,18 @@ class Contested:
         self._duels: list[Duel] = []
         self._split = split.NOTHING
         self._released = split.NOTHING
+        # What is exported, and of that what was there at 0 before: `increase` loses no first count.
+        self._listed: frozenset[Place | Left] = frozenset()
+        self._begun: frozenset[Place | Left] = frozenset()
 
     async def read(self, cohorts: Sequence[Cohort], whats: Mapping[int, What], moment: Moment) -> None:
         """What all hours of a store say, in a thread."""
         self._duels = await asyncio.to_thread(duels, cohorts, whats)
         self._split = await asyncio.to_thread(together, cohorts, whats, moment)
+        self._begun = self._listed
+        self._listed = frozenset(
+            {*self._split.sums, *self._released.sums} | {*self._split.left, *self._released.left}
+        )
 
     def release(self, hour: Cohort, cohorts: Sequence[Cohort], whats: Mapping[int, What]) -> None:
         """Count an hour that has matured; `cohorts` tell which version came first."""
@@ -53,10 +64,13 @@ class Contested:
             yield Sample("model.contest.rows", (*_place(one), PAIRED, one.role), one.contest.rows)
         for place, _, sums in found:
             yield Sample("model.contest.rows", (*place[:-1], APART, place.role), sums["challenger"])
-        for place, own in self._released.sums.items():
+        released, listed, begun = self._released, self._listed, self._begun
+        for place in sorted(one for one in listed if isinstance(one, Place)):
+            own = released.sums.get(place, _NONE) if place in begun else _NONE
             for name, value in zip(SPLIT, own.tolist(), strict=True):
                 yield Sample("model.contest.split", (*place[:-1], name, place.role), value, created)
-        for key, rows in self._released.left.items():
+        for key in sorted(one for one in listed if isinstance(one, Left)):
+            rows = released.left.get(key, 0.0) if key in begun else 0.0
             yield Sample("model.contest.left_out", key, rows, created)
 
 

@@ -11,7 +11,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -20,10 +19,10 @@ from numpy.typing import NDArray
 from exporter.analysis.performance.contests import LIVE, MOST, STATISTICS
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.margins import UNLABELLED, Margins, parted, placed
-from exporter.analysis.performance.scored import CLASSIFIED, SCORES, Tally, errors_of, losses
+from exporter.analysis.performance.scored import CLASSIFIED, SCORES, Tally, errors_of, losses, positives
 from exporter.analysis.role import ROLES
 from exporter.pending.contract import Cohort
-from exporter.pending.row import RowArray, version_id
+from exporter.pending.row import RowArray
 from exporter.records.exchange import OTHER
 from exporter.stats.bins import FloatArray
 from exporter.stats.performance.contest import Contest
@@ -33,7 +32,7 @@ from exporter.stats.performance.sums import ROWS
 _CANARY: Final = ROLES.index("canary")
 _SIDES: Final = (LIVE, _CANARY)
 _CELL: Final = "y"
-_SHARED: Final = re.compile(rf"{_CELL}([0-9a-f]{{16}})([0-7])([{''.join(STATISTICS)}])(\d)")
+_SHARED: Final = re.compile(rf"{_CELL}([0-9a-f]{{16}})([0-7])([{''.join(STATISTICS)}])([0-{len(ARM) - 1}])")
 _LETTERS: Final = {name: letter for letter, name in STATISTICS.items()}
 # Losses that are outcomes, or of one: of these there have to be some.
 _OF_OUTCOMES: Final = frozenset(("accuracy", "brier"))
@@ -128,26 +127,26 @@ def _shared(
     rows: RowArray, sizes: Sequence[int]
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int], NDArray[np.intp]]]:
     """(side, other side, places of the rows of the first whose label met the other too)."""
-    if max(sizes, default=0) < 2:
-        return
+    label = np.repeat(np.arange(len(sizes)), sizes)
+    places = np.flatnonzero(np.isin(rows["role"], _SIDES))
+    # Most labels meet one row, or a live one and its mirror.
+    places = places[np.bincount(label[places], minlength=len(sizes))[label[places]] > 1]
     found: defaultdict[tuple[tuple[int, int], tuple[int, int]], list[int]] = defaultdict(list)
-    roles, versions = rows["role"].tolist(), rows["version"].tolist()
-    for first, last in pairwise(np.cumsum([0, *sizes]).tolist()):
-        if last - first > 1:
-            there = {at: (versions[at], roles[at]) for at in range(first, last) if roles[at] in _SIDES}
-            for at, own in there.items():
-                for other in set(there.values()) - {own}:
-                    found[own, other].append(at)
-    for (side, other), places in found.items():
-        yield side, other, np.array(places, np.intp)
+    met: defaultdict[int, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for at in places.tolist():
+        met[int(label[at])][at] = int(rows["version"][at]), int(rows["role"][at])
+    for there in met.values():
+        for at, own in there.items():
+            for other in set(there.values()) - {own}:
+                found[own, other].append(at)
+    for (side, other), own_places in found.items():
+        yield side, other, np.array(own_places, np.intp)
 
 
 def _arms_of_rows(what: What, rows: RowArray, labels: NDArray[Any]) -> Iterator[tuple[str, FloatArray]]:
     weights = labels["weight"].astype(np.float64)
     for name, lost in losses(what, rows, labels).items():
-        events = lost > 0.0
-        if name == "brier":
-            events = labels["klass"] == np.uint64(version_id(what.positive))
+        events = positives(what, rows, labels) if name == "brier" else np.asarray(lost > 0.0)
         yield name, arm_of(lost, events, weights)
 
 
@@ -181,11 +180,19 @@ def sides(cohort: Cohort, whats: Mapping[int, What], ripe: bool = True) -> list[
     Where a class stands for labels that never come, it does so in an hour that is `ripe`; until then only some classes
     have labels, and nothing is compared.
     """
+    there = [
+        (what, role, cells)
+        for (number, role), cells in parted(cohort.cells).items()
+        if (what := whats.get(number)) is not None and role in _SIDES
+    ]
+    versions: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for what, _, _ in there:
+        versions[what.model_name, what.output].add(what.model_version)
     found: dict[tuple[str, str, str, int], Side] = {}
-    for (number, role), cells in parted(cohort.cells).items():
-        what = whats.get(number)
-        tally = _tally(what, cells, ripe) if what is not None and role in _SIDES else None
-        if what is None or tally is None:
+    for what, role, cells in there:
+        # Of most models there is one version, and nothing to be read.
+        rivals = len(versions[what.model_name, what.output]) > 1
+        if not rivals or (tally := _tally(what, cells, ripe)) is None:
             continue
         place = what.model_name, what.output, what.model_version, role
         side = found.setdefault(place, Side(what.model_name, what.model_version, what.output, role, {}, {}))
@@ -194,8 +201,7 @@ def sides(cohort: Cohort, whats: Mapping[int, What], ripe: bool = True) -> list[
         for cell, value in cells.items():
             if (told := _SHARED.fullmatch(cell)) and (other := whats.get(int(told[1], 16))) is not None:
                 key = other.model_version, int(told[2]), STATISTICS[told[3]]
-                if int(told[4]) < len(ARM):
-                    side.shared.setdefault(key, np.zeros(len(ARM)))[int(told[4])] += value
+                side.shared.setdefault(key, np.zeros(len(ARM)))[int(told[4])] += value
     return [found[place] for place in sorted(found)]
 
 
