@@ -19,6 +19,7 @@ from alert_rules import (
     chart,
     children,
     classes,
+    contests,
     description,
     drift,
     drift_long,
@@ -63,6 +64,7 @@ FILES: tuple[tuple[str, Callable[[], Group]], ...] = (
     ("gpu.yaml", gpu.group),
     ("children.yaml", children.group),
     ("worth.yaml", worth.group),
+    ("contests.yaml", contests.group),
     ("resources.yaml", resources.group),
     ("sidecar.yaml", sidecar.group),
 )

@@ -1,7 +1,7 @@
-"""Rules about what labels are worth to their owner: costs per row, KPIs beside their targets, contests.
+"""Rules about what labels are worth to their owner: costs per row, KPIs beside their targets.
 
 It knows sums and gauges, not rows. Invariants: every replica of a shared store shows the same KPI, so the largest is
-taken, never the sum; with few rows nothing alerts; mirrored traffic has no KPI to keep, but may win a contest.
+taken, never the sum; with few rows nothing alerts; mirrored traffic has no KPI to keep.
 """
 
 from alert_rules import values
@@ -11,13 +11,12 @@ from alert_rules.rules import SCOPE, Alert, Group, Record, series, total
 _W = values.PERFORMANCE_WINDOW
 _OUTPUT = (*KEY, "output")
 _KPI = (*KEY, "statistic")
-_CONTEST = (*KEY, "output", "statistic", "champion")
 COST = f"output:model_cost:mean_increase{_W}"
 EXPECTED = f"output:model_cost_expected:mean_increase{_W}"
 
 
 def group() -> Group:
-    return Group("modeltap-worth", _costs(), (*_kpis(), *_contests()), dashboard="performance")
+    return Group("modeltap-worth", _costs(), _kpis(), dashboard="performance")
 
 
 def _costs() -> tuple[Record, ...]:
@@ -60,30 +59,6 @@ def _kpis() -> tuple[Alert, ...]:
             "A KPI of a model is on the wrong side of its target.",
             f"{{{{ $labels.statistic }}}} of model {NAMED} is {{{{ $value | humanize }}}} in its window; the target "
             "is in model_kpi_target.",
-        ),
-    )
-
-
-def _contests() -> tuple[Alert, ...]:
-    low, high = (series("model.contest.advantage", f'state="{state}"') for state in ("low", "high"))
-    return (
-        Alert(
-            "ChallengerBetter",
-            "info",
-            "1h",
-            f"min by ({', '.join(_CONTEST)}) ({low}) > 0",
-            "A challenger is better than the live model.",
-            f"{{{{ $labels.statistic }}}} of model {NAMED} is better than that of {{{{ $labels.champion }}}} by at "
-            "least {{ $value | humanize }}, however often one looks (95 %).",
-        ),
-        Alert(
-            "ChallengerWorse",
-            "warning",
-            "1h",
-            f"{_most(_CONTEST, high)} < 0",
-            "A challenger is worse than the live model.",
-            f"{{{{ $labels.statistic }}}} of model {NAMED} is worse than that of {{{{ $labels.champion }}}}: the limit "
-            "of 95 % is {{ $value | humanize }}, however often one looks.",
         ),
     )
 

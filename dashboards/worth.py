@@ -6,6 +6,7 @@ a shared store are the same on every replica, so the largest is shown, never the
 
 from collections.abc import Sequence
 
+from dashboards import contests
 from dashboards.panels import Panel, Query, empty, signed, sized, timeseries
 from dashboards.performance import net
 from dashboards.queries import gauge, increase, total
@@ -16,7 +17,7 @@ _BY = ("model_version", "output")
 
 def panels() -> Sequence[Panel]:
     """All of them."""
-    found = (*_costs(), *_kpis(), *_contests(), *_asked())
+    found = (*_costs(), *_kpis(), *contests.panels(), *_asked())
     return tuple(sized(panel, 8, 8) for panel in found)
 
 
@@ -59,26 +60,6 @@ def _kpis() -> Sequence[Panel]:
         Query(rows, "{{model_version}} {{statistic}}"),
     )
     return empty(signed(panel), "No KPIs configured"), empty(count, "No KPIs configured")
-
-
-def _contests() -> Sequence[Panel]:
-    labels = "model_version, output, statistic, champion"
-    advantage = f"max by ({labels}, state) ({gauge('model.contest.advantage', OBSERVED)})"
-    rows = f"max by ({labels}) ({gauge('model.contest.rows', OBSERVED)})"
-    panel = timeseries(
-        "Challenger's advantage",
-        "Above 0 it is better than the live champion on rows that both scored; limits hold at every look.",
-        "short",
-        Query(advantage, "{{model_version}} over {{champion}} {{statistic}} {{state}}"),
-    )
-    count = timeseries(
-        "Rows of contests",
-        "Labelled rows that both scored.",
-        "short",
-        Query(rows, "{{model_version}} over {{champion}} {{statistic}}"),
-    )
-    none = "No row with a label that two models scored"
-    return empty(signed(panel), none), empty(count, none)
 
 
 def _asked() -> Sequence[Panel]:

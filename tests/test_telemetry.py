@@ -368,6 +368,7 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
         label(telemetry)
         assert telemetry._labels is not None
         telemetry._labels._add_cells(1_700_000_100.0)
+        await telemetry._labels.mature(1_703_000_000.0)
         await telemetry._labels.mature(1_700_000_100.0)
         reading = await telemetry._labels.reading(1_700_000_100.0)
         await telemetry._labels._truth.read(reading.cohorts, reading.whats, (0.0, 1_700_004_000.0))
@@ -451,6 +452,12 @@ def label(telemetry: Telemetry) -> None:
         both = row.tobytes() + other.tobytes()
         telemetry._labels._performance.count([Joined(both, value, 1_700_000_060.0)] * 200)
         joining._margins.predicted(what, row)
+        if form == "binary":
+            canary = replace(what, model_version="2")
+            joining.whats[canary.id] = canary
+            row["role"], row["version"] = ROLES.index("canary"), canary.id
+            telemetry._labels._performance.count([Joined(row.tobytes(), value, 1_700_000_060.0)] * 200)
+            row["role"], row["version"] = ROLES.index("live"), what.id
         assert telemetry._labels.requests is not None
         telemetry._labels.requests.offer(what, "live", [(b"key", Named("a", 0))], row)
 

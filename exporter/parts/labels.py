@@ -318,16 +318,17 @@ class Labels:
         if ripe:
             await self._learn()
         for cohort in ripe:
-            await self._release(cohort.hour, now)
+            await self._release(cohort.hour, cohorts, now)
         await self._worth.read(cohorts, self.joining.whats, Moment(now, self.maturity))
         await self._truth.read(cohorts, self.joining.whats, (self.maturity, now))
 
-    async def _release(self, hour: int, now: float) -> None:
+    async def _release(self, hour: int, cohorts: Sequence[Cohort], now: float) -> None:
         owner, until = self._owner, now + _LEASE_SECONDS
         claimed = await self.ask(lambda store: store.claim(hour, owner, until, now), None)
         if claimed is not None and await self.ask(lambda store: store.settle(hour, owner, now), False):
             found = periods([claimed], self.joining.whats)
             self._performance.release({place: (one.whole(), one.asked) for place, one in found.items()})
+            self._worth.contested.release(claimed, cohorts, self.joining.whats)
 
     # ---------------------------------------------------------------- out
 

@@ -52,16 +52,32 @@ WORTH: tuple[Metric, ...] = (
         "model.contest.advantage",
         "gauge",
         "1",
-        (*_MODEL, "output", "statistic", "champion", "state", "role"),
-        "By how much a challenger is better than the live champion on rows that both scored, and limits (low, high) of "
-        "95 % that hold at every look.",
+        (*_MODEL, "output", "statistic", "champion", "comparison", "state", "role"),
+        "By how much a challenger is better than the live champion, on rows that both scored (paired) or hour by hour "
+        "on those of one of them (split), and limits (low, high) of 95 % that hold at every look.",
     ),
     Metric(
         "model.contest.rows",
         "gauge",
         "{row}",
-        (*_MODEL, "output", "statistic", "champion", "role"),
-        "Labelled rows that champion and challenger both scored.",
+        (*_MODEL, "output", "statistic", "champion", "comparison", "role"),
+        "Labelled rows of a challenger that are compared with the champion's.",
+    ),
+    Metric(
+        "model.contest.split",
+        "counter",
+        "1",
+        (*_MODEL, "output", "statistic", "champion", "state", "role"),
+        "Sums (state) over mature hours in which champion and challenger split the traffic: the advantage over a fleet "
+        "and its limits are made of them.",
+    ),
+    Metric(
+        "model.contest.left_out",
+        "counter",
+        "{row}",
+        (*_MODEL, "output", "champion", "reason", "role"),
+        "Labelled rows of a challenger in mature hours that are compared with nothing: either had too few in the hour "
+        "(alone), both had the key (shared), or there are too many contests (crowded).",
     ),
     Metric(
         "model.performance.asked",

@@ -158,7 +158,7 @@ def test_a_challenger_against_the_champion() -> None:
         await world.feed(*items[:100])
         await world.rows()
         await world.labels.mature(T0 + 60)
-        place = ("iris", "2", "predicted_class", "accuracy", "1")
+        place = ("iris", "2", "predicted_class", "accuracy", "1", "paired")
         assert world.samples("model.contest.advantage") == {}
         assert world.samples("model.contest.rows")[*place, "shadow"] == 100
         await world.feed(*items[100:])
@@ -170,7 +170,7 @@ def test_a_challenger_against_the_champion() -> None:
         await world.labels.mature(T0 + 60)
         told = world.samples("model.contest.advantage")
         assert told[*place, "low", "shadow"] == contest["low"]
-        brier = ("iris", "2", "predicted_class", "brier", "1", "low", "shadow")
+        brier = ("iris", "2", "predicted_class", "brier", "1", "paired", "low", "shadow")
         assert told[brier] > 0
         # A correction withdraws what the earlier label said of both.
         await world.feed({**items[0], "label": 1 - items[0]["label"], "observed_at": T0 + 90}, now=T0 + 90)

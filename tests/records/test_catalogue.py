@@ -32,6 +32,7 @@ VOCABULARY = {
     *("process_context_switch_type", "system_paging_fault_type", "system_memory_state"),
     *("component", "collector", "outcome", "signal", "version", "python_version", "match", "probability"),
     *("truth", "maturity"),  # the true class; whether labels are complete
+    "comparison",  # of a contest: on the same rows, or on split traffic
     *("champion", "owner"),  # the live version that a challenger is compared with; whom a KPI belongs to
     *("phase", "token_type", "resource", "purpose", "task", "task_source", "kind", "hash"),
     *("job_name", "stream", "level"),  # of a batch job; of a wrapped server's lines

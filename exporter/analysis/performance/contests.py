@@ -28,7 +28,7 @@ _SUMS: Final = PairedLayout()
 # Figures that are compared, by the letter of their cells; the last two of numbers.
 STATISTICS: Final = {"a": "accuracy", "b": "brier", "e": "absolute_error", "s": "squared_error"}
 _LETTERS: Final = {name: letter for letter, name in STATISTICS.items()}
-_MOST: Final = 256
+MOST: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def duels(cohorts: Iterable[Cohort], whats: Mapping[int, What]) -> list[Duel]:
                 if (cell := _told(name)) is not None:
                     champion, letter, slot = cell
                     place = number, role, champion, letter
-                    if place in sums or len(sums) < _MOST:
+                    if place in sums or len(sums) < MOST:
                         sums.setdefault(place, np.zeros(_SUMS.size))[slot] += value
     found = []
     for (number, role, champion, letter), own in sums.items():

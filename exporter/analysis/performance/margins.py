@@ -4,7 +4,7 @@ A cell's name is the output's id, the role's place and a short name: those of `T
 for what was predicted `k` (rows), `p…` (rows by predicted class), `q…` (rows by score bin), `v…` (rows by group; `w…`
 those of them with a label). With a policy for what is never labelled, `~…` is the tally that all rows predicted and not
 labelled would have under it: predictions add to it, labels take from it. Rows whose label was asked for have a tally of
-their own, `^…` (asked.py); costs, outcomes and contests have letters too. Refuses to know stores and clocks.
+own, `^…` (asked.py); costs, outcomes and contests (`x…`, `y…`) have letters too. Refuses to know stores and clocks.
 """
 
 from collections import Counter, defaultdict

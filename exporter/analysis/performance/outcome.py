@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.analysis.performance import contests
+from exporter.analysis.performance import contests, split
 from exporter.analysis.performance.asked import inverse
 from exporter.analysis.performance.coverage import Coverage
 from exporter.analysis.performance.judged import What, Words
@@ -140,6 +140,7 @@ class Performance:
             self._count(rows, sides, np.repeat([one.time for one in whole], counts))
             for side, sign in zip(sides, (1.0, -1.0), strict=True):
                 contests.count(rows, side, counts, (self._whats, self._margins), sign)
+                split.count(rows, side, counts, (self._whats, self._margins), sign)
 
     def _count(self, rows: RowArray, sides: list[RowArray], moments: FloatArray) -> None:
         labels, before = sides

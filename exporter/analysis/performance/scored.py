@@ -230,6 +230,12 @@ def losses(what: What, rows: RowArray, labels: NDArray[Any]) -> dict[str, FloatA
         return found
 
 
+def positives(what: What, rows: RowArray, labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Rows whose truth is the positive class."""
+    truth = _aliased(labels["klass"], predicted_classes(rows, what), what)
+    return np.asarray(_signs(truth, what) == 1.0, np.bool_)
+
+
 def table(tally: Tally, names: Mapping[int, str]) -> Table:
     """Its pairs as confusion cells: the classes with most rows by name, the others as `<other>`."""
     counts: Counter[int] = Counter()

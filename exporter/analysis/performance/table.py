@@ -15,9 +15,11 @@ import numpy as np
 from exporter.analysis.performance import grouped, listed
 from exporter.analysis.performance.asked import sums
 from exporter.analysis.performance.cohorts import Period, periods, state
+from exporter.analysis.performance.contested import PAIRED, rows_of, together
 from exporter.analysis.performance.contests import Duel, champion_of, duels
 from exporter.analysis.performance.costs import NO_COSTS, Costs
 from exporter.analysis.performance.judged import What
+from exporter.analysis.performance.kpis import Moment
 from exporter.analysis.performance.margins import HOUR_SECONDS
 from exporter.analysis.performance.scored import BINS, CLASSIFIED, SCORES, Tally, errors_of
 from exporter.analysis.performance.scored import table as confusion
@@ -71,8 +73,7 @@ def table(reading: Reading, by: str, wanted: Mapping[str, frozenset[str]]) -> di
                     more["truth"] = told
                 rows.append(head | names | row(period, reading.names) | more)
     page = {"time": reading.now, "by": by, "maturity_seconds": reading.maturity, "rows": rows}
-    fought = [_duel(one) for one in duels(reading.cohorts, reading.whats) if _asked_for(one, wanted)]
-    return page | {"contests": fought}
+    return page | {"contests": [one for one in _contests(reading) if _asked_for(one, wanted)]}
 
 
 def row(period: Period, names: Mapping[int, str]) -> dict[str, Any]:
@@ -239,18 +240,23 @@ def _figure(one: Figure) -> dict[str, Any]:
     return found | ({"bound": one.bound} if one.bound else {})
 
 
-def _asked_for(one: Duel, wanted: Mapping[str, frozenset[str]]) -> bool:
-    what = one.challenger
-    names = {"model_name": what.model_name, "model_version": what.model_version, "output": what.output}
-    names |= {"role": one.role}
-    return all(names[key] in values for key, values in wanted.items() if key in names)
+def _contests(reading: Reading) -> list[dict[str, Any]]:
+    """Of rows that two models scored, then of traffic that is split between them."""
+    moment = Moment(reading.now, reading.maturity)
+    paired = [_duel(one) for one in duels(reading.cohorts, reading.whats)]
+    return paired + rows_of(together(reading.cohorts, reading.whats, moment))
+
+
+def _asked_for(one: Mapping[str, Any], wanted: Mapping[str, frozenset[str]]) -> bool:
+    names = ("model_name", "model_version", "output", "role")
+    return all(one[key] in values for key, values in wanted.items() if key in names)
 
 
 def _duel(one: Duel) -> dict[str, Any]:
     what, other, contest = one.challenger, one.champion, one.contest
     told = {"model_name": what.model_name, "model_version": what.model_version, "output": what.output}
     told |= {"role": one.role, "champion": champion_of(one), "champion_name": other.model_name}
-    told |= {"statistic": one.statistic, "verdict": contest.verdict}
+    told |= {"statistic": one.statistic, "comparison": PAIRED, "verdict": contest.verdict}
     return told | {
         "advantage": contest.difference,
         "low": contest.low,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from exporter.analysis.performance import asked, kpis
-from exporter.analysis.performance.contests import Duel, champion_of, duels
+from exporter.analysis.performance.contested import Contested
 from exporter.analysis.performance.costs import Costs
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.kpis import Moment
@@ -31,12 +31,12 @@ class Worth:
         self.costs = Costs(costs)
         self._kpis = listed
         self._valued: list[kpis.Valued] = []
-        self._duels: list[Duel] = []
+        self.contested = Contested()
 
     async def read(self, cohorts: Sequence[Cohort], whats: Mapping[int, What], moment: Moment) -> None:
         """What is made of the cohorts of a store, in a thread."""
         known = dict(whats)
-        self._duels = await asyncio.to_thread(duels, cohorts, known)
+        await self.contested.read(cohorts, known, moment)
         if self._kpis:
             how = self.costs, moment
             self._valued = await asyncio.to_thread(kpis.values, self._kpis, cohorts, known, how)
@@ -45,7 +45,7 @@ class Worth:
         """Everything; families together."""
         yield from self._costs(standing)
         yield from self._targets()
-        yield from _contests(self._duels)
+        yield from self.contested.samples(standing.created)
         yield from _weighted(standing)
         if requests is not None:
             yield from _requests(requests, standing.created)
@@ -88,19 +88,6 @@ def _sides(account: Account) -> Iterator[tuple[str, str, str, Tally, Tally]]:
 
 def _head(what: What) -> tuple[str, str, str]:
     return what.model_name, what.model_version, what.output
-
-
-def _contests(listed: Sequence[Duel]) -> Iterator[Sample]:
-    """Of too few rows there is no advantage to tell."""
-    for one in listed:
-        contest = one.contest
-        if contest.verdict != "insufficient":
-            for state, value in (("value", contest.difference), ("low", contest.low), ("high", contest.high)):
-                labels = (*_head(one.challenger), one.statistic, champion_of(one), state, one.role)
-                yield Sample("model.contest.advantage", labels, value)
-    for one in listed:
-        of = (*_head(one.challenger), one.statistic, champion_of(one), one.role)
-        yield Sample("model.contest.rows", of, one.contest.rows)
 
 
 def _weighted(standing: Standing) -> Iterator[Sample]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.stats.bins import FloatArray
-from exporter.stats.performance.figures import LEAST_ROWS, LOWER_IS_BETTER, Z_95, Figure
+from exporter.stats.performance.figures import LEAST_ROWS
 from exporter.stats.performance.sums import LARGEST, effective, usable
 
 ALPHA = 0.05
@@ -43,26 +43,15 @@ class Contest:
 
 def boundary(rows: float, tuned_rows: float = TUNED_ROWS, alpha: float = ALPHA) -> float:
     """Half of the interval, in deviations of one row, after so many rows > 0."""
-    logarithm = -2.0 * math.log(alpha)
-    tuning = (logarithm + math.log(logarithm) + 1.0) / tuned_rows  # r^2, within a few per cent of the best
+    tuning = tuning_of(tuned_rows, alpha)
     grown = rows * tuning + 1.0
     return math.sqrt(2.0 * grown / (rows * rows * tuning) * (math.log(grown) / 2.0 - math.log(alpha)))
 
 
-def apart(champion: Figure, challenger: Figure, tuned_rows: float = TUNED_ROWS) -> Contest:
-    """Two figures of the same name of different rows, as of a canary's. Raises ValueError for other names."""
-    if (champion.name, champion.of) != (challenger.name, challenger.of):
-        raise ValueError(
-            f"{champion.name} {champion.of} cannot be compared with {challenger.name} {challenger.of}"
-        )
-    rows = champion.basis.effective_rows + challenger.basis.effective_rows
-    deviation = math.sqrt(rows) * math.hypot(_error(champion), _error(challenger))
-    ready = champion.state == challenger.state == "ready"
-    difference = challenger.value - champion.value
-    least = min(champion.basis.rows, challenger.basis.rows)
-    counted = champion.basis.rows + challenger.basis.rows
-    half = deviation * boundary(rows, tuned_rows) if least > 0 else math.inf
-    return _judged(difference, half, counted, (ready, champion.name in LOWER_IS_BETTER))
+def tuning_of(tuned_rows: float, alpha: float = ALPHA) -> float:
+    """r^2, within a few per cent of what makes the interval shortest at so many rows."""
+    logarithm = -2.0 * math.log(alpha)
+    return (logarithm + math.log(logarithm) + 1.0) / tuned_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +86,11 @@ def together(sums: FloatArray, lower_is_better: bool, tuned_rows: float = TUNED_
     count = effective(weight, squares)
     mean = (above - below) / weight
     half = math.sqrt(max(0.0, twice / weight - mean * mean)) * boundary(count, tuned_rows)
-    return _judged(mean, half, int(rows), (rows >= LEAST_ROWS, lower_is_better))
+    return judged(mean, half, int(rows), (rows >= LEAST_ROWS, lower_is_better))
 
 
-def _error(figure: Figure) -> float:
-    """Its standard error; at an end of its range, where that is 0, what its limits amount to."""
-    return max(figure.error, (figure.high - figure.low) / (2.0 * Z_95))
-
-
-def _judged(difference: float, half: float, rows: int, how: tuple[bool, bool]) -> Contest:
+def judged(difference: float, half: float, rows: int, how: tuple[bool, bool]) -> Contest:
+    """`how`: whether there are rows enough, and whether lower is better."""
     ready, lower_is_better = how
     low, high = difference - half, difference + half
     verdict = "undecided"

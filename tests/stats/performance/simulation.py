@@ -5,16 +5,18 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from exporter.stats.performance.class_figures import class_figures, each_class
 from exporter.stats.performance.classes import Table
-from exporter.stats.performance.contest import Paired, PairedLayout, apart, together
+from exporter.stats.performance.contest import Paired, PairedLayout, boundary, together
 from exporter.stats.performance.errors import ErrorLayout, Measured, error_figures
-from exporter.stats.performance.figures import Z_95, Basis, Figure, share_of
+from exporter.stats.performance.figures import Z_95, Figure
 from exporter.stats.performance.score_figures import score_figures
 from exporter.stats.performance.scores import Scored, ScoreLayout
+from exporter.stats.performance.split import SPLIT, TUNED_PAIRS, advantage, compared
 from exporter.stats.profiles.performance import SCORE_EDGES
 
 Key = tuple[str, str]
@@ -166,36 +168,86 @@ def peeked_pairs(streams: int, rows: int, every: int, gain: float = 0.0, seed: i
     }
 
 
-def peeked_apart(streams: int, rows: int, every: int, gain: float = 0.0, seed: int = 3) -> dict[str, float]:
-    """The same with rows of a canary, one in five, apart from the champion's."""
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """Traffic that is split: by hour, rows, the challenger's share of them, and how often both are wrong."""
+
+    name: str
+    rows: float
+    share: Callable[[int], float]
+    wrong: Callable[[int], float]
+    outcome: bool = True  # else a loss of that mean, exponential as squared errors are
+
+
+def _night(hour: int) -> bool:
+    return hour % 24 < 8
+
+
+CANARIES = (
+    Canary("a tenth of 20 rows an hour", 20, lambda hour: 0.1, lambda hour: 0.2),
+    Canary(
+        "from 2 % to half, most at night, when rows are harder",
+        40,
+        lambda hour: min(0.5, 0.02 + hour / 1400) * (1.5 if _night(hour) else 0.6),
+        lambda hour: 0.35 if _night(hour) else 0.1,
+    ),
+    Canary("a twentieth of 60 rows, wrong in 2 %", 60, lambda hour: 0.05, lambda hour: 0.02),
+    Canary("a fifth of 20 rows, a loss with a long tail", 20, lambda hour: 0.2, lambda hour: 1.0, False),
+)
+
+
+def _arm(rng: np.random.Generator, one: Canary, rows: int, wrong: float) -> np.ndarray:
+    if one.outcome:
+        hits = float(rng.binomial(rows, wrong))
+        return np.array([rows, rows, rows, hits, hits, hits], float)
+    loss = rng.exponential(wrong, rows)
+    return np.array([rows, rows, rows, loss.sum(), loss @ loss, 0.0])
+
+
+def peeked_split(one: Canary, streams: int, hours: int, gain: float = 0.0, seed: int = 3) -> dict[str, float]:
+    """A canary whose losses are less by `gain` of the champion's, looked at every hour.
+
+    Shares of streams that were ever decided for and against it; `single`: that an interval for one look would have been
+    off 0 at any of them; `plain`: that one which does not tell hours apart would have. `first`: median hours.
+    """
     rng = np.random.default_rng(seed)
-    ended: dict[str, int] = {"better": 0, "worse": 0, "single": 0}
+    ended: dict[str, int] = {"better": 0, "worse": 0, "single": 0, "plain": 0}
     when = []
     for _ in range(streams):
-        canary = rng.random(rows) < 0.2
-        right = rng.random(rows) < np.where(canary, 0.8 + gain, 0.8)
-        totals = [np.cumsum(side) for side in (~canary, right & ~canary, canary, right & canary)]
-        single, verdict = False, "undecided"
-        for look in looks(rows, every, 1000):
-            counts = [float(total[look - 1]) for total in totals]
-            sides = [_accuracy(*counts[:2]), _accuracy(*counts[2:])]
-            found = apart(*sides)
-            single = single or abs(found.difference) > Z_95 * math.hypot(sides[0].error, sides[1].error)
-            if verdict == "undecided" and found.verdict in ("better", "worse"):
-                verdict = found.verdict
-                when.append(look)
-        ended["single"] += single
-        if verdict in ended:
-            ended[verdict] += 1
+        seen: dict[str, int] = {}
+        sums, plain = np.zeros(len(SPLIT)), np.zeros((2, 6))
+        for hour in range(hours):
+            rows = rng.poisson(one.rows)
+            canary = rng.binomial(rows, one.share(hour))
+            wrong = one.wrong(hour)
+            arms = [_arm(rng, one, rows - canary, wrong), _arm(rng, one, canary, wrong * (1.0 - gain))]
+            plain += arms
+            stratum = compared(*arms)
+            sums += 0.0 if stratum is None else stratum
+            found = advantage(sums, one.outcome)
+            if found is None or found.verdict == "insufficient":
+                continue
+            if found.verdict != "undecided" and not seen.keys() & {"better", "worse"}:
+                seen[found.verdict] = hour
+                when.append(hour)
+            if abs(found.difference) > Z_95 * math.sqrt(sums[4]) / sums[1]:
+                seen.setdefault("single", hour)
+            if _plain(plain):
+                seen.setdefault("plain", hour)
+        for name in seen:
+            ended[name] += 1
     return {key: times / streams for key, times in ended.items()} | {
         "first": float(np.median(when or [np.inf]))
     }
 
 
-def _accuracy(rows: float, right: float) -> Figure:
-    figure = share_of("accuracy", right, (rows, rows), Basis(int(rows), rows))
-    assert figure is not None
-    return figure
+def _plain(arms: np.ndarray) -> bool:
+    """Whether all rows of one against all of the other decide, by the same boundary."""
+    rows, total, squares = arms[:, 0], arms[:, 3], arms[:, 4]
+    means = total / rows
+    error = math.sqrt(((squares / rows - means**2) / rows).sum())
+    pairs = rows.prod() / rows.sum()
+    return bool(abs(means[0] - means[1]) > error * math.sqrt(pairs) * boundary(pairs, TUNED_PAIRS))
 
 
 def coverage_table(draws: int) -> Iterator[str]:
@@ -216,21 +268,33 @@ def contest_table(streams: int) -> Iterator[str]:
     """Shares of streams decided, percent."""
     yield "| contest | truly better by | decided better | decided worse | median rows | by single looks |"
     yield "|---|---|---|---|---|---|"
-    for name, peek in (("on the same rows", peeked_pairs), ("a fifth of the rows", peeked_apart)):
-        for gain in (0.0, 0.02, 0.05):
-            found = peek(streams, 20_000, 100, gain)
+    for gain in (0.0, 0.02, 0.05):
+        found = peeked_pairs(streams, 20_000, 100, gain)
+        first = f"{found['first']:,.0f}" if gain else ""
+        cells = (f"{100 * found[key]:.1f} %" for key in ("better", "worse"))
+        yield (
+            f"| on the same rows | {gain:g} | "
+            + " | ".join(cells)
+            + f" | {first} | {100 * found['single']:.1f} % |"
+        )
+
+
+def split_table(streams: int) -> Iterator[str]:
+    """Shares of streams decided, percent."""
+    yield "| canary | losses less by | decided better | decided worse | median hours | single looks | hours as one |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in CANARIES:
+        for gain in (0.0, 0.1, 0.25):
+            found = peeked_split(one, streams, 720, gain)
             first = f"{found['first']:,.0f}" if gain else ""
-            cells = (f"{100 * found[key]:.1f} %" for key in ("better", "worse"))
-            yield (
-                f"| {name} | {gain:g} | "
-                + " | ".join(cells)
-                + f" | {first} | {100 * found['single']:.1f} % |"
-            )
+            cells = [f"{100 * found[key]:.1f} %" for key in ("better", "worse")]
+            cells += [first, *(f"{100 * found[key]:.1f} %" for key in ("single", "plain"))]
+            yield f"| {one.name} | {100 * gain:g} % | " + " | ".join(cells) + " |"
 
 
 if __name__ == "__main__":
     for line in coverage_table(4000):
         print(line, flush=True)
     print()
-    for line in contest_table(1000):
+    for line in (*contest_table(1000), "", *split_table(1000)):
         print(line, flush=True)

@@ -9,19 +9,13 @@ from exporter.stats.performance.contest import (
     TUNED_ROWS,
     Paired,
     PairedLayout,
-    apart,
     boundary,
+    judged,
     together,
 )
-from exporter.stats.performance.figures import Z_95, Basis, Figure, share_of
+from exporter.stats.performance.figures import Z_95
 
 LAYOUT = PairedLayout()
-
-
-def _share(name: str, hits: int, rows: int) -> Figure:
-    figure = share_of(name, hits, (rows, rows), Basis(rows, rows))
-    assert figure is not None
-    return figure
 
 
 def test_the_boundary_is_the_published_formula() -> None:
@@ -38,16 +32,13 @@ def test_the_boundary_is_the_published_formula() -> None:
 
 
 def test_verdicts_follow_the_side_that_is_better() -> None:
-    """A higher accuracy is better, a higher loss worse; few rows say nothing, the same says undecided."""
-    assert apart(_share("accuracy", 8000, 10_000), _share("accuracy", 9000, 10_000)).verdict == "better"
-    assert apart(_share("accuracy", 9000, 10_000), _share("accuracy", 8000, 10_000)).verdict == "worse"
-    loss = [_share("hamming_loss", hits, 10_000) for hits in (1000, 2000)]
-    assert apart(*loss).verdict == "worse"
-    assert apart(_share("accuracy", 80, 100), _share("accuracy", 9000, 10_000)).verdict == "insufficient"
-    assert apart(_share("accuracy", 800, 1000), _share("accuracy", 800, 1000)).verdict == "undecided"
-    assert apart(_share("accuracy", 200, 200), _share("accuracy", 199, 200)).verdict == "undecided"
-    with pytest.raises(ValueError, match=r"accuracy .*cannot be compared with brier"):
-        apart(_share("accuracy", 1, 2), _share("brier", 1, 2))
+    """A higher accuracy is better, a higher loss worse; few rows say nothing, an interval that holds 0 is undecided."""
+    assert judged(0.3, 0.1, 500, (True, False)).verdict == "better"
+    assert judged(-0.3, 0.1, 500, (True, False)).verdict == "worse"
+    assert judged(0.3, 0.1, 500, (True, True)).verdict == "worse"
+    assert judged(-0.3, 0.1, 500, (True, True)).verdict == "better"
+    assert judged(0.3, 0.1, 500, (False, False)).verdict == "insufficient"
+    assert judged(0.3, 0.3, 500, (True, False)).verdict == "undecided"
 
 
 def test_pairs_share_their_noise() -> None:
@@ -59,8 +50,8 @@ def test_pairs_share_their_noise() -> None:
     assert found is not None
     assert found.verdict == "better"
     assert found.difference == pytest.approx(challenger.mean() - champion.mean())
-    alone = apart(_share("accuracy", champion.sum(), 5000), _share("accuracy", challenger.sum(), 5000))
-    assert alone.high - alone.low > 1.5 * (found.high - found.low)
+    alone = math.sqrt(champion.var() + challenger.var()) * boundary(5000)
+    assert 2.0 * alone > 1.5 * (found.high - found.low)
 
 
 def test_pairs_that_say_nothing() -> None:

@@ -23,7 +23,8 @@ from exporter.stats.performance.probabilities import ProbabilityLayout, probabil
 from exporter.stats.performance.ranking import RankingLayout, ranking_figures
 from exporter.stats.performance.score_figures import score_figures
 from exporter.stats.performance.scores import ScoreLayout
-from tests.stats.performance.simulation import ROWS, SETTINGS
+from exporter.stats.performance.split import TUNED_PAIRS
+from tests.stats.performance.simulation import CANARIES, ROWS, SETTINGS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "performance.md").read_text()
 TABLES = [
@@ -68,6 +69,7 @@ def test_bounds_are_as_told() -> None:
     """Rows, rows of a class, and the rows that contests are tuned to."""
     assert f"Below {LEAST_ROWS} rows, or {LEAST_POSITIVES} of" in PAGE.replace("\n", " ")
     assert f"narrowest near {TUNED_ROWS:,} rows" in PAGE.replace("\n", " ")
+    assert f"narrowest near M = {TUNED_PAIRS:g}: {4 * TUNED_PAIRS:,.0f} rows of which half" in PAGE
 
 
 def test_the_table_of_intervals_is_complete_and_keeps_its_word() -> None:
@@ -85,9 +87,10 @@ def test_the_table_of_intervals_is_complete_and_keeps_its_word() -> None:
 
 
 def test_contests_are_decided_wrongly_as_seldom_as_told() -> None:
-    """Of equal models less than 5 %, where a single look's interval does so in a third."""
+    """Of equal models less than 5 %, where a single look's interval does so in a fifth and more."""
     equal = [row for row in TABLES if len(row) == 6 and row[1] == "0"]
-    assert len(equal) == 2
-    for row in equal:
+    split = [row for row in TABLES if len(row) == 7 and row[1] == "0 %"]
+    assert (len(equal), [row[0] for row in split]) == (1, [one.name for one in CANARIES])
+    for row in (*equal, *split):
         wrong, single = float(row[2].split()[0]) + float(row[3].split()[0]), float(row[5].split()[0])
-        assert wrong < 5.0 < 30.0 < single
+        assert wrong < 5.0 < 18.0 < single
