@@ -17,14 +17,19 @@ from exporter.analysis.fit import joined
 from exporter.records.observation import Column, Columns, NumericTable
 
 Members = list[Columns]
+Form = tuple[tuple[str, ...], tuple[str, ...]]
 # Asked of every column of every exchange: a loop within the interpreter would cost three times as much.
 _NAME, _KIND = attrgetter("name"), attrgetter("kind")
 
 
-def form(columns: Columns) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def form(columns: Columns) -> Form:
     """Names and kinds: exchanges of one form are alike."""
     if isinstance(columns, NumericTable):
         return columns.names, ("numeric",) * len(columns.names)
+    if len(columns) == 1:
+        # Most outputs; two maps would cost three times as much.
+        only = columns[0]
+        return (only.name,), (only.kind,)
     return tuple(map(_NAME, columns)), tuple(map(_KIND, columns))
 
 

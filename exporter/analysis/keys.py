@@ -108,22 +108,25 @@ _EXCHANGE: Final[dict[str, Callable[[Exchange, Observation], str]]] = {
 }
 
 
-class Ids(NamedTuple):
-    """The ids that key an exchange's rows: one for all of them, numbered; or one for each, "" for a row without."""
-
-    whole: str = ""
-    each: tuple[tuple[str, int], ...] = ()
+# The ids that key an exchange's rows: one for all of them, numbered, "" for none; or one and its number for each row.
+Ids = str | tuple[tuple[str, int], ...]
 
 
-def first_ids(
-    exchange: Exchange, found: Observation, id_columns: Sequence[str], join_keys: Sequence[str]
-) -> Ids:
+class FirstIds:
     """What `row_keys` says first of each row; made without a key for every source."""
-    if id_columns and "column" in join_keys:
-        listed = row_keys(exchange, found, id_columns, join_keys)
-        return Ids(each=tuple([(keys[0].id, keys[0].number) if keys else ("", 0) for keys in listed]))
-    for source in join_keys:
-        told = _EXCHANGE[source](exchange, found) if source != "column" else ""
-        if 0 < len(told) <= MAX_ID:
-            return Ids(told)
-    return Ids()
+
+    def __init__(self, id_columns: Sequence[str], join_keys: Sequence[str]) -> None:
+        self._id_columns = id_columns if "column" in join_keys else ()
+        self._join_keys = join_keys
+        self._told = [_EXCHANGE[source] for source in join_keys if source != "column"]
+
+    def of(self, exchange: Exchange, found: Observation) -> Ids:
+        """Of an exchange's rows."""
+        if self._id_columns:
+            listed = row_keys(exchange, found, self._id_columns, self._join_keys)
+            return tuple([(keys[0].id, keys[0].number) if keys else ("", 0) for keys in listed])
+        for tell in self._told:
+            told = tell(exchange, found)
+            if 0 < len(told) <= MAX_ID:
+                return told
+        return ""

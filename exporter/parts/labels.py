@@ -240,6 +240,7 @@ class Labels:
     async def _score(self, joined: list[Joined]) -> None:
         if joined and self._performance.unknown(joined):
             await self._learn()
+        self.joining.count()  # first, so that no more rows have met a label than began to wait
         self._performance.count(joined)
 
     def _count(self, source: str, outcome: str) -> None:
@@ -299,6 +300,7 @@ class Labels:
                 self.joining.whats.setdefault(number, what)
 
     def _add_cells(self, now: float) -> None:
+        self.joining.count()
         for hour, cells, labelled in self._margins.drain():
             add = partial(_added, hour=hour, cells=cells, now=now)
             future = self._guarded.ask(add, None, len(cells))

@@ -21,7 +21,7 @@ With a billion ids, two share a digest with a probability of 2e-9.
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -94,12 +94,18 @@ class Pending(NamedTuple):
         return cls(version, seconds + fraction / 65536, role, chance, value, *more)
 
 
-def blank(count: int, time: float) -> RowArray:
-    """So many rows predicted at `time`, to fill field by field: not asked for, no score, no groups, numbered from 0."""
-    rows = np.zeros(count, ROW)
-    rows["layout"], rows["chance"], rows["segment"] = LAYOUT, NOT_ASKED, NO_SEGMENT
-    rows["value"], rows["groups"] = np.nan, 255
-    rows["seconds"], rows["fraction"] = divmod(min(max(round(time * 65536), 0), _LATEST << 16), 65536)
+# Of everything that is not said.
+_BLANK: Final = Pending(0, 0.0).packed()
+
+
+def blank(count: int, time: float | NDArray[np.float64]) -> RowArray:
+    """So many rows predicted at `time`, or each at its own, to fill field by field: not asked for, no score, no groups.
+
+    They are numbered from 0.
+    """
+    rows = np.frombuffer(bytearray(_BLANK * count), ROW)
+    units = np.clip(np.rint(np.multiply(time, 65536)), 0, _LATEST << 16).astype(np.int64)
+    rows["seconds"], rows["fraction"] = units >> 16, units & 65535
     rows["row"] = np.arange(count)
     return rows
 
@@ -130,8 +136,19 @@ def version_id(text: str) -> int:
 
 def request_digest(source: str, identity: str) -> bytes:
     """The part of a key that all rows of one id share."""
-    text = f"{source}\0{identity}".encode(errors="surrogatepass")
-    return hashlib.blake2b(text, digest_size=DIGEST_BYTES).digest()
+    return digests_of(source)(identity)
+
+
+def digests_of(source: str) -> Callable[[str], bytes]:
+    """`request_digest` for many ids of one source, at two thirds of the cost."""
+    begun = hashlib.blake2b(f"{source}\0".encode(errors="surrogatepass"), digest_size=DIGEST_BYTES)
+
+    def digest(identity: str) -> bytes:
+        made = begun.copy()
+        made.update(identity.encode(errors="surrogatepass"))
+        return made.digest()
+
+    return digest
 
 
 def key(digest: bytes, number: int) -> bytes:

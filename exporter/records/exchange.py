@@ -4,6 +4,10 @@ Encoded with msgpack as an array, so its fields may only be appended. Heads trav
 they are needed; bodies are what the capture kept (without transfer coding), whole or not at all, streams excepted.
 """
 
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
 import msgspec
 
 # Every error type with its owner; the order is the order of the slots in the shared totals.
@@ -82,10 +86,11 @@ class Exchange(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def header(head: bytes, name: bytes) -> bytes:
     """The value of the first field of that lower-case name in a raw head, stripped; b"" if there is none."""
-    lowered = head.lower()
-    at = lowered.find(b"\r\n" + name + b":")
-    if at < 0:
-        return b""
-    start = at + 3 + len(name)
-    end = head.find(b"\r\n", start)
-    return head[start : end if end >= 0 else len(head)].strip(b" \t")
+    found = _field(name)(head)
+    return found[1].rstrip(b" \t") if found is not None else b""
+
+
+@lru_cache(128)
+def _field(name: bytes) -> Callable[[bytes], re.Match[bytes] | None]:
+    """One search is half the cost of a copy in lower case and the slices of it; names are a few of our own."""
+    return re.compile(rb"\r\n" + re.escape(name) + rb":[ \t]*([^\r\n]*)", re.IGNORECASE).search

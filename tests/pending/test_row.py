@@ -1,19 +1,23 @@
 """Rows as bytes: the layout that is written down, and that whatever a row holds comes back."""
 
+import hashlib
 import math
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.pending.row import (
+    DIGEST_BYTES,
     KEY_BYTES,
     ROW,
     ROW_BYTES,
     NotRows,
     Pending,
     blank,
+    digests_of,
     key,
     keys,
     request_digest,
@@ -64,6 +68,8 @@ def test_blank_rows_say_that_nothing_is_known() -> None:
     assert math.isnan(first.value)
     assert first._replace(value=0) == Pending(0, 1_700_000_000.25, value=0)
     assert second.row == 1
+    each = blank(2, np.array([1.0, 2.5]))
+    assert times(each).tolist() == [1.0, 2.5] and each["row"].tolist() == [0, 1]
     assert blank(1, -5.0)["seconds"] == 0 and blank(1, 1e18)["seconds"] == 2**32 - 1
 
 
@@ -100,3 +106,12 @@ def test_version_numbers_are_the_same_everywhere() -> None:
     """They are made of the text alone, and have all 64 bits."""
     assert version_id("churn 1") == int.from_bytes(bytes.fromhex("054d64f1c1fedc60"), "little")
     assert max(version_id(f"churn {number}") for number in range(100)) >= 2**63
+
+
+@given(st.text(max_size=20), st.lists(st.text(max_size=40), max_size=3))
+def test_digests_of_one_source(source: str, identities: list[str]) -> None:
+    """They are those of each id alone: BLAKE2b of the source, a zero byte and the id, as stored keys have them."""
+    digest = digests_of(source)
+    for identity in identities:
+        plain = hashlib.blake2b(f"{source}\0{identity}".encode(), digest_size=DIGEST_BYTES).digest()
+        assert digest(identity) == request_digest(source, identity) == plain

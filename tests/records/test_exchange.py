@@ -71,3 +71,18 @@ def test_header_of_what_is_no_head() -> None:
     assert header(b"", b"host") == b""
     assert header(b"HTTP/1.1 200 OK\r\n\r\n", b"host") == b""
     assert header(b"GET / HTTP/1.1\r\nHost: mod", b"host") == b"mod"
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["Host", "host", "x-host", "HOST:"]), st.text("a :\t\xe9", max_size=4))
+    ),
+    st.sampled_from(["", "\r\n", "\r\n\r\nhost: body"]),
+)
+def test_header_is_the_first_of_its_lines(fields: list[tuple[str, str]], end: str) -> None:
+    """As a reader finds it who takes the head line by line."""
+    lines = [f"{name}:{value}" for name, value in fields]
+    head = "\r\n".join(["GET /host:x HTTP/1.1", *lines]) + end
+    listed = (line.partition(":") for line in head.split("\r\n")[1:])
+    wanted = next((value.strip(" \t") for name, _, value in listed if name.lower() == "host"), "")
+    assert header(head.encode("latin-1"), b"host") == wanted.encode("latin-1")

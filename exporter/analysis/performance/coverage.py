@@ -15,9 +15,8 @@ from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.scored import (
     BINS,
     CLASSIFIED,
-    SCORE_EDGES,
-    confidence,
     predicted_classes,
+    score_bins,
 )
 from exporter.pending.row import RowArray
 from exporter.records.exchange import OTHER
@@ -62,8 +61,7 @@ class Coverage:
             for number, count in Counter(predicted_classes(rows, what).tolist()).items():
                 counts[CLASSES, self._class(place, number)] += count
         if what.form in ("binary", "chances"):
-            bins = np.searchsorted(SCORE_EDGES, confidence(rows, what), side="left")
-            for number, count in Counter(bins.tolist()).items():
+            for number, count in score_bins(rows, what):
                 counts[SCORES, BINS[number]] += count
 
     def _class(self, place: Place, number: int) -> str:

@@ -6,17 +6,20 @@ model version and role: every row that was predicted is kept, sampled_out, no_ke
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from exporter.analysis.batch import Members, form
-from exporter.analysis.keys import Ids, first_ids, without_ids
+from exporter.analysis.batch import Form, form
+from exporter.analysis.keys import FirstIds, Ids, without_ids
 from exporter.analysis.known import Known
 from exporter.analysis.performance import packing, segments
 from exporter.analysis.performance.coverage import Coverage
+from exporter.analysis.performance.gathered import Gathered
 from exporter.analysis.performance.judged import NO_CLASS, Answers, What, Words, answers
 from exporter.analysis.performance.margins import Margins
 from exporter.analysis.performance.requests import Named, Requests
@@ -26,28 +29,21 @@ from exporter.analysis.performance.targets import target_of
 from exporter.analysis.role import ROLES
 from exporter.analysis.series import Series
 from exporter.pending.contract import TEXT_BYTES, Rows
-from exporter.pending.row import DIGEST_BYTES, FIRST, RowArray, blank, keys, request_digest
+from exporter.pending.row import DIGEST_BYTES, RowArray
 from exporter.pending.sampling import Sampler
 from exporter.records.exchange import Exchange
-from exporter.records.observation import Columns, Observation
+from exporter.records.observation import Observation
 from exporter.stats import Profile
 from exporter.stats.performance.band import Band
 from exporter.stats.performance.classes import MOST_CLASSES
 
 STATES: Final = ("kept", "sampled_out", "no_key", "unjudged", "dropped")
 _MOST_WHATS: Final = 256
+_COUNTED_TOGETHER: Final = 4096
+# A `What` is asked for with every batch, and its id and hash cost as much as packing a dozen rows.
+_made = lru_cache(_MOST_WHATS)(What)
 # offer(rows, now) hands them to the store; False if they were dropped.
 Offer = Callable[[Rows, float], bool]
-
-
-class _Waiting(NamedTuple):
-    """One observation whose rows are not yet packed."""
-
-    columns: Columns
-    rows: int
-    ids: Ids
-    time: float
-    groups: segments.Places | None = None
 
 
 class Joining:
@@ -57,11 +53,14 @@ class Joining:
         self, known: Known, sampler: Sampler, offer: Offer, margins: Margins, requests: Requests | None = None
     ) -> None:
         self._known = known
+        self._ids = FirstIds(known.id_columns, known.join_keys)
         self._sampler = sampler
         self._offer = offer
         self._margins = margins
         self._requests = requests
-        self._waiting: dict[Series, list[_Waiting]] = {}
+        self._waiting: dict[tuple[Series, Form], Gathered] = {}
+        self._uncounted: dict[tuple[What, int], list[RowArray]] = {}
+        self._uncounted_rows = 0
         self.words = Words()
         self.kept = Coverage(self.words.name)
         self.whats: dict[int, What] = {}
@@ -74,78 +73,91 @@ class Joining:
     def add(self, series: Series, exchange: Exchange, found: Observation) -> None:
         """An exchange that was counted in `series`."""
         if found.rows and found.outputs:
-            ids = first_ids(exchange, found, self._known.id_columns, self._known.join_keys)
             time = (exchange.start + exchange.duration) / 1e9
-            self._keep(series, _Waiting(found.outputs, found.rows, ids, time, self._groups(found)))
+            self._keep(series, found, self._ids.of(exchange, found), time)
 
     def push(self, series: Series, found: Observation, ids: Sequence[str], now: float) -> None:
         """Rows that did not cross the wire; those told apart by time have lost the order of their ids."""
         if found.rows and found.outputs:
-            each = tuple((one, 0) for one in ids) if len(ids) == found.rows else ()
-            time, groups = found.time or now, self._groups(found)
-            self._keep(series, _Waiting(found.outputs, found.rows, Ids(each=each), time, groups))
+            each = tuple([(one, 0) for one in ids]) if len(ids) == found.rows else ""
+            self._keep(series, found, each, found.time or now)
 
-    def _groups(self, found: Observation) -> segments.Places | None:
-        if not self._known.label_groups:
-            return None
-        return segments.places(self._known.label_groups, found.inputs, found.rows)
-
-    def _keep(self, series: Series, one: _Waiting) -> None:
-        self._waiting.setdefault(series, []).append(one)
+    def _keep(self, series: Series, found: Observation, ids: Ids, time: float) -> None:
+        columns, known = found.outputs, self._known
+        if known.id_columns:
+            columns = without_ids(columns, known.id_columns)
+            if not columns:
+                return
+        alike = series, form(columns)
+        gathered = self._waiting.get(alike)
+        if gathered is None:
+            gathered = self._waiting[alike] = Gathered()
+        groups = segments.places(known.label_groups, found.inputs, found.rows) if known.label_groups else None
+        gathered.add(columns, found.rows, ids, time, groups)
 
     def flush(self, now: float) -> None:
         """Hand over what was added."""
         waiting, self._waiting = self._waiting, {}
-        for series, listed in waiting.items():
-            for group in _grouped(listed, self._known.id_columns):
-                self._flush(series, group, now)
+        for (series, (names, _)), gathered in waiting.items():
+            self._flush(series, names, gathered, now)
 
-    def _flush(self, series: Series, group: list[_Waiting], now: float) -> None:
-        key = series.key
+    def _flush(self, series: Series, names: tuple[str, ...], gathered: Gathered, now: float) -> None:
+        key, profile = series.key, series.profile
         place = key.model_name, key.model_version, key.role
         count = self.ledger.setdefault(place, Counter(dict.fromkeys(STATES, 0)))
-        if series.profile is not None and series.profile.performance is not None:
-            self.bands[place] = series.profile.reference, series.profile.performance.bands
-        rows = sum([one.rows for one in group])
-        names = tuple([column.name for column in group[0].columns])
-        members: Members = [one.columns for one in group]
-        found = answers(*series.placed_outputs(names, members), series.outputs.task, self._known, self.words)
+        if profile is not None and profile.performance is not None:
+            self.bands[place] = profile.reference, profile.performance.bands
+        placed = series.placed_outputs(names, gathered.members)
+        found = answers(*placed, series.outputs.task, self._known, self.words)
         if isinstance(found, str):
-            count["unjudged"] += rows
+            count["unjudged"] += gathered.rows
             return
         for answer in found:
             what = self._what(series, answer, several=len(found) > 1)
-            if answer.form in CLASSIFIED and series.profile is not None:
-                self.targets[*place[:2], what.output, place[2]] = (
-                    series.profile.reference,
-                    targets(series.profile),
-                )
-            output = answer.output if len(found) > 1 else ""
-            digested, keyed = _keys(group, output)
-            good = _judgeable(answer)
-            count["unjudged"] += int(len(good) - np.count_nonzero(good))
-            count["no_key"] += int(np.count_nonzero(good & ~keyed))
-            places = np.flatnonzero(good & keyed)
-            packed = _packed(group, answer)
+            if answer.form in CLASSIFIED and profile is not None:
+                self.targets[*place[:2], what.output, key.role] = profile.reference, targets(profile)
+            packed = _packed(gathered.blank(), answer)
             packed["version"], packed["role"] = what.id, ROLES.index(key.role)
-            rows_of = Rows([digested[place] for place in places.tolist()], packed[places])
-            kept = self._sampler.rows(rows_of)
-            count["sampled_out"] += len(rows_of.keys) - len(kept.keys)
+            output = answer.output if len(found) > 1 else ""
+            kept = self._kept(Rows(gathered.keys(output), packed), _judgeable(answer), count)
             if not kept.keys:
                 continue
             chosen = self._requests.choose(what, kept.keys, kept.values) if self._requests is not None else ()
             self._hand(what, kept, count, now)
             if self._requests is not None and len(chosen):
-                listed = _named([kept.keys[place] for place in chosen], group, output)
+                listed = _named([kept.keys[place] for place in chosen], gathered.ids(output))
                 self._requests.offer(what, key.role, listed, kept.values[chosen])
 
-    def _hand(self, what: What, kept: Rows, count: Counter[str], now: float) -> None:
-        if self._offer(kept, now):
-            count["kept"] += len(kept.keys)
-            self._margins.predicted(what, kept.values)
-            self.kept.add(what, ROLES[int(kept.values["role"][0])], kept.values)
-        else:
-            count["dropped"] += len(kept.keys)
+    def _kept(self, rows: Rows, good: NDArray[np.bool_], count: Counter[str]) -> Rows:
+        """Those that say something, have a key and are sampled; the others are counted."""
+        keyed = np.fromiter(map(bool, rows.keys), np.bool_, len(rows.keys))
+        places = np.flatnonzero(good & keyed)
+        if len(places) < len(good):
+            count["unjudged"] += int(np.count_nonzero(~good))
+            count["no_key"] += int(np.count_nonzero(good & ~keyed))
+            rows = Rows([rows.keys[place] for place in places.tolist()], rows.values[places])
+        kept = self._sampler.rows(rows)
+        count["sampled_out"] += len(rows.keys) - len(kept.keys)
+        return kept
+
+    def _hand(self, what: What, rows: Rows, count: Counter[str], now: float) -> None:
+        if not self._offer(rows, now):
+            count["dropped"] += len(rows.keys)
+            return
+        count["kept"] += len(rows.keys)
+        self._uncounted.setdefault((what, int(rows.values["role"][0])), []).append(rows.values)
+        self._uncounted_rows += len(rows.keys)
+        if self._uncounted_rows >= _COUNTED_TOGETHER:
+            self.count()
+
+    def count(self) -> None:
+        """Count what began to wait since the last time into margins and coverage: that costs by the call."""
+        uncounted, self._uncounted = self._uncounted, {}
+        self._uncounted_rows = 0
+        for (what, role), parts in uncounted.items():
+            rows = np.concatenate(parts)
+            self._margins.predicted(what, rows)
+            self.kept.add(what, ROLES[role], rows)
 
     def _what(self, series: Series, answer: Answers, several: bool) -> What:
         key = series.key
@@ -154,7 +166,7 @@ class Joining:
             if answer.form in ("number", "interval")
             else None
         )
-        what = What(
+        what = _made(
             key.model_name,
             key.model_version,
             answer.output,
@@ -195,50 +207,14 @@ def targets(profile: Profile) -> dict[str, int]:
     return {name: sum(row) for name, row in zip(found.classes, found.counts, strict=True)}
 
 
-def _grouped(listed: Iterable[_Waiting], id_columns: Sequence[str]) -> list[list[_Waiting]]:
-    """Those whose outputs have the same names and kinds, together."""
-    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[_Waiting]] = {}
-    for one in listed:
-        columns = without_ids(one.columns, id_columns)
-        if columns:
-            # Mostly nothing was taken out, and a copy of each would cost as much as all else here.
-            whole = one if columns is one.columns else one._replace(columns=columns)
-            groups.setdefault(form(columns), []).append(whole)
-    return list(groups.values())
-
-
-def _keys(
-    group: Sequence[_Waiting], output: str
-) -> tuple[list[bytes], np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    """The key of each row, b"" without one; and which rows have one."""
-    found: list[bytes] = []
-    for one in group:
-        if one.ids.whole and one.rows == 1:
-            found.append(request_digest(output, one.ids.whole) + FIRST)
-        elif one.ids.whole:
-            found += keys(request_digest(output, one.ids.whole), range(one.rows))
-        elif one.ids.each:
-            found += [
-                keys(request_digest(output, identity), (number,))[0] if identity else b""
-                for identity, number in one.ids.each
-            ]
-        else:
-            found += [b""] * one.rows
-    return found, np.array([bool(one) for one in found], np.bool_)
-
-
-def _named(listed: Sequence[bytes], group: Sequence[_Waiting], output: str) -> list[tuple[bytes, Named]]:
-    """These keys, with the ids of which they were made."""
-    ids = [one.ids for one in group]
-    texts = {one.whole for one in ids} | {identity for one in ids for identity, _ in one.each}
-    known = {request_digest(output, text): text for text in texts}
+def _named(listed: Sequence[bytes], ids: Mapping[bytes, str]) -> list[tuple[bytes, Named]]:
+    """These keys, with the ids of which their digests were made."""
     return [
-        (key, Named(known[key[:DIGEST_BYTES]], int.from_bytes(key[DIGEST_BYTES:], "little")))
-        for key in listed
+        (key, Named(ids[key[:DIGEST_BYTES]], int.from_bytes(key[DIGEST_BYTES:], "little"))) for key in listed
     ]
 
 
-def _judgeable(answer: Answers) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _judgeable(answer: Answers) -> NDArray[np.bool_]:
     """Rows that say something."""
     if answer.good is not None:
         return answer.good
@@ -248,24 +224,16 @@ def _judgeable(answer: Answers) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.asarray(np.isfinite(answer.values), np.bool_)
 
 
-def _packed(group: Sequence[_Waiting], answer: Answers) -> RowArray:
-    """The rows of all, one behind the other."""
-    counts = [one.rows for one in group]
-    packed = blank(sum(counts), group[0].time)
-    if len(group) > 1:
-        units = np.repeat([round(one.time * 65536) for one in group], counts)
-        packed["seconds"], packed["fraction"] = np.divmod(units, 65536)
-        packed["row"] = np.arange(len(packed)) - np.repeat(np.cumsum([0, *counts[:-1]]), counts)
-    if group[0].groups is not None:
-        packed["groups"] = np.concatenate([one.groups for one in group if one.groups is not None])
+def _packed(rows: RowArray, answer: Answers) -> RowArray:
+    """These rows, with what the answer says of each."""
     if answer.packed is not None:
-        packing.put(packed, answer.packed)
-        return packed
+        packing.put(rows, answer.packed)
+        return rows
     if answer.values is not None:
         with np.errstate(over="ignore"):
-            packed["value"] = answer.values
+            rows["value"] = answer.values
     if answer.classes is not None:
-        packed["bins"] = answer.classes.astype("<u8").view("u1").reshape(-1, 8)
+        rows["bins"] = answer.classes.astype("<u8").view("u1").reshape(-1, 8)
     elif answer.ends is not None:
-        packed["bins"] = np.ascontiguousarray(answer.ends.astype("<f4")).view("u1").reshape(-1, 8)
-    return packed
+        rows["bins"] = np.ascontiguousarray(answer.ends.astype("<f4")).view("u1").reshape(-1, 8)
+    return rows

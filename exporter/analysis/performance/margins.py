@@ -19,7 +19,7 @@ from exporter.analysis.performance.costs import NO_COSTS, Costs
 from exporter.analysis.performance.grouped import parts
 from exporter.analysis.performance.judged import What
 from exporter.analysis.performance.label import LABEL
-from exporter.analysis.performance.scored import CLASSIFIED, SCORE_EDGES, Tally, confidence, predicted_classes
+from exporter.analysis.performance.scored import CLASSIFIED, Tally, predicted_classes, score_bins
 from exporter.pending.row import NOT_ASKED, RowArray, version_id
 
 HOUR_SECONDS: Final = 3600
@@ -49,8 +49,7 @@ class Margins:
                 for number, count in Counter(predicted_classes(part, what).tolist()).items():
                     cells[f"{prefix}p{number:x}"] += float(count)
             if what.form in ("binary", "chances"):
-                bins = np.searchsorted(SCORE_EDGES, confidence(part, what), side="left")
-                for place, count in Counter(bins.tolist()).items():
+                for place, count in score_bins(part, what):
                     cells[f"{prefix}q{place}"] += float(count)
             self.add(hour, what, role, self._costs.predicted(what, role, part))
             self._requested(part, (hour, what, role))

@@ -273,6 +273,13 @@ def confidence(rows: RowArray, what: What) -> FloatArray:
     return shortest(rows["value"])
 
 
+def score_bins(rows: RowArray, what: What) -> Iterator[tuple[int, int]]:
+    """(place of a bin of scores, rows in it), of bins that have any."""
+    counts = np.bincount(np.searchsorted(SCORE_EDGES, confidence(rows, what), side="left"))
+    for place in np.flatnonzero(counts).tolist():
+        yield place, int(counts[place])
+
+
 def shortest(values: NDArray[Any]) -> FloatArray:
     """float32 as the decimal that was meant: 0.05 lies at its edge again, not a hair beyond."""
     found = np.asarray(values, np.float64)
