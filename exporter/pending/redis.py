@@ -6,11 +6,12 @@ out once whoever asks; all keys of one step have the same hash tag, so a cluster
 full store refuses new rows: the server keeps no order of them that would cost less than they do.
 """
 
+import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
-from exporter.pending.contract import Counts, Label, Limits, Released, Rows, Taken
+from exporter.pending.contract import OUTCOMES, Counts, Label, Limits, Released, Rows, Taken
 from exporter.pending.ledger import KEPT, counts_of
 from exporter.pending.redis_cohorts import RedisCohorts
 from exporter.pending.redis_link import Call, Link
@@ -24,6 +25,7 @@ TIMEOUT_SECONDS: Final = 1.0
 _STEP: Final = 128
 # Of a key beside its rows, measured on 7.0: names, object heads, two tables, the time to live.
 _KEY_COST: Final = 142
+_ANSWER: Final = struct.Struct("<BHB")
 
 
 class Redis(RedisCohorts):
@@ -65,7 +67,12 @@ class Redis(RedisCohorts):
             keys += some_keys
             values += some_values
         steps = self._steps(keys)
-        calls = [self._call(PUT, places, (keys, values), now, (self._rows_each,)) for places in steps]
+        calls = [
+            self._call(
+                PUT, [keys[at] for at in step], now, self._rows_each, b"".join([values[at] for at in step])
+            )
+            for step in steps
+        ]
         found: list[Released] = []
         for places, reply in zip(steps, self._link.run(calls), strict=True):
             for at, tail in zip((reply or ())[::2], (reply or ())[1::2], strict=True):
@@ -79,13 +86,15 @@ class Redis(RedisCohorts):
         keys = [label.key for label in labels]
         last = until(parked(b"", now + self._limits.park_seconds))
         steps = self._steps(keys)
-        calls = [self._call(TAKE, places, (keys, tails), now, (last, self._parked_each)) for places in steps]
+        calls = [
+            self._call(TAKE, [keys[at] for at in step], now, last, self._parked_each, _counted(tails, step))
+            for step in steps
+        ]
         taken = [Taken("lost")] * len(labels)
         for places, reply in zip(steps, self._link.run(calls), strict=True):
             if reply is not None:
-                for at, place in enumerate(places):
-                    outcome, rows, before = reply[3 * at : 3 * at + 3]
-                    taken[place] = Taken(outcome.decode(), rows, before)
+                for place, found in zip(places, _answers(reply), strict=True):
+                    taken[place] = found
         return taken
 
     def expire(self, now: float) -> None:
@@ -116,19 +125,26 @@ class Redis(RedisCohorts):
             partitions[key[0] % PARTITIONS].append(place)
         return [one[at : at + _STEP] for one in partitions for at in range(0, len(one), _STEP)]
 
-    def _call(
-        self,
-        script: str,
-        places: Sequence[int],
-        items: tuple[Sequence[bytes], Sequence[bytes]],
-        now: float,
-        more: tuple[Any, ...],
-    ) -> Call:
-        keys, values = items
-        tag = self._tags[keys[places[0]][0] % PARTITIONS]
-        names = [tag + b"ledger", *(tag + keys[place] for place in places)]
-        given = [*self._times(now), *more, *(values[place] for place in places)]
-        return Call(script, names, given, len(places))
+    def _call(self, script: str, keys: Sequence[bytes], now: float, *more: int | bytes) -> Call:
+        """A step; the keys are of one partition."""
+        tag = self._tags[keys[0][0] % PARTITIONS]
+        names = [tag + b"ledger", *[tag + key for key in keys]]
+        return Call(script, names, [*self._times(now), *more], len(keys))
 
     def _times(self, now: float) -> list[str]:
         return [repr(float(now)), str(self._ages.width), repr(float(self._ages.age))]
+
+
+def _counted(tails: Sequence[bytes], places: Sequence[int]) -> bytes:
+    """These tails, each behind a byte of its length."""
+    return b"".join([bytes((len(tails[place]),)) + tails[place] for place in places])
+
+
+def _answers(reply: bytes) -> Iterator[Taken]:
+    """What the script says of each label."""
+    at = 0
+    while at < len(reply):
+        place, rows, before = _ANSWER.unpack_from(reply, at)
+        start = at + _ANSWER.size
+        at = start + rows + before
+        yield Taken(OUTCOMES[place], reply[start : start + rows], reply[start + rows : at])

@@ -7,6 +7,8 @@ they are given up. What is too old by `now` is treated as gone, whatever the ser
 
 from typing import Final
 
+from exporter.pending.contract import OUTCOMES
+
 _SLOT: Final = """
 local moved = {}
 local function move(name, by) moved[name] = (moved[name] or 0) + by end
@@ -31,10 +33,13 @@ local function keep(key, slot, stop)
   local last = stop > 0 and due(bucket_of(slot)) or until_of(slot)
   redis.call('SET', key, slot, 'PX', string.format('%d', math.ceil((last - now) * 1000)))
 end
+-- One that is there, as long as it would have been.
+local function change(key, slot) redis.call('SET', key, slot, 'KEEPTTL') end
 local function held(name) return tonumber(redis.call('HGET', KEYS[1], name) or '0') end
 """
 
-# ARGV[4]: rows that may be held; then the rows. Replies with the place of each row that joined, and its label.
+# ARGV[4]: rows that may be held, ARGV[5]: the rows, one behind the other. Replies with the place of each row that
+# joined, and its label.
 PUT: Final = (
     _SLOT
     + """
@@ -48,7 +53,7 @@ local function again(slot, stop, row)
   if stop >= 320 or room <= 0 then return 'evicted' end
 end
 for at = 2, #KEYS do
-  local row = ARGV[at + 3]
+  local row = string.sub(ARGV[5], 40 * at - 79, 40 * at - 40)
   local slot, stop = read(KEYS[at])
   local refused = again(slot, stop, row)
   if refused then
@@ -87,10 +92,12 @@ return found
 """
 )
 
-# ARGV[4]: until when to park, ARGV[5]: labels that may be parked; then the labels. Replies with three strings each:
-# outcome, rows, and the value that was there before.
+# ARGV[4]: until when to park, ARGV[5]: labels that may be parked, ARGV[6]: the labels, each behind a byte of its
+# length. Replies with one string, for a thousand small ones would cost the client more than all else: for each label
+# the place of its outcome, the lengths of the rows and of the value that was there before, and these.
 TAKE: Final = (
     _SLOT
+    + f"local places = {{{', '.join(f'{word} = {place}' for place, word in enumerate(OUTCOMES))}}}"
     + """
 local room = tonumber(ARGV[5]) - held('waiting')
 local function come(key, label)
@@ -109,28 +116,28 @@ local function come(key, label)
   end
   local rows, old, wait = string.sub(slot, 1, stop), string.sub(slot, stop + 1), ''
   if old == '' then
-    keep(key, rows .. label, stop)
+    change(key, rows .. label)
     move('joined', stop / 40)
     move('b' .. bucket_of(slot), -stop / 40)
     return 'joined', rows, ''
   end
   if stop == 0 then old, wait = string.sub(old, 1, -5), string.sub(old, -4) end
   local earlier = struct.unpack('<d', old) <= struct.unpack('<d', label)
-  if earlier then keep(key, rows .. label .. wait, stop) end
+  if earlier then change(key, rows .. label .. wait) end
   if string.sub(old, 9) == string.sub(label, 9) then return 'duplicate', '', '' end
   if not earlier then return 'stale', '', '' end
   if stop == 0 then return 'parked', '', '' end
   return 'corrected', rows, string.sub(old, 9)
 end
-local found = {}
+local found, from = {}, 1
 for at = 2, #KEYS do
-  local outcome, rows, before = come(KEYS[at], ARGV[at + 4])
-  found[#found + 1] = outcome
-  found[#found + 1] = rows
-  found[#found + 1] = before
+  local label
+  label, from = struct.unpack('Bc0', ARGV[6], from)
+  local outcome, rows, before = come(KEYS[at], label)
+  found[#found + 1] = struct.pack('<BI2B', places[outcome], #rows, #before) .. rows .. before
 end
 write()
-return found
+return table.concat(found)
 """
 )
 
