@@ -18,11 +18,17 @@ else:
 
 
 class Package(NamedTuple):
-    """`member`: the path of the command within the package of that suite."""
+    """`member`: the path of the command within the package of that suite. `command`: what it is to be called."""
 
     suite: str
     name: str
     member: str
+    command: str = ""
+
+    @property
+    def file(self) -> str:
+        """The name of the command, by which some know what they are to do."""
+        return self.command or Path(self.member).name
 
 
 # A receiver of OTLP metrics that can be queried as Prometheus is: Debian builds Prometheus without its own. forky has
@@ -33,11 +39,14 @@ PROMETHEUS_2 = Package("bookworm", "prometheus", "./usr/bin/prometheus")
 PROMTOOL_2 = Package("bookworm", "prometheus", "./usr/bin/promtool")
 # 1.5, the one that Debian 12 has.
 PUSHGATEWAY = Package("bookworm", "prometheus-pushgateway", "./usr/bin/prometheus-pushgateway")
+# 8.0, for the same libraries as Debian 12's Redis. Its server and what checks its files are one.
+VALKEY = Package("bookworm-backports", "valkey-tools", "./usr/bin/valkey-check-rdb", "valkey-server")
 _ALL = {
     "victoria": VICTORIA,
     "prometheus-2": PROMETHEUS_2,
     "promtool-2": PROMTOOL_2,
     "pushgateway": PUSHGATEWAY,
+    "valkey": VALKEY,
 }
 
 
@@ -45,7 +54,7 @@ def single(called: str, root: Path = ROOT) -> Path:
     """The command as `.tools/<called>/<its name>`, fetched at the first call. Raises Unavailable."""
     package = _ALL[called]
     root.mkdir(parents=True, exist_ok=True)
-    place = root / called / Path(package.member).name
+    place = root / called / package.file
     with locked(root / f"{called}.lock"):
         if not os.access(place, os.X_OK):
             _fetch(place, package)

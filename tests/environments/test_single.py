@@ -18,6 +18,15 @@ def test_what_is_there_is_not_fetched(tmp_path: Path, monkeypatch: pytest.Monkey
     assert fetcher.single("victoria", tmp_path) == place
 
 
+def test_a_command_may_have_another_name(tmp_path: Path) -> None:
+    """One that goes by its name is kept under that."""
+    place = tmp_path / "valkey" / "valkey-server"
+    place.parent.mkdir()
+    place.write_text("#!/bin/sh\n")
+    place.chmod(0o755)
+    assert fetcher.single("valkey", tmp_path) == place
+
+
 def test_nothing_to_be_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

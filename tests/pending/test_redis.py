@@ -9,6 +9,7 @@ import redis
 
 from exporter.pending.contract import Limits
 from exporter.pending.redis import PARTITIONS, Redis
+from tests.environments.single import single
 from tests.pending.stores import T0, V1, label, rows
 from tests.receivers.redis import RedisServer
 
@@ -121,9 +122,11 @@ def test_a_server_that_refuses_the_password(own: RedisServer) -> None:
     store.close()
 
 
-def test_a_cluster_takes_every_step(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("called", ["", "valkey"])
+def test_a_cluster_takes_every_step(called: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No step has keys of two slots: a cluster would refuse it."""
-    with RedisServer(tmp_path_factory.mktemp("r"), range(16384)) as cluster:
+    command = single(called) if called else None
+    with RedisServer(tmp_path_factory.mktemp("r"), range(16384), command) as cluster:
         store = Redis(cluster.url, Limits(), timeout_seconds=20.0)
         store.put(rows(*NAMES), T0)
         assert joined(store) == {"joined": 300}
@@ -175,6 +178,11 @@ def test_a_row_takes_as_much_as_is_counted(server: RedisServer) -> None:
     assert used <= 200
     assert found.held_bytes / count >= 0.8 * used
     store.close()
+
+
+def test_the_other_server_is_a_valkey(valkey: RedisServer) -> None:
+    """So that the contract is held to it, and not to the same server twice."""
+    assert valkey.command("INFO", "server")["server_name"] == "valkey"
 
 
 def test_namespaces_are_apart(server: RedisServer) -> None:

@@ -25,8 +25,10 @@ DEADLINE_SECONDS = 30.0
 class RedisServer:
     """A context manager. Its data live in `folder`, written with every command, so that a killed one comes back."""
 
-    def __init__(self, folder: Path, slots: range | None = None) -> None:
+    def __init__(self, folder: Path, slots: range | None = None, command: Path | None = None) -> None:
+        """`command`: of another server than the one that is installed."""
         self._folder = folder
+        self._command = command
         self._slots = slots
         self.port = 0 if slots is None else _free_port()
         self.bus = 0 if slots is None else _free_port()
@@ -49,7 +51,7 @@ class RedisServer:
             options |= {"cluster-enabled": "yes", "cluster-port": str(self.bus)}
             # What lies on other nodes stays in use, and a node that is gone is known to be within seconds.
             options |= {"cluster-require-full-coverage": "no", "cluster-node-timeout": "2000"}
-        command = [str(redis_server())]
+        command = [str(self._command or redis_server())]
         for name, value in options.items():
             command += [f"--{name}", value]
         with open(self._folder / "redis.log", "ab") as log:
