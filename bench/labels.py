@@ -1,8 +1,8 @@
 """`python -m bench.labels`: what the join costs: a predicted row that begins to wait, and a label that meets it.
 
 The first in CPU time of the analysis' thread beyond what it takes without labels, on exchanges that were decoded
-before; the second in wall time, from the bytes of a body to the counted sums, by store. Each is the best of several
-rounds. The goals are goals: nothing fails that misses one.
+before, by how many are counted together; the second in wall time, from the bytes of a body to the counted sums, by
+store. Each is the best of several rounds. The goals are goals: nothing fails that misses one.
 """
 
 import argparse
@@ -37,7 +37,8 @@ from exporter.settings.config import Config
 
 NOW = 1_700_000_000.0
 ROWS = 20_000
-TOGETHER = 64  # exchanges in a batch of the data plane's
+# Exchanges in a batch of the data plane's, and the most in a round of the analysis', which takes batches that wait.
+TOGETHER = (64, 512)
 _BODY = 500  # labels
 _CHUNK = 20_000
 Decoded = list[tuple[Exchange, Observation]]
@@ -72,12 +73,12 @@ class Side:
             (msgspec.structs.replace(one, request_head=head.encode(), start=start), found) for head in heads
         ]
 
-    def record(self, decoded: Decoded, joined: bool) -> float:
-        """µs of this thread for each row."""
+    def record(self, decoded: Decoded, together: int, joined: bool) -> float:
+        """µs of this thread for each row, with so many exchanges in a round."""
         self.engine.joining = self.labels.joining if joined else None
         began = time.thread_time_ns()
-        for start in range(0, len(decoded), TOGETHER):
-            for one, found in decoded[start : start + TOGETHER]:
+        for start in range(0, len(decoded), together):
+            for one, found in decoded[start : start + together]:
                 self.engine.record(one, found, NOW)
             self.engine.flush(NOW)
         return (time.thread_time_ns() - began) / 1000 / sum(found.rows for _, found in decoded)
@@ -93,17 +94,18 @@ class Side:
         return labels / took
 
 
-def measured(place: Callable[[int], str], rows: int, rounds: int) -> tuple[float, float]:
-    """The best of the rounds, each on an empty store: µs per row, labels per second."""
-    cost, rate = float("inf"), 0.0
+def measured(place: Callable[[int], str], rows: int, rounds: int) -> tuple[dict[int, float], float]:
+    """The best of the rounds, each on an empty store: µs per row by size of a round, labels per second."""
+    costs = {(together, joined): float("inf") for together in TOGETHER for joined in (False, True)}
+    rate = 0.0
 
     async def main(number: int) -> None:
-        nonlocal cost, rate
+        nonlocal rate
         side = Side(place(number))
         try:
             decoded = side.decoded(f"{number}-{rows}-", rows)
-            without = side.record(decoded, False)
-            cost = min(cost, side.record(decoded, True) - without)
+            for how, cost in costs.items():
+                costs[how] = min(cost, side.record(decoded, *how))
             each = [{"id": f"{number}-{rows}-{at}", "labels": [1] * rows} for at in range(ROWS // rows)]
             step = max(1, _BODY // rows)
             bodies = [json.dumps(each[start : start + step]).encode() for start in range(0, len(each), step)]
@@ -113,7 +115,7 @@ def measured(place: Callable[[int], str], rows: int, rounds: int) -> tuple[float
 
     for number in range(rounds):
         asyncio.run(main(number))
-    return cost, rate
+    return {together: costs[together, True] - costs[together, False] for together in TOGETHER}, rate
 
 
 def _tensor(name: str, values: list[float]) -> dict[str, Any]:
@@ -131,10 +133,10 @@ def figures(rounds: int, url: str) -> Iterator[Figure]:
             places["redis"] = (lambda number: f"{url}#{time.monotonic_ns()}", 20_000.0)
         for name, (place, goal) in places.items():
             for rows in (1, 50):
-                cost, rate = measured(place, rows, rounds)
+                costs, rate = measured(place, rows, rounds)
                 of = f"requests of {rows}"
-                if name == "memory":
-                    yield Figure(f"a predicted row, {of}", cost, "µs/row", 2.0)
+                for together, cost in costs.items() if name == "memory" else ():
+                    yield Figure(f"a predicted row, {of}, {together} together", cost, "µs/row", 2.0)
                 yield Figure(f"{name}, labels joined and counted, {of}", rate, "labels/s", goal, more=True)
 
 

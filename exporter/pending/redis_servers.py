@@ -60,7 +60,8 @@ class Cluster:
 
     Of commands with keys, all are of one slot; the first is where it is for EVALSHA, or directly behind the name.
     A script is loaded where commands of the same call go. While a slot is on its way from node to node, both refuse its
-    steps (ASK, TRYAGAIN), and they are lost.
+    steps (ASK, TRYAGAIN), and they are lost. To follow ASK would save few: the other node refuses a step as well unless
+    it has each of its keys, and keys of new rows are nowhere.
     """
 
     def __init__(self, url: str, timeout_seconds: float, clock: Clock) -> None:

@@ -9,13 +9,14 @@ from tests.receivers.redis import RedisServer
 
 
 def test_table(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line for each store and size of a request."""
+    """A line for each store and size of a request; of a predicted row one for each size of a round."""
     monkeypatch.setattr(labels, "ROWS", 500)
     with RedisServer(tmp_path / "r") as server:
         assert labels.main(["--rounds", "1", "--redis", server.url]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(",")[0] for line in lines] == [
-        *("a predicted row", "memory", "a predicted row", "memory"),
+        *("a predicted row", "a predicted row", "memory"),
+        *("a predicted row", "a predicted row", "memory"),
         *("sqlite", "sqlite", "redis", "redis"),
     ]
 

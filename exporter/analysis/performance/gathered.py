@@ -61,9 +61,14 @@ class Gathered:
 
     def blank(self) -> RowArray:
         """Rows that say when they were predicted, their numbers within their requests, and their groups."""
-        sizes, rows = np.array(self._sizes), self.rows
-        made = blank(rows, np.repeat(np.array(self._times), sizes))
-        made["row"] -= np.repeat(np.cumsum(sizes) - sizes, sizes).astype(np.uint32)
+        times, rows = np.array(self._times), self.rows
+        if rows == len(times):  # one each, as most are
+            made = blank(rows, times)
+            made["row"] = 0
+        else:
+            sizes = np.array(self._sizes)
+            made = blank(rows, np.repeat(times, sizes))
+            made["row"] -= np.repeat(np.cumsum(sizes) - sizes, sizes).astype(np.uint32)
         if self._groups:
             made["groups"] = np.concatenate(self._groups)
         return made
