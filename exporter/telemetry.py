@@ -385,6 +385,8 @@ class Telemetry:
             return await asyncio.to_thread(self._rendering.render, *self._copied(), accept, names)
 
     def _copied(self) -> tuple[Snapshot, Found]:
+        if self._labels is not None:
+            self._labels.joining.count()
         return self._engine.snapshot(time.time()), self._engine.exemplars.copy()
 
     def _sources(self) -> Iterator[Source]:

@@ -59,7 +59,7 @@ class World:
     def samples(self, name: str) -> dict[tuple[str, ...], Any]:
         """What is exported of one family, without what is 0."""
         found: dict[tuple[str, ...], Any] = {}
-        self.labels.joining.count()  # as once a second
+        self.labels.joining.count()  # as before each scrape
         for one in self.labels.samples():
             if one.name == name and _value(one):
                 assert one.labels not in found

@@ -480,6 +480,22 @@ async def serve_metrics(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     await writer.wait_closed()
 
 
+def test_rows_that_wait_are_counted_by_the_next_scrape() -> None:
+    """By group, class and score as well as in the ledger, though the former are counted seldom."""
+    head = b"POST / HTTP/1.1\r\nx-request-id: a\r\n\r\n"
+
+    async def body(sidecar: Sidecar) -> None:
+        await sidecar.send(v2({"x": [1.0] * 3}, {"y": [0.9, 0.2, 0.7]}, request_head=head))
+        found = await scrape(sidecar)
+        assert total(found, "model_label_predictions_total", state="kept") == 3
+        kept = {
+            group: total(found, "model_label_segment_total", group=group) for group in ("0.2", "0.7", "0.9")
+        }
+        assert kept == {"0.2": 1, "0.7": 1, "0.9": 1}
+
+    run(body, label_store="memory", task="binary", positive_class="1")
+
+
 def test_the_servers_own_metrics() -> None:
     """They are polled, shown under our names, and merged into a scrape that wants them."""
     listening = socket.create_server(("127.0.0.1", 0))
