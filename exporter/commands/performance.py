@@ -2,7 +2,7 @@
 
 A line for each output of a model version, role and period: how many rows were predicted, how many have a label, and
 figures with their 95 % interval. An open period still gets labels; its figures are those of the labels so far, and
-bounds say what accuracy can still become.
+bounds say what accuracy can still become. Below it, a line for each contest of two models.
 Exit status: 0; 1 if nobody is there or it joins no labels; 2 for a wrong command line.
 """
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.openmetrics:
         print("\n".join(openmetrics(found["rows"])))
     else:
-        print("\n".join(lines(found["rows"])))
+        print("\n".join((*lines(found["rows"]), *contests(found.get("contests", [])))))
     return 0
 
 
@@ -154,10 +154,37 @@ def _figures(row: Mapping[str, Any]) -> str:
             mark = "?" if one["state"] == "insufficient" else ""
             of_class = f"({one['of']})" if one.get("of") else ""
             found.append(f"{name}{of_class} {one['value']:.4g}{mark} [{one['low']:.4g}, {one['high']:.4g}]")
+    if (truth := row.get("truth", {})).get("statistics"):
+        found.append(_truth(truth))
     if row["state"] == "open" and "accuracy" in row.get("bounds", {}):
         low, high = row["bounds"]["accuracy"]
         found.append(f"accuracy can become {low:.4g} to {high:.4g}")
     return "; ".join(found)
+
+
+def _truth(told: Mapping[str, Any]) -> str:
+    """How far the labels' own distribution is from the reference's, and whether that is more than chance explains."""
+    psi = next(one for one in told["statistics"] if one["statistic"] == "psi")
+    marks = [
+        *(["drifted"] if psi["drifted"] else []),
+        *(["seldom labelled groups"] if told["state"] == "biased" else []),
+    ]
+    said = f", {', '.join(marks)}" if marks else ""
+    return f"truth psi {psi['value']:.4g} (critical {psi['critical_value']:.4g}{said})"
+
+
+def contests(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Who is better, of rows that both scored (paired) or of traffic that is split between them."""
+    if not found:
+        return []
+    told = ["", "contests: how much less the challenger loses, with an interval that holds at every look"]
+    for one in found:
+        whose = f"{one['model_name']} {one['model_version']} ({one['role']}) against {one['champion']}"
+        what = f"{one['output']}, {one['statistic']}, {one['comparison']}, {one['rows']} rows"
+        interval = f"{one['advantage']:.4g} [{one['low']:.4g}, {one['high']:.4g}]"
+        figure = "" if one["verdict"] == "insufficient" else f" {interval}"
+        told.append(f"{whose}; {what}: {one['verdict']}{figure}")
+    return told
 
 
 def openmetrics(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from exporter.commands import performance
 from exporter.pending.contract import Limits
 from exporter.pending.memory import Memory
 from exporter.stats.performance.split import SPLIT, advantage, arm_of, compared
@@ -115,6 +116,9 @@ def test_a_canary_against_the_champion() -> None:
             assert (found["verdict"], found["hours"], found["rows"]) == ("better", 6, 600)
             assert found["left_out"] == {"alone": 0, "shared": 0, "crowded": 0}
             assert not sums(world, statistic)
+        head, *lines = performance.contests((await world.page(now=T0 + DAY))["contests"])[1:]
+        assert head.startswith("contests:") and len(lines) == 2
+        assert " (canary) against 1; " in lines[0] and ", accuracy, split, 600 rows: better 0." in lines[0]
         await world.labels.mature(T0 + 60)
         place = (*PLACE, "accuracy", "1", "split")
         gauges = world.samples("model.contest.advantage")
@@ -265,6 +269,7 @@ def test_labels_that_never_come_count_as_their_class_once_an_hour_is_mature() ->
                 items.append({"id": f"p{number}", "label": 1, "observed_at": row.at + 60})
         await world.feed(*items, now=T0 + DAY / 2)
         assert (await world.page(now=T0 + DAY / 2))["contests"] == []
+        assert performance.contests([]) == []
         await mature(world)
         for statistic in ("accuracy", "brier"):
             assert sums(world, statistic) == named(expected(rows, statistic))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exporter.commands import performance
 from exporter.parts import drift_page
 from exporter.pending.contract import Limits
 from exporter.pending.memory import Memory
@@ -195,6 +196,8 @@ def test_pages_tell_the_truth_and_its_yardsticks() -> None:
         assert statistics.keys() >= {"psi", "kolmogorov_smirnov", "jensen_shannon", "total_variation"}
         assert statistics["psi"]["drifted"] and statistics["psi"]["value"] > 0.5
         assert (second["truth"]["state"], second["truth"]["statistics"]) == ("insufficient", [])
+        _, printed, unsure = performance.lines([first, second])
+        assert "truth psi " in printed and ", drifted)" in printed and "truth" not in unsure
 
         async def told(now: float, **wanted: str) -> list[dict[str, Any]]:
             chosen = {name: frozenset((value,)) for name, value in wanted.items()}
