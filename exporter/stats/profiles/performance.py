@@ -65,6 +65,26 @@ class Errors:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreCells:
+    """Per bin in which live values of the output `output` are counted, from the lowest: rows that were not called
+    positive (`rest`), rows that were, and how many of either are. Where no `prediction` is known, "", none is called.
+
+    `positive` "": of several classes, positive are rows that were right, and all are called. `loss`: sums of
+    (score - truth)^2, and of its square.
+    """
+
+    output: str
+    prediction: str
+    positive: str
+    rest: tuple[int, ...]
+    rest_positives: tuple[int, ...]
+    called: tuple[int, ...]
+    called_positives: tuple[int, ...]
+    loss: tuple[float, ...]
+    loss_squares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Performance:
     """What the test rows say; None where the columns do not allow it. `bands`: of figures over periods of them."""
 
@@ -74,6 +94,7 @@ class Performance:
     errors: Errors | None = None
     periods: tuple[PeriodSet, ...] = field(default=(), metadata=LATER)
     bands: tuple[Band, ...] = field(default=(), metadata=LATER)
+    cells: ScoreCells | None = field(default=None, metadata=LATER)
 
 
 class PerformanceTally:

@@ -165,7 +165,7 @@ def _incoherent(document: dict[str, Any]) -> Iterator[str]:
                 if item[end] not in names:
                     yield f"{key}[{index}].{end}: {item[end]!r}, expected the name of a column"
     yield from _precision(document["precision"], names)
-    yield from _performance(document["performance"])
+    yield from _performance(document["performance"], document["columns"])
 
 
 def _words(place: str, word: str, words: tuple[str, ...]) -> Iterator[str]:
@@ -187,7 +187,7 @@ def _precision(precision: dict[str, Any] | None, names: set[str]) -> Iterator[st
         yield "precision.scale: numbers > 0 expected"
 
 
-def _performance(performance: dict[str, Any] | None) -> Iterator[str]:
+def _performance(performance: dict[str, Any] | None, columns: list[Any]) -> Iterator[str]:
     confusion = performance and performance["confusion"]
     if confusion:
         width = len(confusion["classes"])
@@ -198,6 +198,24 @@ def _performance(performance: dict[str, Any] | None) -> Iterator[str]:
         lists = [value for value in calibration.values() if isinstance(value, list)]
         if len(set(map(len, lists))) > 1:
             yield "performance.calibration: lists as long as edges expected"
+    cells = performance and performance.get("cells")
+    if cells:
+        yield from _cells(cells, columns)
+
+
+def _cells(cells: dict[str, Any], columns: list[Any]) -> Iterator[str]:
+    edges = {column["name"]: column["edges"] for column in columns if column["kind"] == "numeric"}
+    if cells["output"] not in edges:
+        yield f"performance.cells.output: {cells['output']!r}, expected the name of a numeric column"
+        return
+    ranges = len(edges[cells["output"]]) + 1
+    for key, value in cells.items():
+        if isinstance(value, list) and len(value) != ranges:
+            yield f"performance.cells.{key}: {len(value)} values, expected {ranges}, one per bin of {cells['output']!r}"
+    for side in ("rest", "called"):
+        pairs = zip(cells[side], cells[f"{side}_positives"], strict=False)
+        if any(positives > rows for rows, positives in pairs):
+            yield f"performance.cells.{side}_positives: at most as many as in {side} expected"
 
 
 def _repeated(columns: list[Any]) -> list[str]:

@@ -29,6 +29,7 @@ from exporter.stats.profiles.column import ProfileColumn
 from exporter.stats.profiles.joint import Association, CoMoments, association_of
 from exporter.stats.profiles.levels import Level, Measures, PeriodCounts, PeriodSet
 from exporter.stats.profiles.performance import Performance
+from exporter.stats.profiles.score_cells import CellsTally
 from exporter.stats.profiles.survey import Counted, Plan, counted
 from exporter.stats.profiles.types import Typed
 from exporter.stats.profiles.weights import Weighed, apportioned, weights_of
@@ -101,6 +102,7 @@ class Tally:
     counts: dict[str, FloatArray | IntArray] = field(init=False)
     sums: dict[str, FloatArray] = field(init=False)
     performance: TestRows = field(init=False)
+    cells: CellsTally = field(init=False)
     _pairs: FloatArray = field(init=False)
     _fourths: FloatArray = field(init=False)
     _scales: dict[str, Scale] = field(init=False)
@@ -124,6 +126,7 @@ class Tally:
         lengths = self.extras.lengths if self.extras.time is not None else ()
         self._periods = tuple(PeriodCounts(length, sizes) for length in lengths)
         self.performance = TestRows(self.extras.positive, lengths)
+        self.cells = CellsTally(self.plans, bins, self.extras.positive, self.weighed is not None)
 
     def _empty(self, *shape: int) -> FloatArray | IntArray:
         return np.zeros(shape, np.int64) if self.weighed is None else np.zeros(shape)
@@ -155,9 +158,11 @@ class Tally:
         for period in self._periods:
             period.update(chunk[str(self.extras.time)].values, found, weights)
         if self.extras.test:
-            self._test(chunk, weights)
+            self._test(chunk, found, weights)
 
-    def _test(self, chunk: Mapping[str, Typed], weights: FloatArray | None) -> None:
+    def _test(
+        self, chunk: Mapping[str, Typed], found: Mapping[str, Located], weights: FloatArray | None
+    ) -> None:
         target = next((plan.name for plan in self.plans if plan.role == "target"), None)
         if target is None:
             return
@@ -170,6 +175,9 @@ class Tally:
             times = None if self.extras.time is None else chunk[self.extras.time].values[rows]
             own = None if weights is None else weights[rows]
             self.performance.update(chunk[target].values[rows], **sides, times=times, weights=own)
+            score = found.get(self.cells.output)
+            if score is not None:
+                self.cells.update(chunk, score.codes, score.values, rows, weights)
 
     def _declared(self, chunk: Mapping[str, Typed], rows: int) -> BoolArray:
         if self.extras.split is None:
@@ -226,7 +234,8 @@ class Tally:
 
     def result(self) -> Performance | None:
         """The performance on the declared rows."""
-        return self.performance.result()
+        found = self.performance.result()
+        return found and replace(found, cells=self.cells.result())
 
 
 def _finite(values: FloatArray) -> FloatArray:

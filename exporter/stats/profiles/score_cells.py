@@ -1,0 +1,120 @@
+"""Test rows per bin in which live scores are counted: how many, and how many positive, by whether they were called so.
+
+Live traffic exports exactly these bins, so what is expected of it follows from counts that add up. Refuses to know
+files. Invariant: every test row with a truth and a finite score (and a prediction, where there are any) is in one cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from exporter.stats.bins import Bins, BoolArray, FloatArray, IntArray, NumericBins, Values, canonical
+from exporter.stats.profiles.performance import MAX_CLASSES, POSITIVE, ScoreCells
+from exporter.stats.profiles.survey import Plan
+from exporter.stats.profiles.types import Typed
+from exporter.stats.profiles.weights import Weighed, apportioned
+
+POWERS: Final = 5
+
+
+class CellsTally:
+    """Adds up test rows; none where the score has no bins. `positive`: what the owner calls so."""
+
+    def __init__(
+        self, plans: Sequence[Plan], bins: Mapping[str, Bins], positive: str | None, weighted: bool
+    ) -> None:
+        self._target, self._prediction = _first(plans, "target"), _first(plans, "prediction")
+        self.output = _first(plans, "score") or ""
+        own = bins.get(self.output)
+        self._bins = own if isinstance(own, NumericBins) else None
+        self._positive = positive
+        self._weighed = Weighed() if weighted else None
+        # Sums of the powers of the score from 0 to 4, by truth and prediction.
+        self._sums: dict[tuple[str, str], FloatArray] = {}
+        self._many = False
+
+    def update(
+        self,
+        chunk: Mapping[str, Typed],
+        codes: IntArray,
+        scores: FloatArray,
+        rows: BoolArray,
+        weights: FloatArray | None,
+    ) -> None:
+        """Add the declared rows of a chunk; `codes` and `scores`: of the column `output`."""
+        if self._bins is None or self._target is None or self._many:
+            return
+        fit = np.flatnonzero(rows & (codes < self._bins.ranges))
+        truth = _names(chunk[self._target].values[fit])
+        called: list[str | None] = [""] * len(fit)
+        if self._prediction is not None:
+            called = _names(chunk[self._prediction].values[fit])
+        there = [t is not None and c is not None for t, c in zip(truth, called, strict=True)]
+        pairs = [pair for pair, known in zip(zip(truth, called, strict=True), there, strict=True) if known]
+        fit = fit[np.array(there, np.bool_)]
+        own = np.ones(len(fit)) if weights is None else weights[fit]
+        if self._weighed is not None:
+            self._weighed.update(own)
+        self._add(pairs, codes[fit], scores[fit], own)
+
+    def _add(self, pairs: list[Any], codes: IntArray, scores: FloatArray, weights: FloatArray) -> None:
+        assert self._bins is not None
+        places = {pair: place for place, pair in enumerate(dict.fromkeys(pairs))}
+        self._many = len({name for pair in (*self._sums, *places) for name in pair}) > MAX_CLASSES
+        if self._many:
+            self._sums.clear()
+            return
+        which, size = np.array([places[pair] for pair in pairs], np.int64), self._bins.ranges
+        for pair, place in places.items():
+            own = which == place
+            sums = self._sums.setdefault(pair, np.zeros((POWERS, size)))
+            for power in range(POWERS):
+                sums[power] += np.bincount(codes[own], weights[own] * scores[own] ** power, minlength=size)
+
+    def result(self) -> ScoreCells | None:
+        """The cells; None without scores and truths, or where it is not told what is positive and nothing predicts."""
+        if not self._sums or self._bins is None:
+            return None
+        truths = sorted({truth for truth, _ in self._sums})
+        names = {name for pair in self._sums for name in pair} - {""}
+        told = [self._positive] if self._positive is not None else list(POSITIVE)
+        positive = next((name for name in told if name in truths), "")
+        if len(names) > 2 and self._positive is None:
+            positive = ""
+        if not positive and self._prediction is None:
+            return None
+        sums = np.zeros((2, 2, POWERS, self._bins.ranges))
+        for (truth, called), own in self._sums.items():
+            right = truth == (positive or called)
+            sums[int(not positive or called == positive), int(right)] += own
+        return self._cells(positive, sums)
+
+    def _cells(self, positive: str, sums: FloatArray) -> ScoreCells:
+        scale = 1.0 if self._weighed is None else self._weighed.scale
+        rows = sums[:, :, 0]
+        counts = apportioned(rows, scale)
+        # Sums are of as many rows as are counted.
+        worth = np.divide(counts, rows, out=np.zeros(rows.shape), where=rows > 0.0)
+        n, s1, s2, s3, s4 = np.moveaxis(sums * worth[:, :, None], 2, 0)
+        loss = s2[:, 0] + s2[:, 1] - 2.0 * s1[:, 1] + n[:, 1]
+        squares = s4[:, 0] + s4[:, 1] - 4.0 * s3[:, 1] + 6.0 * s2[:, 1] - 4.0 * s1[:, 1] + n[:, 1]
+        return ScoreCells(
+            *(self.output, self._prediction or "", positive),
+            rest=tuple(counts[0].sum(axis=0).tolist()),
+            rest_positives=tuple(counts[0, 1].tolist()),
+            called=tuple(counts[1].sum(axis=0).tolist()),
+            called_positives=tuple(counts[1, 1].tolist()),
+            loss=tuple(np.maximum(loss.sum(axis=0), 0.0).tolist()),
+            loss_squares=tuple(np.maximum(squares.sum(axis=0), 0.0).tolist()),
+        )
+
+
+def _first(plans: Sequence[Plan], role: str) -> str | None:
+    return next((plan.name for plan in plans if plan.role == role), None)
+
+
+def _names(values: Values) -> list[str | None]:
+    return [canonical(cell) for cell in values.tolist()]
