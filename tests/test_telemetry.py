@@ -52,6 +52,7 @@ from exporter.stats.performance.band import Band
 from exporter.stats.profiles.build import Column as Data
 from exporter.stats.profiles.build import ProfileConfig, build
 from exporter.stats.profiles.levels import Level, PeriodSet
+from exporter.stats.profiles.performance import Performance, ScoreCells
 from exporter.telemetry import Telemetry
 from tests.analysis.generations import told
 from tests.analysis.world import BOUNDS, LABELS, TRACE, bump, profile, v2
@@ -346,7 +347,9 @@ def test_every_row_of_the_catalogue_is_produced(receiver: OtlpReceiver, tmp_path
     rng = np.random.default_rng(3)
     values = dict(zip("abc", rng.normal(size=(3, 500)).cumsum(axis=0), strict=True))
     columns = {name: Data(own, "prediction" if name == "c" else "feature") for name, own in values.items()}
-    save(build(columns, ProfileConfig("whole")), tmp_path / "whole.json")
+    half = ScoreCells("c", "", "1", (50,) * 10, (25,) * 10, (0,) * 10, (0,) * 10, (9.0,) * 10, (9.0,) * 10)
+    tested = replace(build(columns, ProfileConfig("whole")), performance=Performance(500, cells=half))
+    save(tested, tmp_path / "whole.json")
     cells = {name: own.tolist() for name, own in values.items()}
     whole = v2({name: cells[name] for name in "ab"}, {"c": cells["c"]}, name="whole")
     many = [v2({"age": [40.5] * 200, "city": ["rome"] * 200}, {"label": [0, 1] * 100}) for _ in range(4)]

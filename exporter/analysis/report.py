@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from exporter.analysis import quality_report, threshold_report
 from exporter.analysis.classes import word
+from exporter.analysis.performance import expected
 from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
 from exporter.records.observation_metrics import BATCH_BUCKETS
@@ -32,6 +33,7 @@ def counters(states: Iterable[State]) -> Iterator[Sample]:
         for side in state.sides:
             if side.role == "prediction":
                 yield from _values(state, side)
+                yield from expected.references(state, side)
             yield from quality_report.together(_missing, state, side)
             yield from _bins(state, side)
             yield from _clusters(state, side)

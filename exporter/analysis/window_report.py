@@ -7,6 +7,7 @@ and never 0; a window is in exactly one state.
 from collections.abc import Container, Iterable, Iterator, Sequence
 
 from exporter.analysis import joint_report, quality_report
+from exporter.analysis.performance import expected
 from exporter.analysis.report import column_labels
 from exporter.analysis.series import Key, State
 from exporter.analysis.side import SideState
@@ -69,6 +70,8 @@ def _side(state: State, side: SideState, biased: Container[float]) -> list[Sampl
             if own:
                 found += _drift(labels, (side.reference(name), key.role), own)
             found += joint_report.middles(state, side, name, view, window)
+        if side.role == "prediction":
+            found += expected.gauges(state, side, window, length, biased)
         found += quality_report.gauges(moving, view, window, key.role)
         if result is not None:
             found += _shares(key, side, window, result)

@@ -74,6 +74,7 @@ _NEEDS: Final[tuple[tuple[str, Callable[[Found], bool], str], ...]] = (
     ("model.drift", lambda found: bool(found.profiles), "--reference"),
     ("model.window.correlation", lambda found: bool(found.profiles), "--reference"),
     ("model.window.association", lambda found: bool(found.profiles), "--reference"),
+    ("model.expected.", lambda found: bool(found.profiles), "--reference"),
     ("model.reference.", lambda found: bool(found.profiles), "--reference"),
     ("model.profile.", lambda found: bool(found.profiles), "--reference"),
     ("model.process.", lambda found: False, "modeltap wrap"),

@@ -13,7 +13,7 @@ import msgspec
 
 from exporter.admin.json_page import JsonPage, Wanted
 from exporter.analysis import joint_report
-from exporter.analysis.performance import truth_report
+from exporter.analysis.performance import expected, truth_report
 from exporter.analysis.performance.table import Reading
 from exporter.analysis.series import State
 from exporter.analysis.side import SideState
@@ -92,7 +92,8 @@ def _model(state: State, biased: frozenset[float], wanted: Wanted) -> dict[str, 
                         where | {"column": name, "state": state_word} | _column(side, view, name, found)
                     )
                 drifted += [where | one for one in _shares(side, result)]
-    return _names(state) | told | {"drifted": drifted, "columns": columns, "windows": _whole(state, wanted)}
+    told |= {"drifted": drifted, "columns": columns, "windows": _whole(state, wanted)}
+    return _names(state) | told | {"expected": list(_expected(state, biased, wanted))}
 
 
 def _whole(state: State, wanted: Wanted) -> list[dict[str, Any]]:
@@ -101,6 +102,17 @@ def _whole(state: State, wanted: Wanted) -> list[dict[str, Any]]:
         return []
     lengths = [one for one in state.joint.views if _chosen(wanted, {"window": window_name(one)})]
     return [{"window": window_name(length)} | joint_report.page(state, length) for length in lengths]
+
+
+def _expected(state: State, biased: frozenset[float], wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """What performance to expect, by window: it is of outputs."""
+    for side in state.sides:
+        if side.role == "prediction" and _chosen(wanted, {"source": side.role}) and "column" not in wanted:
+            for length, view in side.windows.items():
+                where = {"window": window_name(length)}
+                found = expected.page(side, view, length in biased) if _chosen(wanted, where) else None
+                if found is not None:
+                    yield where | found
 
 
 def _shares(side: SideState, result: Result | None) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ import re
 from exporter.records.artifact_metrics import ARTIFACT
 from exporter.records.description_metrics import DESCRIPTION, THRESHOLD
 from exporter.records.drift_metrics import DRIFT
+from exporter.records.expected_metrics import EXPECTED
 from exporter.records.generation_metrics import GENERATION
 from exporter.records.gpu_metrics import GPU
 from exporter.records.job_metrics import JOB
@@ -305,6 +306,7 @@ CATALOGUE: tuple[Metric, ...] = (
     *GENERATION,
     *OBSERVATION,
     *PERFORMANCE,
+    *EXPECTED,
     *WORTH,
     *QUALITY,
     *THRESHOLD,

@@ -7,7 +7,7 @@ calibration read from bins instead of from a fitted curve.
 
 Chances rise with the score: where the plain shares do not, neighbours are pooled (isotonic regression by pooling
 adjacent violators, weighted by test rows; Ayer and others, 1955), because a dip is chance far more often than not.
-Pooling leaves the positives of the reference as many as they are.
+Pooling leaves the positives of the reference as many as they are. Shares of what is right, of several classes, stay.
 
 Error: a label is drawn with the chance of its place, n c (1 - c); the chance itself is known from r rows only, n^2
 c (1 - c) / r; by the delta method, with c = (p + 1/2) / (r + 1) (Jeffreys), so that no place is certain. Pooled places
@@ -119,13 +119,18 @@ def known_of(
     rows: FloatArray, positives: FloatArray, *, several: bool = False, losses: FloatArray | None = None
 ) -> Known:
     """From test rows by place, (2, bins), rest first; `losses`: per bin sums of the loss and its square, (2, bins)."""
-    chances = isotonic(positives.T.ravel(), rows.T.ravel()).reshape(-1, 2).T
     whole = rows.sum(axis=0)
+    decided = int((rows[_CALLED] > 0.0).sum()) > 0 and int((rows > 0.0).all(axis=0).sum()) <= MOST_MIXED
+    if not decided:
+        rows, positives = (np.stack((side.sum(axis=0), np.zeros_like(whole))) for side in (rows, positives))
+    chances = isotonic(positives.T.ravel(), rows.T.ravel()).reshape(-1, 2).T
+    if several:
+        # Being right need not rise with a score, which may be that of one class.
+        chances = np.divide(positives, rows, out=np.zeros_like(rows), where=rows > 0.0)
     loss = None
     if losses is not None:
         loss = np.divide(losses, whole, out=np.zeros_like(losses), where=whole > 0.0)
-    known = Known(rows, chances, bool(rows[_CALLED].any()), several, loss)
-    return replace(known, decided=known.decided and int(known.mixed.sum()) <= MOST_MIXED)
+    return Known(rows, chances, decided, several, loss)
 
 
 def isotonic(positives: FloatArray, rows: FloatArray) -> FloatArray:
@@ -162,9 +167,7 @@ def expected(known: Known, live: FloatArray, called: float | None = None) -> Exp
 
 def _split(known: Known, live: FloatArray, called: float | None) -> tuple[FloatArray, bool]:
     """Live rows by place; whether their split is known, and not as it was in the reference."""
-    share = np.divide(
-        known.rows[_CALLED], known.per_bin, out=np.zeros(len(live)), where=known.per_bin > 0.0
-    )
+    share = np.divide(known.rows[_CALLED], known.per_bin, out=np.zeros(len(live)), where=known.per_bin > 0.0)
     (within,) = np.nonzero(known.mixed & (live > 0.0))
     told = len(within) == 0
     if called is not None and len(within) == 1:

@@ -70,7 +70,7 @@ class ScoreCells:
     positive (`rest`), rows that were, and how many of either are. Where no `prediction` is known, "", none is called.
 
     `positive` "": of several classes, positive are rows that were right, and all are called. `loss`: sums of
-    (score - truth)^2, and of its square.
+    (score - truth)^2, and of its square; () where scores are no probabilities.
     """
 
     output: str

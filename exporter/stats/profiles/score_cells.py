@@ -17,7 +17,8 @@ from exporter.stats.profiles.survey import Plan
 from exporter.stats.profiles.types import Typed
 from exporter.stats.profiles.weights import Weighed, apportioned
 
-POWERS: Final = 5
+# Per truth and prediction: rows; the loss, and its square, of a row that is negative, and of one that is positive.
+SUMS: Final = 5
 
 
 class CellsTally:
@@ -32,9 +33,9 @@ class CellsTally:
         self._bins = own if isinstance(own, NumericBins) else None
         self._positive = positive
         self._weighed = Weighed() if weighted else None
-        # Sums of the powers of the score from 0 to 4, by truth and prediction.
         self._sums: dict[tuple[str, str], FloatArray] = {}
         self._many = False
+        self._unfit = False  # a score is no probability
 
     def update(
         self,
@@ -58,6 +59,7 @@ class CellsTally:
         own = np.ones(len(fit)) if weights is None else weights[fit]
         if self._weighed is not None:
             self._weighed.update(own)
+        self._unfit = self._unfit or bool(((scores[fit] < 0.0) | (scores[fit] > 1.0)).any())
         self._add(pairs, codes[fit], scores[fit], own)
 
     def _add(self, pairs: list[Any], codes: IntArray, scores: FloatArray, weights: FloatArray) -> None:
@@ -70,9 +72,11 @@ class CellsTally:
         which, size = np.array([places[pair] for pair in pairs], np.int64), self._bins.ranges
         for pair, place in places.items():
             own = which == place
-            sums = self._sums.setdefault(pair, np.zeros((POWERS, size)))
-            for power in range(POWERS):
-                sums[power] += np.bincount(codes[own], weights[own] * scores[own] ** power, minlength=size)
+            sums, score = self._sums.setdefault(pair, np.zeros((SUMS, size))), scores[own]
+            score = np.zeros_like(score) if self._unfit else score
+            parts = (np.ones_like(score), score**2, score**4, (1.0 - score) ** 2, (1.0 - score) ** 4)
+            for row, part in enumerate(parts):
+                sums[row] += np.bincount(codes[own], weights[own] * part, minlength=size)
 
     def result(self) -> ScoreCells | None:
         """The cells; None without scores and truths, or where it is not told what is positive and nothing predicts."""
@@ -86,7 +90,7 @@ class CellsTally:
             positive = ""
         if not positive and self._prediction is None:
             return None
-        sums = np.zeros((2, 2, POWERS, self._bins.ranges))
+        sums = np.zeros((2, 2, SUMS, self._bins.ranges))
         for (truth, called), own in self._sums.items():
             right = truth == (positive or called)
             sums[int(not positive or called == positive), int(right)] += own
@@ -98,17 +102,16 @@ class CellsTally:
         counts = apportioned(rows, scale)
         # Sums are of as many rows as are counted.
         worth = np.divide(counts, rows, out=np.zeros(rows.shape), where=rows > 0.0)
-        n, s1, s2, s3, s4 = np.moveaxis(sums * worth[:, :, None], 2, 0)
-        loss = s2[:, 0] + s2[:, 1] - 2.0 * s1[:, 1] + n[:, 1]
-        squares = s4[:, 0] + s4[:, 1] - 4.0 * s3[:, 1] + 6.0 * s2[:, 1] - 4.0 * s1[:, 1] + n[:, 1]
+        losses = (sums * worth[:, :, None]).sum(axis=0)
+        loss, squares = losses[0, 1:3] + losses[1, 3:5]
         return ScoreCells(
             *(self.output, self._prediction or "", positive),
             rest=tuple(counts[0].sum(axis=0).tolist()),
             rest_positives=tuple(counts[0, 1].tolist()),
             called=tuple(counts[1].sum(axis=0).tolist()),
             called_positives=tuple(counts[1, 1].tolist()),
-            loss=tuple(np.maximum(loss.sum(axis=0), 0.0).tolist()),
-            loss_squares=tuple(np.maximum(squares.sum(axis=0), 0.0).tolist()),
+            loss=() if self._unfit else tuple(loss.tolist()),
+            loss_squares=() if self._unfit else tuple(squares.tolist()),
         )
 
 
