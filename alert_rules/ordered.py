@@ -70,10 +70,10 @@ def kolmogorov_smirnov(it: Comparison) -> tuple[Record, ...]:
     name = "kolmogorov_smirnov"
     difference, noise = it.part("numbers_difference", "column_bin"), it.part("numbers_noise")
     several = f"(count by ({BY}) ({difference}) > bool 1)"
-    value = f"max by ({BY}) (abs({_each_edge(difference)}))"
+    value = f"max by ({BY}) (abs({each_edge(difference)}))"
     many = f"{KOLMOGOROV_MEAN} - {DISCRETE} * {it.part('numbers_concentration')}"
     # b (1 - b) is largest where b, the pooled share up to an edge, is nearest to a half.
-    nearest = f"min by ({BY}) (abs(({_each_edge(it.part('numbers_pooled', 'column_bin'))}) - 0.5))"
+    nearest = f"min by ({BY}) (abs(({each_edge(it.part('numbers_pooled', 'column_bin'))}) - 0.5))"
     one = f"{HALF_NORMAL} * sqrt(0.25 - {nearest} ^ 2)"
     distance = f'{it.part(VALUE)}{{statistic="{name}"}}'
     return (
@@ -130,7 +130,7 @@ def _concentrated(it: Comparison) -> tuple[Record, ...]:
     )
 
 
-def _each_edge(per_bin: str) -> str:
+def each_edge(per_bin: str) -> str:
     """The sum up to each edge, told by a label `edge`; `per_bin`: a series with places."""
     sums = {}
     for n in range(1, MOST_EDGES + 1):

@@ -13,6 +13,7 @@ from dashboards import (
     containers,
     description,
     drift,
+    expected,
     figures,
     generation,
     gpu,
@@ -82,6 +83,7 @@ def predicted() -> dict[str, Any]:
 def labelled() -> dict[str, Any]:
     rows = (
         ("Performance", performance.panels()),
+        ("Expected", expected.panels()),
         ("Groups", figures.groups()),
         ("Several answers", figures.several()),
         ("Truth of numbers", targets.panels()),

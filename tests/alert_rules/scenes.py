@@ -216,7 +216,14 @@ def document(interval: str, name: str, *tests: Json) -> str:
 
 def files() -> dict[str, str]:
     """Every file, by name."""
-    from tests.alert_rules import scenes_hour, scenes_long, scenes_pairs, scenes_statistics, scenes_targets
+    from tests.alert_rules import (
+        scenes_expected,
+        scenes_hour,
+        scenes_long,
+        scenes_pairs,
+        scenes_statistics,
+        scenes_targets,
+    )
 
     return {
         "drift_test.yaml": scenes_hour.text(),
@@ -224,6 +231,7 @@ def files() -> dict[str, str]:
         "drift_long_test.yaml": scenes_long.text(),
         "drift_pairs_test.yaml": scenes_pairs.text(),
         "targets_test.yaml": scenes_targets.text(),
+        "expected_test.yaml": scenes_expected.text(),
     }
 
 
