@@ -210,7 +210,7 @@ def _low() -> Alert:
         f"({UPPER}{{{SHOWN}}} + {BOUND}) < on ({by}) group_left () max by ({by}) ({band}) unless on ({key}) {same}",
         "By its scores alone a model is expected to be worse than it ever was in its reference.",
         f"{{{{ $labels.statistic }}}} of output {{{{ $labels.output }}}} of model {NAMED} is expected to be "
-        f"{{{{ $value | humanizePercentage }}}} at best over the last {_W} (limit of 95 %, no labels needed), below the "
-        "band of reference {{ $labels.reference }}.",
+        f"{{{{ $value | humanizePercentage }}}} at best over the last {_W} (limit of 95 %, no labels needed), below "
+        "the band of reference {{ $labels.reference }}.",
         keep="2h",
     )

@@ -63,7 +63,7 @@ def _window() -> Panel:
 def _trust() -> Panel:
     states = f"max by (output, state) ({gauge('model.expected.state', _WINDOW)})"
     queries = (
-        Query(f"max by (output) ({gauge('model.expected.unknown', _WINDOW)})", "{{output}} unknown"),
+        Query(f"max by (output) ({gauge('model.expected.unknown_ratio', _WINDOW)})", "{{output}} unknown"),
         Query(f"{UNKNOWN}{{{FLEET}}}", "{{output}} unknown, fleet"),
         Query(f"{states} == 1", "{{output}} {{state}}"),
     )

@@ -40,7 +40,7 @@ EXPECTED: tuple[Metric, ...] = (
         "1 for the state of what is expected of a window: ready, insufficient rows, extrapolated, biased; else 0.",
     ),
     Metric(
-        "model.expected.unknown",
+        "model.expected.unknown_ratio",
         "gauge",
         "1",
         (*_OUTPUT, "window", "reference", "role"),

@@ -56,7 +56,7 @@ def gauges(
     for one in _STATES:
         yield Sample("model.expected.state", (*whose, *place, one, state.key.role), int(one == word))
     if told.rows > 0.0:
-        yield Sample("model.expected.unknown", (*whose, *place, state.key.role), told.unknown)
+        yield Sample("model.expected.unknown_ratio", (*whose, *place, state.key.role), told.unknown)
     if word in ("insufficient", "extrapolated"):
         return
     for figure in told.figures:

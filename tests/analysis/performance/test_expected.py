@@ -72,7 +72,7 @@ def test_gauges_of_a_window() -> None:
         assert (figure.bound > 0.0) == (name == "auc_roc")
     assert not told
     place = ("iris", "1", "p", *WINDOW, profile.reference)
-    assert found(samples, "model.expected.unknown") == {(*place, "live"): 0.0}
+    assert found(samples, "model.expected.unknown_ratio") == {(*place, "live"): 0.0}
     states = found(samples, "model.expected.state")
     assert states == {
         (*place, state, "live"): int(state == "ready")

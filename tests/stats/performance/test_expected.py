@@ -277,23 +277,27 @@ def test_every_figure_is_a_figure(seed: int, empty: int) -> None:
 
 def test_intervals_hold_as_often_as_they_say() -> None:
     """Without concept drift, while the score's distribution moves: labels of the very rows, 95 % of the time."""
-    rng = np.random.default_rng(11)
-    edges = np.linspace(0.1, 0.9, 9)
+    found = coverage(2000, 1000, 200, 11)
+    assert found.keys() == set(NAMES)
+    assert all(share >= 0.92 for share in found.values()), found
+
+
+def coverage(test_rows: int, live_rows: int, draws: int, seed: int) -> dict[str, float]:
+    """How often the realised figure lies within the limits; docs/performance.md has 1,000 draws of seed 12."""
+    rng, edges = np.random.default_rng(seed), np.linspace(0.1, 0.9, 9)
     held = dict.fromkeys(NAMES, 0)
-    draws = 200
     for _ in range(draws):
-        test, live = rng.beta(1.2, 1.2, 2000), rng.beta(1.0, 1.6, 1000)
-        test_truth, truth = rng.random(2000) < _chance(test), rng.random(1000) < _chance(live)
-        sides = [_places(edges, test, own) for own in (np.ones(2000, bool), test_truth)]
-        losses = [
-            np.bincount(np.searchsorted(edges, test), (test - test_truth) ** power, 10) for power in (2, 4)
-        ]
+        test, live = rng.beta(1.2, 1.2, test_rows), rng.beta(1.0, 1.6, live_rows)
+        told, truth = rng.random(test_rows) < _chance(test), rng.random(live_rows) < _chance(live)
+        sides = [_places(edges, test, own) for own in (np.ones(test_rows, bool), told)]
+        bins = np.searchsorted(edges, test)
+        losses = [np.bincount(bins, (test - told) ** power, 10) for power in (2, 4)]
         known = known_of(*sides, losses=np.array(losses))
         counts = np.bincount(np.searchsorted(edges, live), minlength=10).astype(float)
         realised = _realised(edges, live, truth)
         for one in expected(known, counts, float((live > 0.5).sum())).figures:
-            held[one.name] += one.low <= realised[one.name] <= one.high
-    assert all(0.92 <= count / draws <= 1.0 for count in held.values()), held
+            held[one.name] += int(one.low <= realised[one.name] <= one.high)
+    return {name: count / draws for name, count in held.items()}
 
 
 def _chance(scores: np.ndarray) -> np.ndarray:
