@@ -12,9 +12,10 @@ import argparse
 import functools
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from exporter.commands.late import late_notes, with_late
 from exporter.commands.profile_plan import add_role_arguments, limited, plans_of, typed_parts
@@ -22,7 +23,7 @@ from exporter.commands.profile_report import report
 from exporter.commands.reading import DataError, Limited, Source
 from exporter.commands.sources import open_source
 from exporter.commands.through import PROTOCOLS, Ask, Model, answered
-from exporter.stats import STATISTICS
+from exporter.stats import STATISTICS, Bins
 from exporter.stats.profiles.bands import TestRows
 from exporter.stats.profiles.build import DEFAULT_BINS, MAX_BINS, ProfileConfig, build_from
 from exporter.stats.profiles.joint import MAX_PAIRS
@@ -30,6 +31,7 @@ from exporter.stats.profiles.levels import LENGTHS
 from exporter.stats.profiles.performance import Performance
 from exporter.stats.profiles.profile import Profile, ProfileError, load, save
 from exporter.stats.profiles.schema import TASKS
+from exporter.stats.profiles.score_cells import CellsTally
 from exporter.stats.profiles.survey import Plan
 from exporter.stats.profiles.tally import Extras
 
@@ -124,7 +126,8 @@ def build_profile(source: Source, args: argparse.Namespace, through: bool = Fals
         raise DataError(f"{source.path}: no column can be profiled: {_reasons(profile)}")
     profile = with_late(profile, source)
     if args.test_rows:
-        found = performance_of(open_source(args.test_rows), plans, args.positive, options.lengths)
+        bins = {column.name: column.bins for column in profile.columns}
+        found = performance_of(open_source(args.test_rows), plans, args.positive, options.lengths, bins)
         profile = replace(profile, performance=found)
     return profile
 
@@ -221,12 +224,16 @@ def _check(path: str, plans: Sequence[Plan], config: ProfileConfig) -> None:
 
 
 def performance_of(
-    source: Source, plans: Sequence[Plan], positive: str | None, lengths: tuple[int, ...] = ()
+    source: Source,
+    plans: Sequence[Plan],
+    positive: str | None,
+    lengths: tuple[int, ...] = (),
+    bins: Mapping[str, Bins] = MappingProxyType({}),
 ) -> Performance | None:
     """What a file of test rows says; it has the target, and predictions or scores. Raises DataError.
 
-    Where it has the column of time too, its periods of `lengths` seconds give bands; where it has that of weights, its
-    rows are weighted.
+    `bins`: of the profile's columns, by which scores are counted. Where it has the column of time too, its periods of
+    `lengths` seconds give bands; where it has that of weights, its rows are weighted.
     """
     names = source.names()
     wanted = [plan for plan in plans if plan.role in ("target", "prediction", "score")]
@@ -238,11 +245,14 @@ def performance_of(
     for plan in wanted:
         by_role.setdefault(plan.role, plan.name)
     tally = TestRows(positive, lengths if "time" in by_role else ())
+    cells = CellsTally(wanted, bins, positive, "weight" in by_role)
     for chunk in typed_parts(source, wanted):
         roles = ("prediction", "score", "time", "weight")
         sides = [chunk[by_role[role]].values if role in by_role else None for role in roles]
         tally.update(chunk[by_role["target"]].values, *sides)
-    return tally.result()
+        cells.update(chunk, None, sides[-1])
+    found = tally.result()
+    return found and replace(found, cells=cells.result())
 
 
 def _write(profile: Profile, out: str) -> None:

@@ -11,7 +11,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from exporter.stats.bins import Bins, BoolArray, FloatArray, IntArray, NumericBins, Values, canonical
+from exporter.stats.bins import (
+    Bins,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    NumericBins,
+    Values,
+    as_numbers,
+    canonical,
+)
 from exporter.stats.profiles.performance import MAX_CLASSES, POSITIVE, ScoreCells
 from exporter.stats.profiles.survey import Plan
 from exporter.stats.profiles.types import Typed
@@ -40,15 +49,18 @@ class CellsTally:
     def update(
         self,
         chunk: Mapping[str, Typed],
-        codes: IntArray,
-        scores: FloatArray,
-        rows: BoolArray,
+        rows: BoolArray | None,
         weights: FloatArray | None,
     ) -> None:
-        """Add the declared rows of a chunk; `codes` and `scores`: of the column `output`."""
+        """Add the declared rows of a chunk, all by default."""
         if self._bins is None or self._target is None or self._many:
             return
-        fit = np.flatnonzero(rows & (codes < self._bins.ranges))
+        cells = chunk[self.output]
+        if cells.values.dtype.kind != "f":
+            return
+        codes, scores = self._bins.locate(as_numbers(cells.values, cells.missing)), cells.values
+        fit = np.flatnonzero((codes >= 0) & (codes < self._bins.ranges))
+        fit = fit if rows is None else fit[rows[fit]]
         truth = _names(chunk[self._target].values[fit])
         called: list[str | None] = [""] * len(fit)
         if self._prediction is not None:

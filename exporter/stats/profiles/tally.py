@@ -158,11 +158,9 @@ class Tally:
         for period in self._periods:
             period.update(chunk[str(self.extras.time)].values, found, weights)
         if self.extras.test:
-            self._test(chunk, found, weights)
+            self._test(chunk, weights)
 
-    def _test(
-        self, chunk: Mapping[str, Typed], found: Mapping[str, Located], weights: FloatArray | None
-    ) -> None:
+    def _test(self, chunk: Mapping[str, Typed], weights: FloatArray | None) -> None:
         target = next((plan.name for plan in self.plans if plan.role == "target"), None)
         if target is None:
             return
@@ -175,9 +173,7 @@ class Tally:
             times = None if self.extras.time is None else chunk[self.extras.time].values[rows]
             own = None if weights is None else weights[rows]
             self.performance.update(chunk[target].values[rows], **sides, times=times, weights=own)
-            score = found.get(self.cells.output)
-            if score is not None:
-                self.cells.update(chunk, score.codes, score.values, rows, weights)
+            self.cells.update(chunk, rows, weights)
 
     def _declared(self, chunk: Mapping[str, Typed], rows: int) -> BoolArray:
         if self.extras.split is None:
