@@ -51,6 +51,11 @@ class World:
         self.engine.record(one, self.engine.understand(one), at)
         self.engine.flush(at)
 
+    async def written(self, now: float) -> None:
+        """What was predicted until now is in the store, for other replicas too."""
+        await self.labels.second(now)
+        await self.labels.settled()
+
     async def feed(self, *items: Any, now: float = T0 + 60) -> list[Any]:
         """What became of labels: a word for each."""
         found = await self.labels.take(json.dumps(list(items)).encode(), "json", now)

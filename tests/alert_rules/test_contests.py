@@ -70,7 +70,7 @@ def test_the_fleet_has_the_interval_of_all_its_sums(tmp_path: Path, shared: bool
             )
             await world.feed({"id": f"p{number}", "label": truth}, now=T0 + DAY / 2)
         for world in worlds:
-            await world.labels.second(T0 + DAY / 2)
+            await world.written(T0 + DAY / 2)
         for world in worlds * 2:
             await world.labels.mature(T0 + 3 * DAY)
 

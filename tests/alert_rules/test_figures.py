@@ -32,7 +32,7 @@ def series_of(
 
     async def body() -> None:
         worlds[0].predict("q", outputs, inputs=inputs)
-        await worlds[0].labels.second(T0)
+        await worlds[0].written(T0)
         # The first label is wrong at first.
         first = items[0] | {"label": items[1]["label"], "observed_at": T0 + 1}
         await worlds[1].feed(first)

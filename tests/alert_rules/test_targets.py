@@ -47,7 +47,7 @@ def series_of(weights: Sequence[float]) -> list[Json]:
         for hour, values in enumerate(truths()):
             at = T0 + hour * 3600.0
             worlds[hour % 2].predict(f"r{hour}", {"y": values + 1.0}, at=at)
-            await worlds[hour % 2].labels.second(at)
+            await worlds[hour % 2].written(at)
             told = [
                 {"id": f"r{hour}", "row": row, "label": value, "weight": weights[row], "observed_at": at + 1}
                 for row, value in enumerate(values.tolist())

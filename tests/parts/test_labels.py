@@ -191,7 +191,7 @@ def test_replicas_that_share_a_store() -> None:
     async def body() -> None:
         one.predict("a", {"y": [0.9]})
         one.predict("b", {"y": [0.1]})
-        await one.labels.second(T0)
+        await one.written(T0)
         assert await other.feed({"id": "a", "label": 1}) == ["joined"]
         assert await one.feed({"id": "a", "label": 1}) == ["duplicate"]
         assert await one.feed({"id": "b", "label": 1}) == ["joined"]

@@ -141,7 +141,7 @@ def test_sums_are_0_first() -> None:
 
     async def body() -> None:
         await told(before, rows)
-        await before.labels.second(T0 + DAY)
+        await before.written(T0 + DAY)
         families = "model.contest.split", "model.contest.left_out"
         for value in (False, True, True):
             await after.labels.mature(MATURE)
@@ -246,7 +246,7 @@ def test_the_sums_of_three_replicas_add_up(shared: bool) -> None:
     async def body() -> None:
         for number, (world, part) in enumerate(zip(worlds, parts, strict=True)):
             await told(world, part, number * 1000)
-            await world.labels.second(T0 + DAY)
+            await world.written(T0 + DAY)
         await mature(*worlds)
         total = np.sum([[sums(world).get(name, 0.0) for name in SPLIT] for world in worlds], axis=0)
         own = [expected(part, "accuracy") for part in ([rows] if shared else parts)]

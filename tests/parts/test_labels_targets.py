@@ -63,7 +63,7 @@ def test_labels_of_all_replicas_are_the_histogram() -> None:
         for hour, values in parts.items():
             world = found[hour % 2]
             world.predict(f"r{hour}", {"y": values + 1.0}, at=T0 + hour * HOUR)
-            await world.labels.second(T0 + hour * HOUR)
+            await world.written(T0 + hour * HOUR)
             wrong = labels(f"r{hour}", values[::-1].tolist(), 1.0 + hour * HOUR)
             assert set(await found[0].feed(*wrong, now=T0 + 4 * HOUR)) == {"joined"}
             right = labels(f"r{hour}", values.tolist(), 2.0 + hour * HOUR)

@@ -90,7 +90,7 @@ def test_outcomes_that_another_replica_was_told() -> None:
     async def body() -> None:
         first.predict("a", {"y": [0.9]})
         await first.feed({"id": "a", "label": 1, "outcomes": {"revenue": 10}})
-        await first.labels.second(T0 + 1)
+        await first.written(T0 + 1)
         again = {"id": "a", "label": 0, "observed_at": T0 + 70, "outcomes": {"revenue": 7}}
         assert await second.feed(again, now=T0 + 80) == ["corrected"]
         assert outcomes(second) == {}

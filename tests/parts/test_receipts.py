@@ -75,8 +75,7 @@ def test_the_store_is_asked_first(keys: str) -> None:
         first.predict("a", {"y": [0.9, 0.2]})
         first.predict("a", {"y": [0.8, 0.8]}, version="2", fields=b"x-role: shadow\r\n")
         given = {"receipt": await token(first)}
-        await first.labels.second(T0 + 1)  # what the version is called is told
-        await first.labels.settled()
+        await first.written(T0 + 1)  # what the version is called is told
         assert await second.feed(given | {"labels": [1, None]}) == ["joined"]
         assert await first.feed({"id": "a", "row": 0, "label": 1}) == ["duplicate"]
         assert await first.feed(given | {"row": 1, "label": 0}, given | {"row": 2, "label": 0}) == [
