@@ -145,18 +145,5 @@ def _moments(view: View, name: str) -> dict[str, Any]:
 
 
 def _statistic(side: SideState, drift: Drift) -> dict[str, Any]:
-    effect = side.judge.effects[drift.statistic]
     more = {"robust_excess": robust_excess(drift)} if drift.statistic == KOLMOGOROV_SMIRNOV.name else {}
-    return more | {
-        "statistic": drift.statistic,
-        "value": drift.value,
-        "noise_floor": drift.floor,
-        "critical_value": drift.critical,
-        "reference_level": drift.level,
-        "effect": effect,
-        "drifted": drift.exceeds(effect),
-        "p_value": drift.p_value,
-        "effective_rows": drift.effective_rows,
-        "reference_rows": drift.reference_rows,
-        "bins": drift.bins,
-    }
+    return more | drift.told(side.judge.effects[drift.statistic])

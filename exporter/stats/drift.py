@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -49,6 +49,22 @@ class Drift(NamedTuple):
     def exceeds(self, effect: float) -> bool:
         """Drifted: above all yardsticks that exist and above `effect`, the least that matters to the owner."""
         return self.value > max(effect, self.floor, self.critical, self.level or 0.0)
+
+    def told(self, effect: float) -> dict[str, Any]:
+        """As JSON has it; what is not known is None."""
+        return {
+            "statistic": self.statistic,
+            "value": self.value,
+            "noise_floor": self.floor,
+            "critical_value": self.critical,
+            "reference_level": self.level,
+            "effect": effect,
+            "drifted": self.exceeds(effect),
+            "p_value": self.p_value,
+            "effective_rows": self.effective_rows,
+            "reference_rows": self.reference_rows,
+            "bins": self.bins,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from exporter.analysis.role import ROLES
 from exporter.analysis.window_report import window_name
 from exporter.pending.contract import Cohort
 from exporter.records.sample import Sample
-from exporter.stats import STATISTICS, Drift
+from exporter.stats import STATISTICS
 
 # Output of a model version in a role.
 Truths = Mapping[tuple[str, str, str, str], Known]
@@ -44,7 +44,7 @@ def truth(period: Period, role: int, truths: Truths, seconds: int = 0) -> dict[s
     bins = zip(what.target.bins.labels, sums.tolist(), strict=False)
     state = "insufficient" if not found else "biased" if _uneven(period) else "ready"
     told = {"reference": what.target.reference, "state": state, "effective_rows": effective}
-    return told | {"bins": dict(bins), "statistics": [_statistic(one) for one in found]}
+    return told | {"bins": dict(bins), "statistics": [one.told(_EFFECTS[one.statistic]) for one in found]}
 
 
 def windows(
@@ -119,20 +119,3 @@ def _uneven(period: Period) -> bool:
         if rows >= _GROUP_ROWS:
             shares.setdefault(segment, []).append(labelled / rows)
     return any(min(own) < _EVENNESS * max(own) for own in shares.values())
-
-
-def _statistic(drift: Drift) -> dict[str, Any]:
-    effect = _EFFECTS[drift.statistic]
-    return {
-        "statistic": drift.statistic,
-        "value": drift.value,
-        "noise_floor": drift.floor,
-        "critical_value": drift.critical,
-        "reference_level": drift.level,
-        "effect": effect,
-        "drifted": drift.exceeds(effect),
-        "p_value": drift.p_value,
-        "effective_rows": drift.effective_rows,
-        "reference_rows": drift.reference_rows,
-        "bins": drift.bins,
-    }
