@@ -35,6 +35,16 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """The ROC AUC that scores let expect, no label known, with its 95 % limits."""
+
+    window: str
+    area: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """`rate` in requests per second, `p50` and `p99` in seconds, `errors` since the start by type."""
 
@@ -97,14 +107,8 @@ def bars(cumulative: dict[float, float], most: int = 12) -> list[tuple[float, fl
 
 
 def drift(snapshot: Snapshot) -> list[Drift]:
-    """PSI per column in the shortest window that has any, outputs first, then the largest first.
-
-    The first exchanges, before an answer told the model's version, are counted as version `unknown`: a few rows
-    that say nothing beside the others.
-    """
-    found = snapshot.select("model_drift", {"statistic": "psi"})
-    told = [item for item in found if item[0].get("model_version", "") not in ("", "unknown")]
-    found = told or found
+    """PSI per column in the shortest window that has any, outputs first, then the largest first."""
+    found = _of_a_version(snapshot.select("model_drift", {"statistic": "psi"}))
     window = min((labels.get("window", "") for labels, _ in found), key=_seconds, default="")
     rows = []
     for labels, psi in found:
@@ -114,6 +118,22 @@ def drift(snapshot: Snapshot) -> list[Drift]:
             limit = _beside(snapshot, "model_drift_critical_value", labels)
             rows.append(Drift(output or feature, bool(output), window, psi, floor, limit))
     return sorted(rows, key=lambda row: (not row.is_output, -row.psi, row.column))
+
+
+def expected(snapshot: Snapshot) -> Expected | None:
+    """The AUC that the scores of the shortest window let expect; None if it is not told."""
+    found = _of_a_version(snapshot.select("model_expected_performance", {"statistic": "auc_roc"}))
+    window = min((labels.get("window", "") for labels, _ in found), key=_seconds, default="")
+    told = {labels.get("state"): value for labels, value in found if labels.get("window") == window}
+    if not {"value", "low", "high"} <= told.keys():
+        return None
+    return Expected(window, told["value"], told["low"], told["high"])
+
+
+def _of_a_version(found: list[Series]) -> list[Series]:
+    """Without what was counted before an answer told the model's version: a few rows that say nothing beside others."""
+    told = [item for item in found if item[0].get("model_version", "") not in ("", "unknown")]
+    return told or found
 
 
 def _durations(snapshot: Snapshot) -> dict[float, float]:

@@ -21,6 +21,9 @@ VERSION = "1"
 PROBABILITY = "probability"
 PREDICTED_LABEL = "label"
 OUTPUTS = (PROBABILITY, PREDICTED_LABEL)
+TRUTH = "truth"
+# What the columns of the reference are, for `modeltap profile`.
+ROLES = ("--score", PROBABILITY, "--prediction", PREDICTED_LABEL, "--target", TRUTH)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,10 +62,11 @@ def load(path: Path) -> Model:
 
 
 def write_reference(model: Model, rows: Rows, path: Path) -> None:
-    """Write the CSV for the reference profile: features and both outputs, named as on the wire."""
+    """Write the CSV for the reference profile: features and both outputs, named as on the wire, and the truth."""
     probability, label = model.predict(rows.features)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow((*model.features, *OUTPUTS))
-        for features, p, y in zip(rows.features.tolist(), probability.tolist(), label.tolist(), strict=True):
-            writer.writerow((*features, p, y))
+        writer.writerow((*model.features, *OUTPUTS, TRUTH))
+        answers = zip(probability.tolist(), label.tolist(), rows.labels.tolist(), strict=True)
+        for features, answer in zip(rows.features.tolist(), answers, strict=True):
+            writer.writerow((*features, *answer))

@@ -24,7 +24,7 @@ import aiohttp
 
 from exporter.demo import data, model
 from exporter.demo.children import Child, ChildDied, Children
-from exporter.demo.frame import drift, errors, frame, predictions
+from exporter.demo.frame import drift, errors, expected, frame, predictions
 from exporter.demo.scrape import Snapshot, parse
 from exporter.demo.server import FAULTS_PATH
 from exporter.demo.summary import Summary
@@ -159,11 +159,12 @@ def server_command(saved: Path) -> tuple[str, ...]:
 
 def profile_command(options: Options, reference: Path, profile: Path) -> tuple[str, ...]:
     """The command that makes the reference profile from the training period's rows."""
-    predictions = (word for name in model.OUTPUTS for word in ("--prediction", name))
     return (
         *(*options.modeltap, "profile", "--data", str(reference), "--out", str(profile)),
+        # The model was fitted on none of them: what it got right there says what to expect.
+        *("--test-rows", str(reference)),
         # The order of the columns in bodies that do not name them.
-        *("--model", model.NAME, "--features", ",".join(data.FEATURES), *predictions),
+        *("--model", model.NAME, "--features", ",".join(data.FEATURES), *model.ROLES),
     )
 
 
@@ -261,6 +262,7 @@ async def _drive(stage: Stage, duration: float | None) -> None:
         await stage.traffic.run(phase, seconds, report.tally)
         snapshot = await _scrape(stage)
         report.drift = drift(snapshot) if snapshot else []
+        report.expected = expected(snapshot) if snapshot else None
         if stage.traffic.stopped:
             break
     await _settle(stage)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from sklearn.metrics import roc_auc_score
 
-from exporter.demo.frame import Drift
+from exporter.demo.frame import Drift, Expected
 from exporter.demo.traffic import Tally
-from exporter.demo.view import counts, drift_lines
+from exporter.demo.view import counts, drift_lines, expected_lines
 
 
 @dataclass(slots=True)
@@ -21,6 +21,7 @@ class PhaseReport:
     name: str
     tally: Tally = field(default_factory=Tally)
     drift: list[Drift] = field(default_factory=list)
+    expected: Expected | None = None
 
 
 @dataclass(slots=True)
@@ -81,6 +82,7 @@ class Summary:
         for phase in self.phases.values():
             lines += ["", f"at the end of the phase {phase.name}: {_quality(phase.tally)}"]
             lines += drift_lines(phase.drift)
+            lines += expected_lines(phase.expected)
         return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from exporter.demo.frame import Drift, Frame
+from exporter.demo.frame import Drift, Expected, Frame
 
 _BAR = "█"
 _BAR_WIDTH = 32
@@ -74,6 +74,15 @@ def drift_lines(rows: Sequence[Drift]) -> list[str]:
         return ["  drift: not known yet"]
     head = f"  {'drift, window ' + rows[0].window:<28} {'PSI':>7} {'floor':>7} {'99.9 %':>7}"
     return [head, *(_drift_line(row) for row in rows)]
+
+
+def expected_lines(found: Expected | None) -> list[str]:
+    """What scores alone say of the AUC, if they do."""
+    if found is None:
+        return []
+    return [
+        f"  AUC to expect of window {found.window}: {found.area:.3f} ({found.low:.3f} to {found.high:.3f})"
+    ]
 
 
 def counts(values: Mapping[str, float]) -> str:

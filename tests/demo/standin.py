@@ -92,6 +92,8 @@ def main() -> None:
     for flag in ("--model", "--features"):
         profile.add_argument(flag, required=True)
     profile.add_argument("--prediction", action="append", required=True)
+    for flag in ("--test-rows", "--score", "--target"):
+        profile.add_argument(flag, required=True)
     for flag in ("--upstream", "--listen", "--admin", "--health", "--reference", "--max-concurrency"):
         sidecar.add_argument(flag, required=True)
     args = parser.parse_args()

@@ -4,9 +4,14 @@ import math
 
 import pytest
 
-from exporter.demo.frame import bars, drift, frame
+from exporter.demo.frame import Expected, bars, drift, expected, frame
 from exporter.demo.scrape import parse
 from tests.demo.test_scrape import EXPOSITION
+
+LIMITS = {
+    "1h": {"value": 0.7, "low": 0.6, "high": 0.8},
+    "5m": {"value": 0.9, "low": 0.88, "high": 0.92, "bound": 0.01},
+}
 
 
 def test_a_frame_holds_the_difference_of_two_scrapes() -> None:
@@ -40,6 +45,21 @@ def test_drift_counts_only_above_effect_and_chance() -> None:
     """A column drifts above 0.1 and the critical value, or else three times the floor."""
     drifting = {row.column: row.drifting for row in drift(parse(EXPOSITION, at=1.0))}
     assert drifting == {"probability": False, "MedInc": True, "HouseAge": False}
+
+
+def test_the_area_to_expect_is_the_shortest_windows() -> None:
+    """With its limits; without any of them nothing is told."""
+    head = 'model_expected_performance{{model_name="m",model_version="1",statistic="{}",window="{}",state="{}"}} {}'
+    rows = [
+        ("auc_roc", window, state, value)
+        for window in ("1h", "5m")
+        for state, value in LIMITS[window].items()
+    ]
+    lines = [head.format(*row) for row in (*rows, ("accuracy", "5m", "value", 0.8))]
+    whole = "# TYPE model_expected_performance gauge\n{}\n"
+    assert expected(parse(whole.format("\n".join(lines)), at=1.0)) == Expected("5m", 0.9, 0.88, 0.92)
+    assert expected(parse(whole.format(lines[-1]), at=1.0)) is None
+    assert expected(parse("", at=1.0)) is None
 
 
 def test_bars_are_merged_to_fit() -> None:

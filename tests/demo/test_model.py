@@ -32,6 +32,7 @@ def test_the_reference_names_features_and_outputs(fitted: model.Model, folder: P
     model.write_reference(fitted, rows, tmp_path / "reference.csv")
     with (tmp_path / "reference.csv").open(newline="") as file:
         header, *lines = csv.reader(file)
-    assert header == [*data.FEATURES, "probability", "label"]
+    assert header == [*data.FEATURES, "probability", "label", "truth"]
     assert len(lines) == len(rows)
     assert [float(cell) for cell in lines[0][:8]] == rows.features[0].tolist()
+    assert [int(line[-1]) for line in lines] == rows.labels.tolist()

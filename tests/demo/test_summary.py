@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.demo.frame import Drift
+from exporter.demo.frame import Drift, Expected
 from exporter.demo.summary import PhaseReport, Summary, area_under_curve
 from exporter.demo.traffic import Tally
 
@@ -46,6 +46,7 @@ def test_the_text_tells_errors_of_both_sides_drift_and_the_largest_p99() -> None
     report = summary.begin("drifting")
     filled(report, 2, reset=2)
     report.drift = [Drift("MedInc", False, "5m", 0.31, 0.01, 0.04)]
+    report.expected = Expected("5m", 0.9114, 0.88, 0.94)
     for seconds in (0.004, None, 0.25, 0.1):
         summary.see_p99(seconds)
     text = summary.text()
@@ -53,6 +54,7 @@ def test_the_text_tells_errors_of_both_sides_drift_and_the_largest_p99() -> None
     assert "seen by the sidecar: reset 2\n" in text
     assert "p99 of five seconds, by the sidecar: 250 ms" in text
     assert "MedInc" in text.split("at the end of the phase drifting")[1]
+    assert text.endswith("AUC to expect of window 5m: 0.911 (0.880 to 0.940)")
 
 
 def test_area_under_curve_needs_both_labels() -> None:

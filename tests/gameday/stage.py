@@ -106,8 +106,7 @@ def prepare(folder: Path) -> NDArray[np.float64]:
     model.write_reference(trained, parts.reference, folder / "reference.csv")
     command = [sys.executable, "-m", "exporter", "profile", "--data", str(folder / "reference.csv")]
     command += ["--out", str(folder / "profile.json"), "--model", model.NAME]
-    for output in model.OUTPUTS:
-        command += ["--prediction", output]
+    command += model.ROLES
     subprocess.run(command, cwd=sidecar.ROOT, check=True, capture_output=True)
     return parts.healthy.features
 
