@@ -123,7 +123,7 @@ def _chance() -> Panel:
     selector = f'{OBSERVED}, window="$window"'
     p_value = f"min by (output, feature, statistic) ({family('model.drift.p_value')}{{{selector}}})"
     text = "Probability of a distance as large by chance, smallest over replicas; it says nothing about its size."
-    query = Query(f"bottomk(10, {p_value})", "{{output}}{{feature}} {{statistic}}")
+    query = Query(f"bottomk(10, {p_value})", "{{output}} {{feature}} {{statistic}}")
     return empty(sized(timeseries("Least p-values", text, "short", query), 6, 9), NO_REFERENCE)
 
 
@@ -152,8 +152,8 @@ def _effective() -> Panel:
         "Independent rows that a replica's window is worth, and the share of the fleet's rows that count as "
         "independent: rows of one request are alike."
     )
-    replica = Query(own, "{{output}}{{feature}}")
-    fleet_share = Query(effective_share(), "{{output}}{{feature}} fleet share")
+    replica = Query(own, "replica: {{output}} {{feature}}")
+    fleet_share = Query(effective_share(), "fleet share: {{output}} {{feature}}")
     return empty(
         sized(timeseries("Effective rows", text, "short", replica, fleet_share), 12, 9), NO_REFERENCE
     )
@@ -204,7 +204,7 @@ def _means() -> Panel:
     total = f"{grown('model.column.positive_sum')} - {grown('model.column.negative_sum')}"
     text = "Mean of each numeric column over all replicas; infinite numbers count as rows and not in the sum."
     panel = timeseries(
-        "Means, fleet", text, "short", Query(f"({total}) / (({rows}) > 0)", "{{output}}{{feature}}")
+        "Means, fleet", text, "short", Query(f"({total}) / (({rows}) > 0)", "{{output}} {{feature}}")
     )
     del panel["fieldConfig"]["defaults"]["min"]  # means may be negative
     return empty(sized(panel, 12, 9), "No numbers")

@@ -61,7 +61,7 @@ def sidecar() -> Sequence[Panel]:
         {
             "Success": (
                 Query(f"min by (collector) ({gauge('modeltap.collector.success', TARGET)})", shape="table"),
-                "bool",
+                "bool_yes_no",
             ),
             "Duration": (
                 Query(f"max by (collector) ({gauge('modeltap.collector.duration', TARGET)})", shape="table"),

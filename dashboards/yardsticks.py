@@ -8,7 +8,8 @@ from dashboards.panels import Panel, coloured, empty, sized
 NO_REFERENCE = "No reference profile"
 NO_RULES = "No reference profile, too few rows, or recording rules that are not loaded"
 FLOOR, CRITICAL, LEVEL, ROWS = "noise floor", "critical", "reference's own level", "effective rows"
-COLOURS = {"PSI": "blue", FLOOR: "text", CRITICAL: "red", LEVEL: "orange", ROWS: "green"}
+# Distances have the palette's own: there may be several.
+COLOURS = {FLOOR: "text", CRITICAL: "red", LEVEL: "orange", ROWS: "purple"}
 
 
 def drawn(panel: Panel, idle: str = NO_REFERENCE) -> Panel:
