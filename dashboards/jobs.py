@@ -6,7 +6,7 @@ They are no targets of a scrape: their `job` is the job's name, and they have an
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards.panels import Panel, Query, empty, layout, table, timeseries, tinted
+from dashboards.panels import Panel, Query, coloured, empty, layout, stacked, table, timeseries, tinted
 from dashboards.queries import gauge, rate, total
 from dashboards.variables import JOB, dashboard, job_variables
 
@@ -50,8 +50,16 @@ def _runs() -> Sequence[Panel]:
     rows = total(rate("model.job.rows", JOB), "job_name", "outcome")
     invalid = total(rate("model.job.rows.invalid", JOB), "job_name")
     found = (
-        timeseries(
-            "Outcomes", "How the last run ended.", "short", Query(outcome, "{{job_name}} {{outcome}}")
+        coloured(
+            stacked(
+                timeseries(
+                    "Outcomes",
+                    "Jobs by how their last run ended.",
+                    "short",
+                    Query(outcome, "{{outcome}}: {{job_name}}"),
+                )
+            ),
+            {"success": "green", "failure": "red", "signal": "red", "oom": "red", "not_started": "orange"},
         ),
         timeseries(
             "Durations",

@@ -12,6 +12,7 @@ from dashboards.panels import Panel, Query, empty, table, timeseries, tinted
 from dashboards.variables import RECORDED
 
 NO_REQUESTS = "No request yet"
+NO_BUDGET = "No request in a whole hour yet"
 WINDOWS = ("1h", "6h", "1d", "3d")
 BY = "model_name, slo"
 
@@ -69,7 +70,7 @@ def _budget() -> Panel:
             "percentunit",
             Query(f"min by ({BY}) ({BUDGET}{{{RECORDED}}})", "{{model_name}} {{slo}}"),
         ),
-        NO_REQUESTS,
+        NO_BUDGET,
     )
 
 

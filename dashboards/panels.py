@@ -26,8 +26,8 @@ NEUTRAL = [{"color": "text", "value": None}]
 LEAST_SHARE = 0.01
 # What a column of labels is called, where its own words are not enough.
 HEADINGS = {"model_name": "Model", "job_name": "Job", "alertname": "Alert", "slo": "SLO", "hw_id": "GPU"}
-# Pixels of a column of numbers beside its title, and of each letter of it.
-COLUMN, LETTER = 52, 8
+# So many columns of numbers are as wide as their titles: pixels beside each, and of each letter.
+FEW, COLUMN, LETTER = 2, 52, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,8 @@ def table(title: str, text: str, labels: Sequence[str], columns: Mapping[str, tu
         *(override(name, "noValue", NOTHING, displayName=_heading(name)) for name in labels),
         *(override(name, "unit", unit, noValue=NOTHING) for name, (_, unit) in columns.items()),
     ]
-    if len(columns) < len(labels) + 2:
-        # Texts need the room.
+    if len(columns) <= FEW:
+        # Texts have the rest.
         for name, shown in zip(columns, panel["fieldConfig"]["overrides"][len(labels) :], strict=True):
             shown["properties"].append({"id": "custom.width", "value": COLUMN + LETTER * len(name)})
     names = {f"Value #{letter}": name for letter, name in zip(_letters(), columns, strict=False)}

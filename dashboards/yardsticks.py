@@ -13,7 +13,9 @@ COLOURS = {FLOOR: "text", CRITICAL: "red", LEVEL: "orange", ROWS: "purple"}
 
 
 def drawn(panel: Panel, idle: str = NO_REFERENCE) -> Panel:
-    """With limits dashed; effective rows have the axis on the right."""
+    """With limits dashed; effective rows have the axis on the right, and the distance is the first of the legend."""
+    legend = {key: value for key, value in panel["options"]["legend"].items() if not key.startswith("sort")}
+    panel = {**panel, "options": {**panel["options"], "legend": legend}}
     shown = coloured(panel, COLOURS, (FLOOR, CRITICAL, LEVEL))
     right = [{"id": "custom.axisPlacement", "value": "right"}, {"id": "custom.fillOpacity", "value": 0}]
     matcher = {"id": "byRegexp", "options": f"/^{ROWS}/"}

@@ -1,6 +1,7 @@
 """`python -m tests.pictures [--minutes N] [--url PROMETHEUS] [NAME...]`; `--lists`, `--types` only check.
 
-It decides what is drawn and where it goes: `docs/pictures/NAME-MODE-N.png`, N counting from the top.
+It decides what is drawn and where it goes: `docs/pictures/NAME-MODE-N.png`, N counting from the top, and the page that
+shows them.
 """
 
 import argparse
@@ -16,9 +17,9 @@ from dashboards.generate import DASHBOARDS, HERE
 from tests.e2e.monitoring import Prometheus
 from tests.pictures import workshop
 from tests.pictures.gather import gathered
+from tests.pictures.pages import PAGE, TARGET, kept, page
 from tests.pictures.scene import SCRAPE_SECONDS, scene
 
-TARGET = HERE.parent / "docs" / "pictures"
 LISTS = HERE.parent / "tests" / "dashboards" / "grafana.json"
 MODES = ("dark", "light")
 MINUTES = 20.0
@@ -94,14 +95,15 @@ def _all(options: argparse.Namespace, url: str, folder: Path) -> None:
         chosen = CHOSEN | MODELS.get(stem, {})
         sheet.write_text(json.dumps(gathered(build(), Prometheus(url), chosen, span)))
         for mode in options.modes.split(","):
-            for old in TARGET.glob(f"{stem}-{mode}*.png"):
+            for old in kept(stem, mode):
                 old.unlink()
             print(
                 workshop.called(["node", "shoot.cjs", sheet, mode, TARGET / f"{stem}-{mode}", str(HEIGHT)]),
                 end="",
             )
-            for picture in sorted(TARGET.glob(f"{stem}-{mode}-*.png")):
+            for picture in kept(stem, mode):
                 print(f"{picture.name}: {picture.stat().st_size // 1024} KiB", flush=True)
+    PAGE.write_text(page(PAGE.read_text()))
 
 
 if __name__ == "__main__":

@@ -267,10 +267,10 @@ async function draw() {
   await document.fonts.ready;
   // Where the page may be cut: above a panel, and through none. A row's header goes with what is below it.
   const spans = sheet.panels.map(({ gridPos: { y, h }, type }: any) => [y, y + h + (type === 'row' ? 1 : 0)]);
-  const rows = new Set(sheet.panels.filter((panel: any) => panel.type === 'row').map((panel: any) => panel.gridPos.y));
+  const headers = new Set(sheet.panels.filter((panel: any) => panel.type === 'row').map((panel: any) => panel.gridPos.y));
   const breaks = [...new Set<number>(spans.map(([top]: number[]) => top))].sort((a, b) => a - b)
     .filter((at) => !spans.some(([top, end]: number[]) => top < at && at < end))
-    .map((at) => ({ at: 52 + at * (ROW + GAP), row: rows.has(at) }));
+    .map((at) => ({ at: 52 + at * (ROW + GAP), row: headers.has(at) }));
   setTimeout(() => { (window as any).drawn = { width: WIDTH, height, breaks }; }, 1500);
 }
 
