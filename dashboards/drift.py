@@ -124,7 +124,7 @@ def _chance() -> Panel:
     p_value = f"min by (output, feature, statistic) ({family('model.drift.p_value')}{{{selector}}})"
     text = "Probability of a distance as large by chance, smallest over replicas; it says nothing about its size."
     query = Query(f"bottomk(10, {p_value})", "{{output}} {{feature}} {{statistic}}")
-    return empty(sized(timeseries("Least p-values", text, "short", query), 6, 9), NO_REFERENCE)
+    return empty(sized(timeseries("Least p-values", text, "short", query), 8, 9), NO_REFERENCE)
 
 
 def effective_share() -> str:
@@ -155,7 +155,7 @@ def _effective() -> Panel:
     replica = Query(own, "replica: {{output}} {{feature}}")
     fleet_share = Query(effective_share(), "fleet share: {{output}} {{feature}}")
     return empty(
-        sized(timeseries("Effective rows", text, "short", replica, fleet_share), 12, 9), NO_REFERENCE
+        sized(timeseries("Effective rows", text, "short", replica, fleet_share), 10, 9), NO_REFERENCE
     )
 
 

@@ -72,7 +72,7 @@ def _types() -> str:
 
 
 async def _drawn(options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory(prefix="modeltap-pictures-") as name:
+    with tempfile.TemporaryDirectory(prefix="housing-") as name:
         folder = Path(name)
         if options.url:
             await asyncio.to_thread(_all, options, options.url, folder)

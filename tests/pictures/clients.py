@@ -20,6 +20,8 @@ from exporter.demo.traffic import Replay, v2_named
 INFER = f"/v2/models/{NAME}/infer"
 ROLE = "x-role"
 LABEL_SECONDS = 0.3
+# Of so many requests one is the canary's alone.
+ALONE = 4
 ROWS = 4
 # Streams at a time, and the bounds of what they ask for.
 STREAMS = 4
@@ -36,8 +38,11 @@ async def label(http: aiohttp.ClientSession, proxy: str, admin: str) -> None:
         # The challenger is shown the same rows, with what it would have of them: no digits behind the point.
         whole = np.round(rows.features)
         with suppress(aiohttp.ClientError, TimeoutError):
-            await _post(http, f"{proxy}{INFER}", v2_named(rows.features.tolist(), identity))
-            await _post(http, f"{proxy}{INFER}", v2_named(whole.tolist(), identity), {ROLE: "shadow"})
+            if number % ALONE:
+                await _post(http, f"{proxy}{INFER}", v2_named(rows.features.tolist(), identity))
+                await _post(http, f"{proxy}{INFER}", v2_named(whole.tolist(), identity), {ROLE: "shadow"})
+            else:
+                await _post(http, f"{proxy}{INFER}", v2_named(whole.tolist(), identity), {ROLE: "canary"})
             await asyncio.sleep(LABEL_SECONDS)
             for row, truth in enumerate(rows.labels.tolist()):
                 item = {"id": identity, "row": row, "label": str(truth), "source": "registry"}

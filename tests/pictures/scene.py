@@ -78,12 +78,13 @@ async def _housing(stack: AsyncExitStack, folder: Path) -> tuple[str, str]:
     names = ("modeltap.json", "housing.yaml", "state", "training.csv")
     described, settings, state, rows = (folder / name for name in names)
     state.mkdir()
-    described.write_text(json.dumps(DESCRIPTION))
     shutil.copy(data.find_directory() / data.TRAINING_FILE, rows)
     digest = hashlib.sha256(rows.read_bytes()).hexdigest()
+    files = [{"path": rows.name, "digest": f"sha256:{digest}"}]
+    described.write_text(json.dumps({**DESCRIPTION, "artifacts": files}))
     paths = {
         **{"state_dir": str(state), "descriptions": [str(described)]},
-        **{"artifacts": [f"{rows}=sha256:{digest}", str(settings)]},
+        **{"artifacts": [str(settings)]},
         **{"access_log": str(folder / "access.jsonl"), "payload_log_target": str(folder / "payloads.jsonl")},
     }
     settings.write_text(yaml.safe_dump({**HOUSING, **paths}))
