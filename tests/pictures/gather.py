@@ -23,7 +23,7 @@ def gathered(
 ) -> dict[str, Any]:
     """The dashboard with `answers` in each panel; `values` are those of its variables.
 
-    A folded row of which any panel has data is open, as a reader would open it.
+    A folded row is open if most of its panels have data, as a reader would open it.
     """
     chosen = {**_choices(dashboard), **values, "__range": f"{int(span[1] - span[0])}s"}
 
@@ -41,7 +41,8 @@ def gathered(
     moved = 0
     for panel in dashboard["panels"]:
         inside = answered(panel.get("panels", []))
-        held = any(answer["series"] for one in inside for answer in one["answers"])
+        told = [one for one in inside if any(answer["series"] for answer in one["answers"])]
+        held = 2 * len(told) > len(inside)
         header = {**panel, "collapsed": False} if held else panel
         lower = [header, *inside] if held else answered([panel])
         shown += [_lowered(one, moved) for one in lower]
