@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from alert_rules.load import REPLICAS
 from alert_rules.slo import BUDGET, OBJECTIVE, SLI, burn
-from dashboards.panels import Panel, Query, empty, table, timeseries, tinted
+from dashboards.panels import Panel, Query, empty, signed, table, timeseries, tinted
 from dashboards.variables import RECORDED
 
 NO_REQUESTS = "No request yet"
@@ -64,11 +64,13 @@ def _burn() -> Panel:
 
 def _budget() -> Panel:
     return empty(
-        timeseries(
-            "Budget left",
-            "Of the failures that the objective allows in 30 days; below zero it is missed.",
-            "percentunit",
-            Query(f"min by ({BY}) ({BUDGET}{{{RECORDED}}})", "{{model_name}} {{slo}}"),
+        signed(
+            timeseries(
+                "Budget left",
+                "Of the failures that the objective allows in 30 days; below zero it is missed.",
+                "percentunit",
+                Query(f"min by ({BY}) ({BUDGET}{{{RECORDED}}})", "{{model_name}} {{slo}}"),
+            )
         ),
         NO_BUDGET,
     )
