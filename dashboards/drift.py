@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from alert_rules.promql import family
 from dashboards import fleet, yardsticks
-from dashboards.panels import Panel, Query, bars, coloured, empty, sized, table, timeseries
+from dashboards.panels import Panel, Query, bars, beside, coloured, empty, sized, table, timeseries
 from dashboards.queries import gauge, in_order, total
 from dashboards.variables import MODEL, OBSERVED, TARGET
 from dashboards.yardsticks import NO_REFERENCE, drawn
@@ -154,9 +154,8 @@ def _effective() -> Panel:
     )
     replica = Query(own, "replica: {{output}} {{feature}}")
     fleet_share = Query(effective_share(), "fleet share: {{output}} {{feature}}")
-    return empty(
-        sized(timeseries("Effective rows", text, "short", replica, fleet_share), 10, 9), NO_REFERENCE
-    )
+    panel = timeseries("Effective rows", text, "short", replica, fleet_share)
+    return empty(sized(beside(panel, "fleet share", "percentunit"), 10, 9), NO_REFERENCE)
 
 
 def _snapshots() -> Panel:

@@ -213,6 +213,15 @@ def coloured(panel: Panel, colours: Mapping[str, str], dashed: Iterable[str] = (
     return panel
 
 
+def beside(panel: Panel, word: str, unit: str) -> Panel:
+    """Series whose name starts with the word are of another unit, and have the axis on the right."""
+    right = {"unit": unit, "custom.axisPlacement": "right", "custom.fillOpacity": 0}
+    properties = [{"id": one, "value": given} for one, given in right.items()]
+    matcher = {"id": "byRegexp", "options": f"/^{word}/"}
+    panel["fieldConfig"]["overrides"].append({"matcher": matcher, "properties": properties})
+    return panel
+
+
 def judged(panel: Panel, *steps: tuple[str, float | None]) -> Panel:
     """Colour a stat by its value: (colour, from) pairs, the first from nothing."""
     defaults = panel["fieldConfig"]["defaults"]
