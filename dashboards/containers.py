@@ -10,7 +10,7 @@ from dashboards.panels import Panel, Query, coloured, empty, stacked, table, tim
 from dashboards.queries import gauge, increase, rate, total
 from dashboards.variables import TARGET
 
-NO_GROUP = "No container in sight"
+NO_GROUP = "No control group tells it"
 _EACH = ("instance", "component")
 _LEGEND = "{{instance}} {{component}}"
 

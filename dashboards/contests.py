@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from alert_rules.promql import family
 from dashboards.panels import Panel, Query, empty, signed, timeseries
 from dashboards.queries import gauge, total
-from dashboards.variables import OBSERVED
+from dashboards.variables import SERIES
 
-_CONTEST = ("model_version", "output", "statistic", "champion")
-_NAMED = "{{model_version}} over {{champion}} {{statistic}}"
+# A challenger is no live model, whatever role is chosen.
+_CONTEST = ("role", "model_version", "output", "statistic", "champion")
+_NAMED = "{{role}} {{model_version}} over {{champion}} {{statistic}}"
 
 
 def panels() -> Sequence[Panel]:
@@ -22,8 +23,8 @@ def panels() -> Sequence[Panel]:
 
 def _both() -> Sequence[Panel]:
     labels = ", ".join((*_CONTEST, "comparison"))
-    advantage = f"max by ({labels}, state) ({gauge('model.contest.advantage', OBSERVED)})"
-    rows = f"max by ({labels}) ({gauge('model.contest.rows', OBSERVED)})"
+    advantage = f"max by ({labels}, state) ({gauge('model.contest.advantage', SERIES)})"
+    rows = f"max by ({labels}) ({gauge('model.contest.rows', SERIES)})"
     panel = timeseries(
         "Challenger's advantage",
         "Above 0 it is better than the live champion, on rows that both scored (paired) or hour by hour (split); "
@@ -50,19 +51,19 @@ def _split() -> Sequence[Panel]:
         Query(f"({above} - {below}) / ({pairs} > 0)", _NAMED),
     )
     left = total(
-        f"increase({family('model.contest.left_out')}{{{OBSERVED}}}[$__range])",
-        *("model_version", "champion", "reason"),
+        f"increase({family('model.contest.left_out')}{{{SERIES}}}[$__range])",
+        *("role", "model_version", "champion", "reason"),
     )
     rows = timeseries(
         "Rows that no contest has",
         "Of a challenger on split traffic: alone in their hour, of a key that both had, or of one contest too many.",
         "short",
-        Query(left, "{{model_version}} over {{champion}} {{reason}}"),
+        Query(left, "{{role}} {{model_version}} over {{champion}} {{reason}}"),
     )
     none = "No mature hour of split traffic"
     return empty(signed(fleet), none), empty(rows, none)
 
 
 def _sum(state: str) -> str:
-    counted = f'{family("model.contest.split")}{{{OBSERVED}, state="{state}"}}'
+    counted = f'{family("model.contest.split")}{{{SERIES}, state="{state}"}}'
     return total(f"increase({counted}[$__range])", *_CONTEST)

@@ -18,7 +18,7 @@ _AT = ("model_version", "threshold")
 
 def panels() -> Sequence[Panel]:
     """Of the model."""
-    return (*_descriptions(), *_files(), *_hashing())
+    return (*_descriptions(), *_files(), *_changes(), *_hashing())
 
 
 def _descriptions() -> Sequence[Panel]:
@@ -29,18 +29,11 @@ def _descriptions() -> Sequence[Panel]:
     parts = ("model_name", "model_version", "section", "digest")
     sections = f"count by ({', '.join(parts)}) ({gauge('model.description.section', SERIES)})"
     states = f"count by (path, state) ({gauge('model.description.state', TARGET)})"
-    changes = total(increase("model.description.changes", MODEL), "model_name", "section")
     found = (
         _table("Owners", "Replicas by whom each model belongs to.", ("model_name", "owner", "team"), owners),
         _table("Descriptions", "Replicas by what is said of each version.", versions, said),
         _table("Sections", "Replicas by the digest of each section of a description.", parts, sections),
-        _table("Files of descriptions", "Replicas by the state of each.", ("path", "state"), states),
-        timeseries(
-            "Changes of descriptions",
-            "Sections that say something else than before.",
-            "short",
-            Query(changes, "{{model_name}} {{section}}"),
-        ),
+        _wide(_table("Files of descriptions", "Replicas by the state of each.", ("path", "state"), states)),
     )
     return tuple(empty(panel, NO_DESCRIPTIONS) for panel in found)
 
@@ -49,18 +42,17 @@ def _files() -> Sequence[Panel]:
     states = f"count by (artifact, state) ({gauge('model.artifact.state', TARGET)})"
     digests = f"count by (artifact, digest) ({gauge('model.artifact', TARGET)})"
     size = f"max by (artifact) ({gauge('model.artifact.size', TARGET)})"
-    conflicts = f"count by (artifact) ({gauge('model.artifact.conflict', TARGET)})"
     age = f"time() - min by (artifact) ({gauge('model.artifact.hash_time', TARGET)})"
     return (
-        _table("Files of the model", "Replicas by the state of each file.", ("artifact", "state"), states),
-        _table(
-            "Files with two expectations",
-            "Replicas on which a description declares another digest than is expected.",
-            ("artifact",),
-            conflicts,
+        _wide(
+            _table("Files of the model", "Replicas by the state of each file.", ("artifact", "state"), states)
         ),
-        _table("Digests", "Replicas by the digest (SHA-256) of each file.", ("artifact", "digest"), digests),
-        sized(
+        _wide(
+            _table(
+                "Digests", "Replicas by the digest (SHA-256) of each file.", ("artifact", "digest"), digests
+            )
+        ),
+        _wide(
             empty(
                 table(
                     "Files: size and age of the digest",
@@ -72,11 +64,33 @@ def _files() -> Sequence[Panel]:
                     },
                 ),
                 NO_FILES,
-            ),
-            8,
-            8,
+            )
         ),
     )
+
+
+def _changes() -> Sequence[Panel]:
+    """What became another, and what is expected to be two things."""
+    conflicts = f"count by (artifact) ({gauge('model.artifact.conflict', TARGET)})"
+    changes = total(increase("model.description.changes", MODEL), "model_name", "section")
+    text = "Replicas on which a description declares another digest than is expected."
+    return (
+        empty(_table("Files with two expectations", text, ("artifact",), conflicts), "None"),
+        empty(
+            timeseries(
+                "Changes of descriptions",
+                "Sections that say something else than before.",
+                "short",
+                Query(changes, "{{model_name}} {{section}}"),
+            ),
+            NO_DESCRIPTIONS,
+        ),
+    )
+
+
+def _wide(panel: Panel) -> Panel:
+    """Paths and digests are long."""
+    return sized(panel, 12, 8)
 
 
 def _hashing() -> Sequence[Panel]:

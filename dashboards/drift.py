@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from alert_rules.promql import family
 from dashboards import fleet, yardsticks
-from dashboards.panels import Panel, Query, bars, coloured, empty, sized, table, timeseries
+from dashboards.panels import Panel, Query, bars, beside, coloured, empty, sized, table, timeseries
 from dashboards.queries import gauge, in_order, total
 from dashboards.variables import MODEL, OBSERVED, TARGET
 from dashboards.yardsticks import NO_REFERENCE, drawn
@@ -123,8 +123,8 @@ def _chance() -> Panel:
     selector = f'{OBSERVED}, window="$window"'
     p_value = f"min by (output, feature, statistic) ({family('model.drift.p_value')}{{{selector}}})"
     text = "Probability of a distance as large by chance, smallest over replicas; it says nothing about its size."
-    query = Query(f"bottomk(10, {p_value})", "{{output}}{{feature}} {{statistic}}")
-    return empty(sized(timeseries("Least p-values", text, "short", query), 6, 9), NO_REFERENCE)
+    query = Query(f"bottomk(10, {p_value})", "{{output}} {{feature}} {{statistic}}")
+    return empty(sized(timeseries("Least p-values", text, "short", query), 8, 9), NO_REFERENCE)
 
 
 def effective_share() -> str:
@@ -152,11 +152,10 @@ def _effective() -> Panel:
         "Independent rows that a replica's window is worth, and the share of the fleet's rows that count as "
         "independent: rows of one request are alike."
     )
-    replica = Query(own, "{{output}}{{feature}}")
-    fleet_share = Query(effective_share(), "{{output}}{{feature}} fleet share")
-    return empty(
-        sized(timeseries("Effective rows", text, "short", replica, fleet_share), 12, 9), NO_REFERENCE
-    )
+    replica = Query(own, "replica: {{output}} {{feature}}")
+    fleet_share = Query(effective_share(), "fleet share: {{output}} {{feature}}")
+    panel = timeseries("Effective rows", text, "short", replica, fleet_share)
+    return empty(sized(beside(panel, "fleet share", "percentunit"), 10, 9), NO_REFERENCE)
 
 
 def _snapshots() -> Panel:
@@ -204,7 +203,7 @@ def _means() -> Panel:
     total = f"{grown('model.column.positive_sum')} - {grown('model.column.negative_sum')}"
     text = "Mean of each numeric column over all replicas; infinite numbers count as rows and not in the sum."
     panel = timeseries(
-        "Means, fleet", text, "short", Query(f"({total}) / (({rows}) > 0)", "{{output}}{{feature}}")
+        "Means, fleet", text, "short", Query(f"({total}) / (({rows}) > 0)", "{{output}} {{feature}}")
     )
     del panel["fieldConfig"]["defaults"]["min"]  # means may be negative
     return empty(sized(panel, 12, 9), "No numbers")

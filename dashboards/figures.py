@@ -54,6 +54,7 @@ def groups() -> Sequence[Panel]:
             "Mean absolute error of the rows of a group.",
             Query(f"({over} + {under}) / ({weight} > 0)", "{{segment}} {{group}} {{maturity}}"),
             unit="short",
+            none="No numbers by label_groups",
         ),
         _panel(
             "Labelled by group",
@@ -136,5 +137,5 @@ def _of(outcome: str) -> str:
     return f'{OBSERVED}, outcome=~"{outcome}"'
 
 
-def _panel(title: str, text: str, query: Query, unit: str = "percentunit") -> Panel:
-    return empty(sized(timeseries(title, text, unit, query), 8, 8), NO_GROUPS)
+def _panel(title: str, text: str, query: Query, unit: str = "percentunit", none: str = NO_GROUPS) -> Panel:
+    return empty(sized(timeseries(title, text, unit, query), 8, 8), none)

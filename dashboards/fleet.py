@@ -99,7 +99,7 @@ def _others() -> Panel:
     for word, it in (("week before", WEEK), ("other versions", VERSIONS)):
         beyond = " - ".join(recorded(it, what, 'statistic="psi"') for what in (VALUE, CRITICAL))
         queries.append(
-            Query(f"topk(10, {beyond})", f"{word} {{{{model_version}}}} {{{{output}}}}{{{{feature}}}}")
+            Query(f"topk(10, {beyond})", f"{word} {{{{model_version}}}} {{{{output}}}} {{{{feature}}}}")
         )
     text = (
         "PSI of the last 24 hours less its critical value, against the same span a week before and against the live "

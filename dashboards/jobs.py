@@ -6,7 +6,7 @@ They are no targets of a scrape: their `job` is the job's name, and they have an
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards.panels import Panel, Query, empty, layout, table, timeseries
+from dashboards.panels import Panel, Query, coloured, empty, layout, stacked, table, timeseries, tinted
 from dashboards.queries import gauge, rate, total
 from dashboards.variables import JOB, dashboard, job_variables
 
@@ -26,10 +26,10 @@ def _by_job(name: str) -> str:
 
 
 def _last() -> Panel:
-    failed = f"count by (job_name) ({gauge('model.job.outcome', JOB + FAILED)} == 1)"
+    failed = f"max by (job_name) ({gauge('model.job.outcome', JOB + FAILED)})"
     columns = (
-        ("Running", _by_job("model.job.running"), "bool"),
-        ("Failed", failed, "bool"),
+        ("Running", _by_job("model.job.running"), "bool_yes_no"),
+        ("Failed", failed, "bool_yes_no"),
         ("Exit code", _by_job("model.job.exit.code"), "short"),
         ("Duration", _by_job("model.job.duration"), "s"),
         ("Since the start", f"time() - {_by_job('model.job.start.time')}", "s"),
@@ -42,7 +42,7 @@ def _last() -> Panel:
         ("job_name",),
         {title: (Query(expr, shape="table"), unit) for title, expr, unit in columns},
     )
-    return empty(found, NONE)
+    return tinted(empty(found, NONE), "Failed", ("green", None), ("red", 1))
 
 
 def _runs() -> Sequence[Panel]:
@@ -50,8 +50,16 @@ def _runs() -> Sequence[Panel]:
     rows = total(rate("model.job.rows", JOB), "job_name", "outcome")
     invalid = total(rate("model.job.rows.invalid", JOB), "job_name")
     found = (
-        timeseries(
-            "Outcomes", "How the last run ended.", "short", Query(outcome, "{{job_name}} {{outcome}}")
+        coloured(
+            stacked(
+                timeseries(
+                    "Outcomes",
+                    "Jobs by how their last run ended.",
+                    "short",
+                    Query(outcome, "{{outcome}}: {{job_name}}"),
+                )
+            ),
+            {"success": "green", "failure": "red", "signal": "red", "oom": "red", "not_started": "orange"},
         ),
         timeseries(
             "Durations",

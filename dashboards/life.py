@@ -6,7 +6,7 @@ divided, by what was observed.
 
 from collections.abc import Sequence
 
-from dashboards.panels import Panel, Query, empty, judged, stat, table, timeseries
+from dashboards.panels import Panel, Query, empty, judged, plain, stat, table, timeseries
 from dashboards.queries import gauge, increase, quantile, total
 from dashboards.variables import MODEL, SERIES, TARGET
 
@@ -24,17 +24,19 @@ def _health() -> Sequence[Panel]:
     observed = f"({total(increase('model.health.time', TARGET))} > 0)"
     failures = total(increase("model.probe.failures", TARGET), "reason")
     return (
-        judged(
-            empty(
-                stat(
-                    "Availability",
-                    "Share of the time in which probes found the models up, all replicas together.",
-                    "percentunit",
-                    Query(f"{up} / {observed}"),
+        plain(
+            judged(
+                empty(
+                    stat(
+                        "Availability",
+                        "Share of the time in which probes found the models up, all replicas together.",
+                        "percentunit",
+                        Query(f"{up} / {observed}"),
+                    ),
+                    NO_PROBE,
                 ),
-                NO_PROBE,
-            ),
-            *(("red", None), ("orange", 0.99), ("green", 0.999)),
+                *(("red", None), ("orange", 0.99), ("green", 0.999)),
+            )
         ),
         empty(
             timeseries(

@@ -61,7 +61,7 @@ def sidecar() -> Sequence[Panel]:
         {
             "Success": (
                 Query(f"min by (collector) ({gauge('modeltap.collector.success', TARGET)})", shape="table"),
-                "bool",
+                "bool_yes_no",
             ),
             "Duration": (
                 Query(f"max by (collector) ({gauge('modeltap.collector.duration', TARGET)})", shape="table"),
@@ -262,7 +262,8 @@ def _outcomes() -> Sequence[Panel]:
 
 
 def _by(name: str, *labels: str) -> Query:
-    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+    # What has no label is called by the last word of its name.
+    legend = " ".join(f"{{{{{label}}}}}" for label in labels) or name.rpartition(".")[2]
     return Query(total(increase(name, TARGET), *labels), legend)
 
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 
 from alert_rules.load import REPLICAS
 from alert_rules.slo import BUDGET, OBJECTIVE, SLI, burn
-from dashboards.panels import Panel, Query, empty, table, timeseries, tinted
+from dashboards.panels import Panel, Query, empty, signed, table, timeseries, tinted
 from dashboards.variables import RECORDED
 
 NO_REQUESTS = "No request yet"
+NO_BUDGET = "No request in a whole hour yet"
 WINDOWS = ("1h", "6h", "1d", "3d")
 BY = "model_name, slo"
 
@@ -63,13 +64,15 @@ def _burn() -> Panel:
 
 def _budget() -> Panel:
     return empty(
-        timeseries(
-            "Budget left",
-            "Of the failures that the objective allows in 30 days; below zero it is missed.",
-            "percentunit",
-            Query(f"min by ({BY}) ({BUDGET}{{{RECORDED}}})", "{{model_name}} {{slo}}"),
+        signed(
+            timeseries(
+                "Budget left",
+                "Of the failures that the objective allows in 30 days; below zero it is missed.",
+                "percentunit",
+                Query(f"min by ({BY}) ({BUDGET}{{{RECORDED}}})", "{{model_name}} {{slo}}"),
+            )
         ),
-        NO_REQUESTS,
+        NO_BUDGET,
     )
 
 

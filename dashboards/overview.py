@@ -88,7 +88,6 @@ def _queued() -> Panel:
 def models() -> Sequence[Panel]:
     psi, critical = (_moved(name, *BY) for name in ("model.drift", "model.drift.critical_value"))
     since = f"time() - max by ({', '.join(BY)}) ({gauge('model.version.start_time', SERIES)})"
-    alerts = f'count by ({", ".join(BY)}) ({ALERTS}{{{figures.ALERTED}, model_name!=""}})'
     columns = {
         "Requests": (total(figures.REQUESTS, *BY), "reqps"),
         "Failed": (figures.failed(*BY), "percentunit"),
@@ -98,7 +97,7 @@ def models() -> Sequence[Panel]:
         "PSI": (psi, "short"),
         "PSI / critical": (f"{psi} / ({critical} > 0)", "short"),
         "In use for": (since, "s"),
-        "Alerts": (alerts, "short"),
+        "Alerts": (_alerted(), "short"),
     }
     text = (
         "Each version that answers: traffic, errors, latency, how far its predictions are from the reference and what "
@@ -117,6 +116,18 @@ def models() -> Sequence[Panel]:
     tinted(found, "PSI / critical", ("green", None), ("orange", 1))
     tinted(found, "Alerts", ("green", None), ("orange", 1))
     return (sized(found, 24, 7),)
+
+
+def _alerted() -> str:
+    """Alerts of each version that answers: its own, and those of its model, which name no version."""
+    key = ", ".join(BY)
+    of_version, of_model = (
+        f'{ALERTS}{{{figures.ALERTED}, model_name!="", model_version{equals}""}}' for equals in ("!=", "=")
+    )
+    own = f"count by ({key}) ({of_version})"
+    answers = f"group by ({key}) ({figures.REQUESTS})"
+    whole = f"count by (model_name) ({of_model}) * on (model_name) group_right () {answers}"
+    return f"({own} + {whole}) or {own} or {whole}"
 
 
 def alerts() -> Sequence[Panel]:

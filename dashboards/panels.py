@@ -22,6 +22,12 @@ COLUMNS = 24
 # The legend has a third of a panel: three series below their header need as much.
 LEGIBLE = 9
 NEUTRAL = [{"color": "text", "value": None}]
+# Where nothing happens, Grafana's axis goes up to 100, of a share to 10,000 %.
+LEAST_SHARE = 0.01
+# What a column of labels is called, where its own words are not enough.
+HEADINGS = {"model_name": "Model", "job_name": "Job", "alertname": "Alert", "slo": "SLO", "hw_id": "GPU"}
+# So many columns of numbers are as wide as their titles: pixels beside each, and of each letter.
+FEW, COLUMN, LETTER = 2, 52, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,12 @@ def timeseries(title: str, text: str, unit: str, *queries: Query) -> Panel:
         color={"mode": "palette-classic"},
         custom={"fillOpacity": 10, "lineWidth": 1, "showPoints": "never", "spanNulls": False},
     )
+    if unit == "percentunit":
+        panel["fieldConfig"]["defaults"]["custom"]["axisSoftMax"] = LEAST_SHARE
+    # What is largest comes first: few lines of a legend are seen without scrolling.
+    calcs = {"calcs": ["lastNotNull", "max"], "sortBy": "Max", "sortDesc": True}
     panel["options"] = {
-        "legend": {"displayMode": "table", "placement": "bottom", "calcs": ["lastNotNull", "max"]},
+        "legend": {"displayMode": "table", "placement": "bottom", **calcs},
         "tooltip": {"mode": "multi", "sort": "desc"},
     }
     return panel
@@ -109,11 +119,17 @@ def bars(title: str, text: str, label: str, columns: Mapping[str, Query], order:
 def table(title: str, text: str, labels: Sequence[str], columns: Mapping[str, tuple[Query, str]]) -> Panel:
     """One row per set of `labels`; a column is a query with its unit, its values at the end of the range."""
     panel = _panel("table", title, text, tuple(query for query, _ in columns.values()))
-    panel["fieldConfig"]["defaults"].update(unit="short", custom={"align": "auto", "filterable": True})
+    shape = {"align": "auto", "filterable": True, "minWidth": 60}
+    panel["fieldConfig"]["defaults"].update(unit="short", custom=shape)
+    columns = {_capital(name): told for name, told in columns.items()}
     panel["fieldConfig"]["overrides"] = [
-        *(override(name, "noValue", NOTHING) for name in labels),
+        *(override(name, "noValue", NOTHING, displayName=_heading(name)) for name in labels),
         *(override(name, "unit", unit, noValue=NOTHING) for name, (_, unit) in columns.items()),
     ]
+    if len(columns) <= FEW:
+        # Texts have the rest.
+        for name, shown in zip(columns, panel["fieldConfig"]["overrides"][len(labels) :], strict=True):
+            shown["properties"].append({"id": "custom.width", "value": COLUMN + LETTER * len(name)})
     names = {f"Value #{letter}": name for letter, name in zip(_letters(), columns, strict=False)}
     if len(columns) == 1:
         # Grafana numbers values only where there is more than one query.
@@ -147,7 +163,8 @@ def linked(panel: Panel, column: str, title: str, uid: str) -> Panel:
 def tinted(panel: Panel, column: str, *steps: tuple[str, float | None]) -> Panel:
     """Colour a column of a table by its values: (colour, from) pairs, the first from nothing."""
     judged_by = {"mode": "absolute", "steps": [{"color": colour, "value": value} for colour, value in steps]}
-    shown = override(column, "thresholds", judged_by)
+    nothing = {"type": "special", "options": {"match": "null", "result": {"text": NOTHING, "color": "text"}}}
+    shown = override(column, "thresholds", judged_by, mappings=[nothing])
     shown["properties"].append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
     panel["fieldConfig"]["overrides"].append(shown)
     return panel
@@ -196,12 +213,26 @@ def coloured(panel: Panel, colours: Mapping[str, str], dashed: Iterable[str] = (
     return panel
 
 
+def beside(panel: Panel, word: str, unit: str) -> Panel:
+    """Series whose name starts with the word are of another unit, and have the axis on the right."""
+    right = {"unit": unit, "custom.axisPlacement": "right", "custom.fillOpacity": 0}
+    properties = [{"id": one, "value": given} for one, given in right.items()]
+    matcher = {"id": "byRegexp", "options": f"/^{word}/"}
+    panel["fieldConfig"]["overrides"].append({"matcher": matcher, "properties": properties})
+    return panel
+
+
 def judged(panel: Panel, *steps: tuple[str, float | None]) -> Panel:
     """Colour a stat by its value: (colour, from) pairs, the first from nothing."""
     defaults = panel["fieldConfig"]["defaults"]
     defaults["thresholds"]["steps"] = [{"color": colour, "value": value} for colour, value in steps]
     panel["options"]["colorMode"] = "value"
     return panel
+
+
+def plain(panel: Panel) -> Panel:
+    """A stat without its line: where it is as high as the panels beside it, they would overlap."""
+    return {**panel, "options": {**panel["options"], "graphMode": "none"}}
 
 
 def mapped(panel: Panel, texts: Mapping[str, str]) -> Panel:
@@ -299,6 +330,15 @@ def _target(letter: str, query: Query) -> dict[str, Any]:
         "range": not instant,
         "exemplar": query.exemplars,
     }
+
+
+def _heading(label: str) -> str:
+    return HEADINGS.get(label) or _capital(label.removeprefix("model_").removeprefix("hw_").replace("_", " "))
+
+
+def _capital(title: str) -> str:
+    # p50 and p-value are written so.
+    return title[0].upper() + title[1:] if title[:2].isalpha() else title
 
 
 def _joined(label: str, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -7,7 +7,19 @@ many of the predictions have a label; both maturities are shown apart, for label
 from collections.abc import Sequence
 
 from alert_rules.promql import family
-from dashboards.panels import Panel, Query, bars, empty, judged, mapped, signed, sized, stat, timeseries
+from dashboards.panels import (
+    Panel,
+    Query,
+    bars,
+    empty,
+    judged,
+    mapped,
+    plain,
+    signed,
+    sized,
+    stat,
+    timeseries,
+)
 from dashboards.queries import gauge, in_order, increase, latency, quantiles, rate, total
 from dashboards.variables import OBSERVED, TARGET
 
@@ -225,9 +237,8 @@ def _store() -> Sequence[Panel]:
         "none",
         Query(f"min({gauge('modeltap.label_store.up', TARGET)})"),
     )
-    up["options"]["graphMode"] = "none"
     shown = mapped(
-        judged(sized(empty(up, "No label store"), 8, 8), ("red", None), ("green", 1)),
+        judged(sized(empty(plain(up), "No label store"), 4, 8), ("red", None), ("green", 1)),
         {"0": "Down", "1": "Up"},
     )
     rows = f"max by (source, state) ({gauge('modeltap.label_store.rows', TARGET)})"

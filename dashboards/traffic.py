@@ -7,7 +7,7 @@ divided by what is above zero, so that an idle endpoint shows "No traffic" inste
 from collections.abc import Sequence
 
 from alert_rules.promql import ALERTS
-from dashboards.panels import Panel, Query, coloured, empty, judged, mapped, stacked, stat, timeseries
+from dashboards.panels import Panel, Query, beside, coloured, empty, judged, mapped, stacked, stat, timeseries
 from dashboards.queries import gauge, latency, quantile, quantiles, rate, total
 from dashboards.variables import LATENCY_TARGET, MODEL, OBSERVED, SERIES, TARGET, TRAFFIC
 from exporter.records.exchange import ERROR_OWNERS
@@ -222,12 +222,16 @@ def connections() -> Sequence[Panel]:
             Query(total(gauge("model.connections.open", TARGET)), "open"),
         ),
         empty(
-            timeseries(
-                "Connections ended",
-                "Client connections ended per second, by what was spoken on them; median of their lifetime.",
-                "cps",
-                Query(ended, "{{protocol}}"),
-                Query(lifetime, "median lifetime"),
+            beside(
+                timeseries(
+                    "Connections ended",
+                    "Client connections ended per second, by what was spoken on them; median of their lifetime.",
+                    "cps",
+                    Query(ended, "{{protocol}}"),
+                    Query(lifetime, "median lifetime"),
+                ),
+                "median lifetime",
+                "s",
             ),
             "None ended",
         ),

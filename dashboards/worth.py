@@ -7,7 +7,7 @@ a shared store are the same on every replica, so the largest is shown, never the
 from collections.abc import Sequence
 
 from dashboards import contests
-from dashboards.panels import Panel, Query, empty, signed, sized, timeseries
+from dashboards.panels import Panel, Query, coloured, empty, signed, sized, timeseries
 from dashboards.performance import net
 from dashboards.queries import gauge, increase, total
 from dashboards.variables import OBSERVED, TARGET
@@ -53,6 +53,7 @@ def _kpis() -> Sequence[Panel]:
         Query(value, "{{model_version}} {{statistic}}"),
         Query(target, "target {{statistic}} ({{direction}}, {{owner}})"),
     )
+    coloured(panel, {"target": "red"}, ("target",))
     count = timeseries(
         "Rows of KPIs",
         "Labelled rows in the window of each.",

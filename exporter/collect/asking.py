@@ -97,6 +97,11 @@ class Asking:
     async def _addresses(self, place: Place) -> list[tuple[int, Any]]:
         if isinstance(place.address, str):
             return [(socket.AF_UNIX, place.address)]
+        try:
+            # What is no name needs no thread, which may wait long for its turn.
+            return [(each[0], each[4]) for each in _resolved(*place.address, socket.AI_NUMERICHOST)]
+        except (OSError, UnicodeError):
+            pass
         if self._search is None:
             resolve = partial(_resolved, *place.address)
             self._search = asyncio.get_running_loop().run_in_executor(None, resolve)
@@ -110,8 +115,8 @@ class Asking:
         return [(each[0], each[4]) for each in found[:_ADDRESSES]]
 
 
-def _resolved(host: str, port: int) -> list[Any]:
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+def _resolved(host: str, port: int, flags: int = 0) -> list[Any]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
 
 
 async def _spoken(sock: socket.socket, place: Place, times: Times) -> None:

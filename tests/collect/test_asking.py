@@ -213,13 +213,29 @@ async def test_tls_to_a_server_without_it() -> None:
         assert await verdict(Place(address, READY, broken)) == "tls"
 
 
+async def test_an_address_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number needs no thread: where none is free the model is asked all the same."""
+
+    def busy(*_: Any) -> Any:
+        raise AssertionError("a thread was asked for")
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with serving(silent) as address:
+        monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", busy)
+        await Asking().ask(Place(address, ""), Times())
+
+
 async def test_a_resolver_that_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Probes that give up leave one search behind, which the next one takes up; its end is told to who waits then."""
     asked = 0
     answer = threading.Event()
 
-    def resolved(host: str, port: int) -> list[Any]:
+    def resolved(host: str, port: int, flags: int = 0) -> list[Any]:
         nonlocal asked
+        if flags:
+            raise OSError("it is a name")
         asked += 1
         answer.wait(60)
         raise OSError("no answer from the resolver")

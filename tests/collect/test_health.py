@@ -53,8 +53,8 @@ async def test_hanging() -> None:
 async def test_a_loop_that_stood_still_is_no_silence_of_the_model() -> None:
     """A timeout that comes late is this process's own: the model is asked again, once; one in time is the model's."""
 
-    async def asked(seconds: float) -> list[Failure | None]:
-        now, answers = 0.0, [Failure("timeout", ""), None]
+    async def asked(seconds: float, reason: str = "timeout") -> list[Failure | None]:
+        now, answers = 0.0, [Failure(reason, ""), None]
         probe = HealthProbe(Place("/nowhere/s", "/ready"), timeout=1.0, clock=lambda: now)
 
         async def once(_: Times) -> Failure | None:
@@ -68,6 +68,9 @@ async def test_a_loop_that_stood_still_is_no_silence_of_the_model() -> None:
 
     assert len(await asked(1.05)) == 1
     assert len(await asked(9.0)) == 0
+    assert len(await asked(1.05, "dns")) == 1
+    assert len(await asked(9.0, "dns")) == 0
+    assert len(await asked(9.0, "refused")) == 1
 
 
 async def test_stale_result_is_not_shown() -> None:

@@ -1,15 +1,13 @@
 """Panels on GPUs take the sidecar's own readings, dcgm-exporter's, or both and show no device twice: by promtool."""
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from alert_rules.promql import FOREIGN, interpolate, selectors_in
 from dashboards import gpu
-from tests.alert_rules.test_generate import promtools
+from tests.dashboards.judged import holds
 
 PLACE = 'namespace="ml", pod="model-0"'
 BUILD = f'modeltap_build_info{{job="modeltap", instance="a", {PLACE}, version="1"}}'
@@ -47,13 +45,26 @@ def test_either(tmp_path: Path, series: dict[str, float], shown: dict[str, float
     cases.append({"expr": f"count({busy()})", "eval_time": "3m", "exp_samples": count})
     build = {"series": BUILD, "values": "1x5"}
     block = {"interval": "1m", "input_series": [build, *given], "promql_expr_test": cases}
-    file = tmp_path / "either_test.yaml"
-    file.write_text(yaml.safe_dump({"rule_files": [], "tests": [block]}))
-    for command in promtools():
-        done = subprocess.run(
-            [command, "test", "rules", file], capture_output=True, text=True, check=False, timeout=60
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+    holds(tmp_path, block)
+
+
+@pytest.mark.parametrize(
+    ("device", "shown"),
+    [
+        ("GPU-3f2b1a90-4c1d-4a47-87bf-f5e744b43087", "GPU-3f2b1a90…3087"),
+        ("MIG-GPU-3f2b1a90-4c1d-4a47-87bf-f5e744b43087/7/0", "MIG-GPU-3f2b…/7/0"),
+        ("0000:01:00.0", "0000:01:00.0"),
+    ],
+)
+def test_ids_in_legends_are_short(tmp_path: Path, device: str, shown: str) -> None:
+    """A legend has room for the beginning and the end of a UUID; what is short stays whole."""
+    series = f'hw_gpu_utilization{{hw_id="{device}"}}'
+    query = f"max by (gpu) ({gpu.brief('hw_gpu_utilization')})"
+    cases = [
+        {"expr": query, "eval_time": "1m", "exp_samples": [{"labels": f'{{gpu="{shown}"}}', "value": 1}]}
+    ]
+    given = [{"series": series, "values": "1x5"}]
+    holds(tmp_path, {"interval": "1m", "input_series": given, "promql_expr_test": cases})
 
 
 def test_the_foreign_names_are_used_and_no_others() -> None:

@@ -216,24 +216,29 @@ def _not_found(model: str) -> web.Response:
     return web.json_response({"error": error}, status=404)
 
 
+def application() -> web.Application:
+    """The routes; call it where a loop runs."""
+    server = Server()
+    app = web.Application()
+    app.add_routes(
+        [
+            web.post("/v1/chat/completions", server.chat),
+            web.post("/v1/completions", completion),
+            web.post("/v1/embeddings", embeddings),
+            web.post("/v1/responses", responses),
+            web.get("/ledger", server.told),
+            web.get("/next", server.next),
+            web.get("/health", health),
+        ]
+    )
+    return app
+
+
 def main(port: int) -> None:
     """Serve until killed."""
 
     async def made() -> web.Application:
-        server = Server()
-        app = web.Application()
-        app.add_routes(
-            [
-                web.post("/v1/chat/completions", server.chat),
-                web.post("/v1/completions", completion),
-                web.post("/v1/embeddings", embeddings),
-                web.post("/v1/responses", responses),
-                web.get("/ledger", server.told),
-                web.get("/next", server.next),
-                web.get("/health", health),
-            ]
-        )
-        return app
+        return application()
 
     web.run_app(made(), host="127.0.0.1", port=port, print=None)
 

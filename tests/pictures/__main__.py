@@ -1,6 +1,7 @@
 """`python -m tests.pictures [--minutes N] [--url PROMETHEUS] [NAME...]`; `--lists`, `--types` only check.
 
-It decides what is drawn and where it goes: `docs/pictures/NAME-MODE.png`.
+It decides what is drawn and where it goes: `docs/pictures/NAME-MODE-N.png`, N counting from the top, and the page that
+shows them.
 """
 
 import argparse
@@ -16,16 +17,21 @@ from dashboards.generate import DASHBOARDS, HERE
 from tests.e2e.monitoring import Prometheus
 from tests.pictures import workshop
 from tests.pictures.gather import gathered
+from tests.pictures.pages import PAGE, TARGET, kept, page
 from tests.pictures.scene import SCRAPE_SECONDS, scene
 
-TARGET = HERE.parent / "docs" / "pictures"
 LISTS = HERE.parent / "tests" / "dashboards" / "grafana.json"
 MODES = ("dark", "light")
 MINUTES = 20.0
 # What is chosen on top; the rest is as the dashboard comes.
-CHOSEN = {"feature": "MedInc", "window": "5m", "first_token_target": "0.04"}
-MODELS = {"model": "housing", "drift": "housing", "performance": "housing", "llm": "llama"}
-# Pictures show the beginning of a long page.
+CHOSEN = {
+    **{"feature": "MedInc", "window": "5m", "first_token_target": "0.04"},
+    # As Grafana has it for this interval of scrapes.
+    "__rate_interval": f"{4 * SCRAPE_SECONDS}s",
+}
+HOUSING, LLAMA = ({"model_name": name, "instance": f"{name}-0"} for name in ("housing", "llama"))
+MODELS = {"model": HOUSING, "drift": HOUSING, "performance": HOUSING, "llm": LLAMA}
+# Of one file; a longer page is cut between panels.
 HEIGHT = 2300
 
 
@@ -66,7 +72,7 @@ def _types() -> str:
 
 
 async def _drawn(options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory(prefix="modeltap-pictures-") as name:
+    with tempfile.TemporaryDirectory(prefix="housing-") as name:
         folder = Path(name)
         if options.url:
             await asyncio.to_thread(_all, options, options.url, folder)
@@ -83,15 +89,21 @@ def _all(options: argparse.Namespace, url: str, folder: Path) -> None:
     span = (end - options.minutes * 60, end)
     for name, build in DASHBOARDS:
         stem = name.removesuffix(".json")
-        if stem == "jobs" or (options.names and stem not in options.names):
-            continue  # there are no jobs in the scene
+        if options.names and stem not in options.names:
+            continue
         sheet = folder / f"{stem}.json"
-        chosen = CHOSEN | ({"model_name": MODELS[stem]} if stem in MODELS else {})
+        chosen = CHOSEN | MODELS.get(stem, {})
         sheet.write_text(json.dumps(gathered(build(), Prometheus(url), chosen, span)))
         for mode in options.modes.split(","):
-            picture = TARGET / f"{stem}-{mode}.png"
-            print(workshop.called(["node", "shoot.cjs", sheet, mode, picture, str(HEIGHT)]), end="")
-            print(f"{picture.name}: {picture.stat().st_size // 1024} KiB", flush=True)
+            for old in kept(stem, mode):
+                old.unlink()
+            print(
+                workshop.called(["node", "shoot.cjs", sheet, mode, TARGET / f"{stem}-{mode}", str(HEIGHT)]),
+                end="",
+            )
+            for picture in kept(stem, mode):
+                print(f"{picture.name}: {picture.stat().st_size // 1024} KiB", flush=True)
+    PAGE.write_text(page(PAGE.read_text()))
 
 
 if __name__ == "__main__":

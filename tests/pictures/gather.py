@@ -1,6 +1,7 @@
 """What each panel of a dashboard shows: its queries' answers, as Grafana's data source would hand them to the panel.
 
-It knows Grafana's JSON and Prometheus's, no metric. Invariant: a panel that repeats is there once for each value.
+It knows Grafana's JSON and Prometheus's, no metric. Invariant: a panel that repeats is there once for each value, and
+no two panels overlap.
 """
 
 import re
@@ -20,13 +21,33 @@ _VARIABLE = re.compile(r"\$(\w+)")
 def gathered(
     dashboard: Mapping[str, Any], prometheus: Prometheus, values: Mapping[str, str], span: tuple[float, float]
 ) -> dict[str, Any]:
-    """The dashboard with `answers` in each panel of an open row; `values` are those of its variables."""
+    """The dashboard with `answers` in each panel; `values` are those of its variables.
+
+    A folded row is open if most of its panels have data, as a reader would open it.
+    """
     chosen = {**_choices(dashboard), **values, "__range": f"{int(span[1] - span[0])}s"}
-    shown = []
-    for panel in _repeated(dashboard["panels"], prometheus, chosen, span[1]):
-        one, mine = panel
-        answers = [_answer(target, prometheus, mine, span) for target in one.get("targets", ())]
-        shown.append({**one, "title": _titled(one["title"], mine), "answers": answers})
+
+    def answered(panels: list[Panel]) -> list[Panel]:
+        return [
+            {
+                **one,
+                "title": _titled(one["title"], mine),
+                "answers": [_answer(target, prometheus, mine, span) for target in one.get("targets", ())],
+            }
+            for one, mine in _repeated(panels, prometheus, chosen, span[1])
+        ]
+
+    shown: list[Panel] = []
+    moved = 0
+    for panel in dashboard["panels"]:
+        inside = answered(panel.get("panels", []))
+        told = [one for one in inside if any(answer["series"] for answer in one["answers"])]
+        held = 2 * len(told) > len(inside)
+        header = {**panel, "collapsed": False} if held else panel
+        lower = [header, *inside] if held else answered([panel])
+        shown += [_lowered(one, moved) for one in lower]
+        if held:
+            moved += _bottom(inside) - panel["gridPos"]["y"] - 1
     variables = [
         {"label": one["label"], "value": chosen.get(one["name"], "All").replace(".*", "All")}
         for one in dashboard["templating"]["list"]
@@ -39,6 +60,14 @@ def gathered(
         "variables": variables,
         "panels": shown,
     }
+
+
+def _lowered(panel: Panel, by: int) -> Panel:
+    return {**panel, "gridPos": {**panel["gridPos"], "y": panel["gridPos"]["y"] + by}}
+
+
+def _bottom(panels: list[Panel]) -> int:
+    return max(int(one["gridPos"]["y"] + one["gridPos"]["h"]) for one in panels)
 
 
 def _titled(title: str, values: Mapping[str, str]) -> str:

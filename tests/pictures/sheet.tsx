@@ -31,8 +31,8 @@ const merged = (target: any, source: any): any => {
   return target;
 };
 
-const matches = (matcher: any, name: string) => {
-  if (matcher.id === 'byName') return matcher.options === name;
+const matches = (matcher: any, name: string, field: any) => {
+  if (matcher.id === 'byName') return matcher.options === name || matcher.options === field.name;
   const found = /^\/(.*)\/$/.exec(matcher.options);
   return new RegExp(found ? found[1] : matcher.options).test(name);
 };
@@ -44,7 +44,7 @@ function configured(frames: any[], panel: any) {
       const name = getFieldDisplayName(field, frame, frames);
       const { links, ...kept } = merged(structuredClone(panel.fieldConfig.defaults), field.config);
       field.config = kept;
-      for (const override of panel.fieldConfig.overrides.filter((one: any) => matches(one.matcher, name))) {
+      for (const override of panel.fieldConfig.overrides.filter((one: any) => matches(one.matcher, name, field))) {
         for (const { id, value } of override.properties) {
           if (id === 'links') continue;
           const [head, tail] = id.split('.');
@@ -52,7 +52,7 @@ function configured(frames: any[], panel: any) {
           else field.config[head] = value;
         }
       }
-      field.state = { ...field.state, seriesIndex: field.state?.seriesIndex ?? at - 1 };
+      field.state = { ...field.state, displayName: undefined, seriesIndex: field.state?.seriesIndex ?? at - 1 };
       if (field.type === FieldType.number || field.type === FieldType.time) {
         if (field.type === FieldType.time) field.config = { custom: field.config.custom };
       } else {
@@ -136,7 +136,7 @@ function Tile({ panel, width, height }: any) {
 function Rows({ panel, width, height, frames }: any) {
   const shown = configured(frames, panel)[0];
   if (!shown?.length) return <Empty panel={panel} />;
-  return <Table data={shown} width={width} height={height} columnMinWidth={70} />;
+  return <Table data={shown} width={width} height={height} columnMinWidth={panel.fieldConfig.defaults.custom.minWidth} />;
 }
 
 function Bars({ panel, width, height, frames }: any) {
@@ -241,6 +241,8 @@ function Panel({ panel, frames }: any) {
 }
 
 async function draw() {
+  // Axes are as wide as their labels, which are measured once.
+  await Promise.all([400, 500].map((weight) => document.fonts.load(`${weight} 12px Inter`)));
   const prepared = await Promise.all(sheet.panels.map(async (panel: any) =>
     ({ panel, frames: panel.transformations ? await rows(panel) : [] })));
   const bottom = Math.max(...sheet.panels.map((panel: any) => panel.gridPos.y + panel.gridPos.h));
@@ -263,7 +265,13 @@ async function draw() {
     </ThemeContext.Provider>,
   );
   await document.fonts.ready;
-  setTimeout(() => { (window as any).drawn = { width: WIDTH, height }; }, 1500);
+  // Where the page may be cut: above a panel, and through none. A row's header goes with what is below it.
+  const spans = sheet.panels.map(({ gridPos: { y, h }, type }: any) => [y, y + h + (type === 'row' ? 1 : 0)]);
+  const headers = new Set(sheet.panels.filter((panel: any) => panel.type === 'row').map((panel: any) => panel.gridPos.y));
+  const breaks = [...new Set<number>(spans.map(([top]: number[]) => top))].sort((a, b) => a - b)
+    .filter((at) => !spans.some(([top, end]: number[]) => top < at && at < end))
+    .map((at) => ({ at: 52 + at * (ROW + GAP), row: headers.has(at) }));
+  setTimeout(() => { (window as any).drawn = { width: WIDTH, height, breaks }; }, 1500);
 }
 
 draw().catch((error) => { (window as any).failed = String(error?.stack ?? error); });

@@ -1,4 +1,4 @@
-// node shoot.cjs SHEET.json MODE OUT.png [MAX_HEIGHT]: draws the sheet in Chromium, writes at most 256 colours.
+// node shoot.cjs SHEET.json MODE OUT MAX_HEIGHT: draws the sheet in Chromium; OUT-1.png, OUT-2.png … of at most 256 colours.
 const { chromium } = require('playwright-core');
 const { existsSync, readFileSync } = require('node:fs');
 const sharp = require('sharp');
@@ -8,6 +8,23 @@ const FONTS = 'node_modules/@fontsource/inter/files/';
 // Grafana's own font, which its packages ask for and do not hold.
 const faces = () => [400, 500].map((weight) => `@font-face { font-family: Inter; font-weight: ${weight};
   src: url(http://sheet/fonts/inter-latin-${weight}-normal.woff2); }`).join('\n');
+
+// How many pixels further off a row may begin.
+const WITHIN = 700;
+// Parts of about the same height, cut between panels, above a row rather than within one.
+const cut = ({ height, breaks }, most) => {
+  const parts = [];
+  for (let top = 0; top < height;) {
+    const left = Math.ceil((height - top) / most);
+    const fit = breaks.filter(({ at }) => at > top && at - top <= most);
+    const wanted = top + (height - top) / left;
+    const off = ({ at, row }) => Math.abs(at - wanted) + (row ? 0 : WITHIN);
+    const end = left === 1 || !fit.length ? height : fit.reduce((a, b) => (off(b) < off(a) ? b : a)).at;
+    parts.push([top, end]);
+    top = end;
+  }
+  return parts;
+};
 
 async function main([file, mode, out, most]) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
@@ -29,11 +46,14 @@ async function main([file, mode, out, most]) {
     await page.waitForFunction(() => window.drawn || window.failed, undefined, { timeout: 60_000 });
     const [drawn, failed] = await page.evaluate(() => [window.drawn, window.failed]);
     if (failed) throw new Error(failed);
-    const height = Math.min(drawn.height, Number(most ?? 10_000));
-    await page.setViewportSize({ width: drawn.width, height });
+    const { width, height } = drawn;
+    await page.setViewportSize({ width, height });
     await page.waitForTimeout(500);
-    const taken = await page.screenshot({ clip: { x: 0, y: 0, width: drawn.width, height } });
-    await sharp(taken).png({ palette: true, colours: 256, dither: 0, effort: 10, compressionLevel: 9 }).toFile(out);
+    const taken = await page.screenshot({ clip: { x: 0, y: 0, width, height } });
+    for (const [at, [top, end]] of cut(drawn, Number(most)).entries()) {
+      await sharp(taken).extract({ left: 0, top, width, height: end - top })
+        .png({ palette: true, colours: 256, dither: 0, effort: 10, compressionLevel: 9 }).toFile(`${out}-${at + 1}.png`);
+    }
   } finally {
     await browser.close();
   }

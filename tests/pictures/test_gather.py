@@ -19,6 +19,8 @@ class Answers(Prometheus):
         return [Series({"model_name": "m"}, time)]
 
     def range(self, expression: str, start: float, end: float, step: float) -> list[Line]:
+        if expression == "nothing":
+            return []
         return [Line({"query": expression}, [start + step], [7.0])]
 
 
@@ -44,6 +46,28 @@ def test_a_panel_repeats_beside_itself() -> None:
     assert [one["title"] for one in found] == ["t: a", "t: b"][:REPEATS]
     assert [one["gridPos"]["x"] for one in found] == [0, 12]
     assert found[1]["answers"][0]["series"][0]["labels"] == {"query": 'x{output="b"}'}
+
+
+def test_a_folded_row_is_open_where_most_of_it_has_data() -> None:
+    """What is below it moves down by as much; a row that has little stays as it is, and no two panels overlap."""
+    held, idle = (timeseries("t", "d", "s", Query(expr)) for expr in ("x", "nothing"))
+    rows = (("Full", (held, held, idle)), ("Half", (held, idle)), ("Last", (held,)))
+    made = dashboard("uid", "title", "text", layout(rows, ("Full", "Half")))
+    found = gathered(made, Answers("nowhere"), {}, SPAN)["panels"]
+    assert [(one["title"], one.get("collapsed")) for one in found if one["type"] == "row"] == [
+        ("Full", False),
+        ("Half", True),
+        ("Last", False),
+    ]
+    places = [one["gridPos"] for one in found]
+    assert [place["y"] for place in places] == [0, 1, 1, 1, 10, 11, 12]
+    cells = [
+        (x, y)
+        for at in places
+        for x in range(at["x"], at["x"] + at["w"])
+        for y in range(at["y"], at["y"] + at["h"])
+    ]
+    assert len(cells) == len(set(cells))
 
 
 def test_a_table_is_of_the_end() -> None:

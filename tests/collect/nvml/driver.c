@@ -9,6 +9,7 @@
  *   hang=FUNCTION  that call does not return while the line is there
  *   xid=D.NUMBER.N the N-th event: device D tells that XID
  *   energy=MJ, throttle=BITS, uncorrected=N, pending=N, processes=N
+ *   busy=PERCENT, moving=PERCENT, used=MIB, degrees=C, milliwatts=MW, process=MIB, links=BYTES; KEY.D=VALUE for device D
  *
  * Built with -DOLD it lacks what drivers before R535 lack.
  */
@@ -47,6 +48,12 @@ static int said(const char *key, char *value) {
 static Long number(const char *key, Long otherwise) {
     char value[128];
     return said(key, value) ? strtoull(value, NULL, 10) : otherwise;
+}
+
+static Long of(const char *key, Device device, Long otherwise) {
+    char one[128];
+    snprintf(one, sizeof one, "%s.%d", key, device->index);
+    return number(one, number(key, otherwise));
 }
 
 static int hangs(const char *function) {
@@ -114,20 +121,20 @@ struct utilization { unsigned gpu, memory; };
 Return nvmlDeviceGetUtilizationRates(Device device, struct utilization *rates) {
     ASK("utilization", device); WHOLE(device);
     if (device->index == 0 && number("mig", 0)) return NOT_SUPPORTED;
-    *rates = (struct utilization){37, 12};
+    *rates = (struct utilization){(unsigned)of("busy", device, 37), (unsigned)of("moving", device, 12)};
     return OK;
 }
 struct memory { Long total, free, used; };
 Return nvmlDeviceGetMemoryInfo(Device device, struct memory *memory) {
     ASK("memory", device);
-    *memory = (struct memory){1ULL << 34, 0, device->part >= 0 ? 1ULL << 28 : 1ULL << 30};
+    *memory = (struct memory){1ULL << 34, 0, device->part >= 0 ? 1ULL << 28 : of("used", device, 1024) << 20};
     return OK;
 }
-Return nvmlDeviceGetTemperature(Device device, int sensor, unsigned *degrees) { (void)sensor; ASK("temperature", device); WHOLE(device); *degrees = 61; return OK; }
+Return nvmlDeviceGetTemperature(Device device, int sensor, unsigned *degrees) { (void)sensor; ASK("temperature", device); WHOLE(device); *degrees = (unsigned)of("degrees", device, 61); return OK; }
 Return nvmlDeviceGetTemperatureThreshold(Device device, int which, unsigned *degrees) { ASK("threshold", device); *degrees = which ? 87 : 92; return OK; }
-Return nvmlDeviceGetPowerUsage(Device device, unsigned *milliwatts) { ASK("power", device); *milliwatts = 412500; return OK; }
+Return nvmlDeviceGetPowerUsage(Device device, unsigned *milliwatts) { ASK("power", device); *milliwatts = (unsigned)of("milliwatts", device, 412500); return OK; }
 Return nvmlDeviceGetEnforcedPowerLimit(Device device, unsigned *milliwatts) { ASK("power_limit", device); *milliwatts = 700000; return OK; }
-Return nvmlDeviceGetTotalEnergyConsumption(Device device, Long *millijoules) { ASK("energy_read", device); *millijoules = number("energy", 5000); return OK; }
+Return nvmlDeviceGetTotalEnergyConsumption(Device device, Long *millijoules) { ASK("energy_read", device); *millijoules = of("energy", device, 5000); return OK; }
 Return nvmlDeviceGetTotalEccErrors(Device device, int kind, int counter, Long *count) {
     (void)counter;
     ASK("ecc", device);
@@ -159,13 +166,13 @@ Return nvmlDeviceGetFieldValues(Device device, int count, struct field *fields) 
         field->type = 3;
         if (field->id == 138 || field->id == 139) {
             if (field->scope != 0xFFFFFFFF) field->code = INVALID;
-            field->value.l = field->id == 138 ? 2048 : 1024;
+            field->value.l = of("links", device, 0) / 1024 + (field->id == 138 ? 2048 : 1024);
         } else if (field->id == 82) {
             field->type = 1;
             field->value.u = 70;
 #ifndef OLD
         } else if (field->id == 197 || field->id == 198) {
-            field->value.l = field->id == 197 ? 4000 : 3000;
+            field->value.l = of("links", device, 0) / 2048 + (field->id == 197 ? 4000 : 3000);
 #endif
         } else field->code = INVALID;
     }
@@ -178,7 +185,7 @@ static Return running(Device device, unsigned *count, struct process *found, uns
     ASK("processes_read", device);
     if (*count < present) { *count = present; return present ? SMALL : OK; }
     for (unsigned at = 0; at < present; at++)
-        found[at] = (struct process){base + at, at == 0 ? (Long)-1 : (Long)(at + device->part + 2) << 20, 0, 0};
+        found[at] = (struct process){base + at, at == 0 ? (Long)-1 : of("process", device, at + (unsigned)(device->part + 2)) << 20, 0, 0};
     *count = present;
     return OK;
 }
