@@ -6,7 +6,7 @@ divided, by what was observed.
 
 from collections.abc import Sequence
 
-from dashboards.panels import Panel, Query, empty, judged, plain, stat, table, timeseries
+from dashboards.panels import Panel, Query, coloured, empty, judged, plain, stat, table, timeseries
 from dashboards.queries import gauge, increase, quantile, total
 from dashboards.variables import MODEL, SERIES, TARGET
 
@@ -175,11 +175,20 @@ def _versions() -> Sequence[Panel]:
             "No version yet",
             Query(ended, "{{model_name}} {{model_version}} {{outcome}}"),
         ),
-        _count(
-            "History over restarts",
-            "Files of versions, descriptions and digests that were known; corrupt and foreign ones were set aside.",
-            "No --state-dir",
-            Query(total(increase("modeltap.history.files", TARGET), "outcome"), "{{outcome}}"),
+        coloured(
+            _count(
+                "History over restarts",
+                "Files of versions, descriptions and digests that were known; corrupt and foreign ones were set aside.",
+                "No --state-dir",
+                Query(total(increase("modeltap.history.files", TARGET), "outcome"), "{{outcome}}"),
+            ),
+            {
+                "saved": "green",
+                "restored": "blue",
+                "foreign": "orange",
+                "corrupt": "red",
+                "failed": "dark-red",
+            },
         ),
     )
 
