@@ -12,13 +12,14 @@ from tests.e2e.exposition import samples, total
 from tests.faults.ends import End
 from tests.faults.framings import CANARY_LABELS, Framing
 from tests.faults.model import CANARY_ANSWER
-from tests.faults.place import OUTLASTS, TIGHT, Places, together, until
+from tests.faults.place import OUTLASTS, TIGHT, Place, Places, together, until
 from tests.faults.rows.common import plain
 from tests.faults.scale import seconds
 from tests.faults.stage import CANARY_REQUEST, Stage, staged
 
 Framings = tuple[Framing, ...]
 HOUR = 3600.0
+_OURS = ("data_plane", "analysis")  # the model is in the process of the tests, which may be old
 _STEPPED = Path(__file__).parent.parent / "stepped"
 
 
@@ -37,15 +38,27 @@ async def jumps(places: Places, framings: Framings) -> None:
         for by in (HOUR, -HOUR):
             await together(*(_across(stage, framing, lambda by=by: jump(by)) for framing in framings))
             await stage.alive()
-        values = samples(await place.scrape())
+        values = await _with_uptimes(place)
     negative = {
         name: value for name, value in values.items() if value < 0 and not name.startswith("model_drift")
     }
     assert not negative
     for family in ("request_duration", "request_time_to_first_byte", "connection_duration", "client_wait"):
         assert 0 <= total(values, f"model_{family}_seconds_sum") < HOUR / 10, family
-    for component in ("data_plane", "analysis"):  # the model is in the process of the tests, which may be old
+    for component in _OURS:
         assert 0 < total(values, "process_uptime_seconds", component=component) < HOUR / 10
+
+
+async def _with_uptimes(place: Place) -> dict[str, float]:
+    """A scrape behind the first look at processes, which comes a while after the start."""
+
+    async def told() -> dict[str, float] | None:
+        values = samples(await place.scrape())
+        known = all(total(values, "process_uptime_seconds", component=one) for one in _OURS)
+        return values if known else None
+
+    found: dict[str, float] = await until(told, "uptimes are told", 60)
+    return found
 
 
 async def _across(stage: Stage, framing: Framing, jump: Callable[[], None]) -> None:
