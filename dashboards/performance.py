@@ -100,7 +100,7 @@ def _classes() -> Sequence[Panel]:
                     8,
                 )
             ),
-            "No test rows in the reference",
+            "No test rows over periods (--time) in the reference",
         ),
     )
 
