@@ -158,7 +158,8 @@ def _figures(row: Mapping[str, Any]) -> str:
         found.append(_truth(truth))
     if row["state"] == "open" and "accuracy" in row.get("bounds", {}):
         low, high = row["bounds"]["accuracy"]
-        found.append(f"accuracy can become {low:.4g} to {high:.4g}")
+        if low < high:
+            found.append(f"accuracy can become {low:.4g} to {high:.4g}")
     return "; ".join(found)
 
 

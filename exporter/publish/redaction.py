@@ -24,7 +24,6 @@ MAX_BODY: Final = 8 << 20
 MAX_CONTAINERS: Final = 1 << 18
 MAX_RULES: Final = 64
 MAX_PATH: Final = 512
-_DEEP: Final = "**"
 _SIDES: Final = ("request", "response")
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _STEP: Final = re.compile(

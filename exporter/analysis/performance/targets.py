@@ -54,9 +54,9 @@ def told(plain: Any) -> Target | None:
     reference, edges = plain
     if not isinstance(reference, str) or len(edges) > _MOST_BINS:
         raise ValueError(f"a reference and at most {_MOST_BINS} edges expected, got {plain!r}")
-    made = Target(reference, tuple(map(float, edges)))
-    assert made.bins is not None  # edges that do not increase are told here
-    return made
+    known = tuple(map(float, edges))
+    NumericBins(known)  # refuses edges that do not increase
+    return Target(reference, known)
 
 
 def column_of(profile: Profile) -> ProfileColumn | None:
